@@ -1,1 +1,10 @@
-export {};
+export * from './command.js';
+export * from './dead-letter.js';
+export * from './duration.js';
+export * from './error.js';
+export * from './event.js';
+export * from './header.js';
+export * from './run-id.js';
+export * from './run.js';
+export * from './strict-json.js';
+export * from './subject.js';

@@ -1,0 +1,153 @@
+import { LoopstackError, jsonType, summarize, type FieldError } from './error.js';
+import { HEADER, NO_HEADERS, type HeaderReader } from './header.js';
+import { keyedRunId, sequenceRunId } from './run-id.js';
+import { MAX_DEPTH, parseStrictJson } from './strict-json.js';
+import { isName, type RunAddress } from './subject.js';
+
+/** Longest user id, in characters. */
+export const MAX_USER_ID = 256;
+
+/** What a producer asks for: the payload of a workflow and on whose behalf it runs. */
+export interface RunCommand {
+  readonly payload: unknown;
+  readonly userId: string;
+}
+
+export interface DecodedCommand extends RunCommand {
+  /** CloudEvents `source` and `id`: two events with both equal are one event (CloudEvents 1.0, 3.1.1), so one run. */
+  readonly idempotencyKey?: string;
+}
+
+export function isUserId(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_USER_ID;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The body of a run command.
+ * @throws LoopstackError USER_MISSING, PAYLOAD_UNSERIALIZABLE
+ */
+export function encodeRunCommand(command: RunCommand): Uint8Array {
+  if (!isUserId(command.userId)) {
+    throw new LoopstackError('USER_MISSING', { received: command.userId === '' ? 'an empty string' : jsonType(command.userId) });
+  }
+  return encodeJson(command.payload === undefined ? { userId: command.userId } : { payload: command.payload, userId: command.userId }, 'PAYLOAD_UNSERIALIZABLE', {});
+}
+
+/** JSON bytes that a strict decoder reads back: what JSON.stringify would drop or change silently is refused where it is seen. */
+export function encodeJson(value: unknown, code: 'PAYLOAD_UNSERIALIZABLE' | 'RESULT_UNSERIALIZABLE', details: Readonly<Record<string, unknown>>): Uint8Array {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    const reason = error instanceof RangeError ? 'it is nested too deep' : error instanceof Error ? error.message : 'its toJSON failed';
+    throw new LoopstackError(code, { ...details, reason }, { cause: error });
+  }
+  return encoder.encode(text ?? 'null');
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function refuse(errors: readonly FieldError[]): never {
+  throw new LoopstackError('COMMAND_INVALID', { summary: summarize(errors) }, { errors });
+}
+
+function command(payload: unknown, userId: unknown, userField: string, idempotencyKey?: string): DecodedCommand {
+  if (!isUserId(userId)) {
+    refuse([
+      {
+        path: userField,
+        rule: 'isUserId',
+        message: `${userField} must be a string of 1 to ${MAX_USER_ID} characters`,
+        received: userId === '' ? 'an empty string' : jsonType(userId),
+      },
+    ]);
+  }
+  const decoded = { payload: payload === undefined ? {} : payload, userId };
+  return idempotencyKey === undefined ? decoded : { ...decoded, idempotencyKey };
+}
+
+function plain(body: unknown): DecodedCommand {
+  if (!isObject(body)) refuse([{ path: '', rule: 'isObject', message: 'the body must be a JSON object', received: jsonType(body) }]);
+  for (const key of Object.keys(body)) {
+    if (key !== 'payload' && key !== 'userId') {
+      refuse([{ path: key, rule: 'unknownField', message: `unknown field ${JSON.stringify(key.slice(0, 80))}; a run command has payload and userId`, received: jsonType(body[key]) }]);
+    }
+  }
+  return command(body['payload'], body['userId'], 'userId');
+}
+
+function cloudEvent(source: unknown, id: unknown, data: unknown, userId: unknown, userField: string): DecodedCommand {
+  const absent = [
+    ['source', source],
+    ['id', id],
+  ].filter(([, value]) => typeof value !== 'string' || value === '');
+  if (absent.length > 0) {
+    refuse(absent.map(([path, value]) => ({ path: path as string, rule: 'cloudEvent', message: `a CloudEvent needs a ${path as string}`, received: jsonType(value) })));
+  }
+  return command(data, userId, userField, `${source as string}\0${id as string}`);
+}
+
+/**
+ * Decodes the body of a run command. Three forms are understood: the plain command, the packet that Nest's NATS
+ * `ClientProxy` wraps around one (`{pattern, data}`), and CloudEvents 1.0 in structured and binary mode, where the data
+ * is the payload and the extension attribute `userid` names the user.
+ * @throws LoopstackError BODY_NOT_UTF8, BODY_TOO_DEEP, BODY_NOT_JSON, BODY_NOT_IJSON, COMMAND_INVALID (with field errors)
+ */
+export function decodeRunCommand(bytes: Uint8Array, headers: HeaderReader = NO_HEADERS, maxDepth = MAX_DEPTH): DecodedCommand {
+  const binary = headers.get('ce-specversion');
+  if (binary !== undefined) {
+    const data = bytes.length === 0 ? undefined : parseStrictJson(bytes, maxDepth);
+    return cloudEvent(percentDecoded(headers.get('ce-source')), percentDecoded(headers.get('ce-id')), data, percentDecoded(headers.get('ce-userid')), 'ce-userid');
+  }
+  const body = parseStrictJson(bytes, maxDepth);
+  if (isObject(body)) {
+    if (typeof body['specversion'] === 'string') {
+      if (body['data_base64'] !== undefined) {
+        refuse([{ path: 'data_base64', rule: 'cloudEvent', message: 'binary data is not a payload; send JSON in data', received: jsonType(body['data_base64']) }]);
+      }
+      return cloudEvent(body['source'], body['id'], body['data'], body['userid'], 'userid');
+    }
+    if (Object.hasOwn(body, 'pattern') && Object.hasOwn(body, 'data')) return plain(body['data']);
+  }
+  return plain(body);
+}
+
+/** CloudEvents header values are percent-encoded (NATS protocol binding 3.1.3.2 refers to the HTTP binding). */
+function percentDecoded(value: string | undefined): string | undefined {
+  if (value === undefined || !value.includes('%')) return value;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Where and when the stream stored a command. */
+export interface Stored {
+  readonly sequence: number;
+  /** Milliseconds since the epoch, by the server's clock. */
+  readonly timeMs: number;
+}
+
+/**
+ * The id of the run that a stored command asks for: its header, else the one that its idempotency key names, else
+ * derived from time and sequence, so that the same stored message is the same run at every delivery.
+ * @throws LoopstackError NAME_INVALID for a header that could not be a subject token
+ */
+export function runIdOf(address: RunAddress, stored: Stored, headerRunId: string | undefined, idempotencyKey: string | undefined): string {
+  if (headerRunId !== undefined) {
+    if (!isName(headerRunId)) throw new LoopstackError('NAME_INVALID', { what: HEADER.RUN_ID, value: JSON.stringify(headerRunId.slice(0, 80)) });
+    return headerRunId;
+  }
+  if (idempotencyKey !== undefined) return keyedRunId(address.workspace, address.workflow, idempotencyKey);
+  return sequenceRunId(stored.timeMs, stored.sequence);
+}
+
+/** Message id of a command: prefixed with its address, so that one producer cannot suppress the run of another. */
+export function messageId(address: RunAddress, runId: string): string {
+  return `${address.workspace}.${address.workflow}:${runId}`;
+}

@@ -1,0 +1,141 @@
+/**
+ * The one error catalogue. Every error that this project throws, answers or records has its code here, with the
+ * text, the remedy, whether the same call may succeed later, and the HTTP status that Nest's HTTP layer answers with.
+ * `docs/errors.md` is held against it by a test, both ways.
+ */
+
+/** One field that was refused. `received` is the JSON type of the value, never the value: payloads may hold secrets. */
+export interface FieldError {
+  /** Path inside the payload, such as `items[2].sku`; empty for the payload itself. */
+  readonly path: string;
+  /** Name of the rule that refused it, such as `isInt`. */
+  readonly rule: string;
+  readonly message: string;
+  readonly received: string;
+}
+
+interface Entry {
+  readonly text: string;
+  readonly fix: string;
+  readonly retryable: boolean;
+  readonly status: number;
+}
+
+const entry = (status: number, text: string, fix: string, retryable = false): Entry => ({ text, fix, retryable, status });
+
+/** `{name}` in a text is filled from the error's details. */
+export const ERRORS = {
+  NAME_INVALID: entry(400, '{what} {value} is not a valid name', 'Use 1 to 64 of A-Z a-z 0-9 _ and -.'),
+  WORKSPACE_UNKNOWN: entry(404, 'There is no workspace {workspace}', 'Register the class with @Workspace in a module that this application imports, or check the spelling.'),
+  WORKFLOW_UNKNOWN: entry(404, 'Workspace {workspace} has no workflow {workflow}', 'List the class in the workflows of @Workspace, or check the spelling.'),
+  USER_MISSING: entry(400, 'userId is missing: expected a string of 1 to 256 characters, received {received}', 'Pass the id of the user on whose behalf the workflow runs.'),
+  PAYLOAD_INVALID: entry(400, 'The payload of {workflow} was refused: {summary}', 'Correct the fields named in `errors`.'),
+  PAYLOAD_UNSERIALIZABLE: entry(400, 'The payload cannot be written as JSON: {reason}', 'Pass plain JSON data: no BigInt, no cycles, no functions.'),
+  PAYLOAD_TOO_LARGE: entry(413, 'The run command has {bytes} bytes, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),
+  OPTION_INVALID: entry(400, 'Option {option} is invalid: expected {expected}, received {received}', 'Correct the option.'),
+  RUN_UNKNOWN: entry(404, 'There is no run {runId}', 'Check the id; runs are forgotten when they leave the streams (retention).'),
+  RUN_FAILED: entry(500, 'Run {runId} failed: {reason}', 'See the dead letter of the run; redrive it when the cause is mended.'),
+  RUN_CANCELED: entry(409, 'Run {runId} was canceled', 'Start a new run.'),
+  RUN_EXPIRED: entry(409, 'Run {runId} was not started before its deadline', 'Start a new run, or give it a later deadline.'),
+  RUN_FINISHED: entry(409, 'Run {runId} has already ended as {status}', 'Nothing is left to cancel.'),
+  RESULT_TIMEOUT: entry(504, 'Run {runId} had no outcome after {timeoutMs} ms', 'Ask again later with the run id; the run goes on.', true),
+  RESULT_TOO_LARGE: entry(500, 'The result of {workflow} has {bytes} bytes, the limit is {limit}', 'Return a reference, or raise resultLimit.'),
+  RESULT_UNSERIALIZABLE: entry(500, 'The result of {workflow} cannot be written as JSON: {reason}', 'Return plain JSON data.'),
+  PUBLISH_TIMEOUT: entry(503, 'No acknowledgement for {subject} within {timeoutMs} ms: the run may or may not be stored', 'Retry with the same idempotency key or run id.', true),
+  PUBLISH_UNAVAILABLE: entry(503, 'Nothing accepts {subject}: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
+  PUBLISH_REFUSED: entry(503, 'The server refused {subject}: {reason}', 'See the reason.'),
+  STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands; queued runs are never dropped.', true),
+  CLOSED: entry(503, 'The connection is closed', 'Publish before the application shuts down.'),
+  BATCH_REJECTED: entry(503, 'The batch of {size} runs was rejected as a whole: {reason}', 'Nothing of it was stored; correct the cause and send it again.', true),
+  BATCH_TOO_LARGE: entry(400, 'An all-or-nothing batch holds 1 to {limit} runs, received {size}', 'Use runMany for more.'),
+  SERVER_TOO_OLD: entry(501, '{feature} needs nats-server {needed}, this one is {version}', 'Upgrade the server or do without the feature.'),
+  SCHEDULE_INVALID: entry(400, 'The schedule {value} is invalid: {reason}', 'Use six fields (second minute hour day month weekday), or every: whole seconds.'),
+  SCHEDULE_UNKNOWN: entry(404, 'There is no schedule {id} for {workspace}.{workflow}', 'List the schedules.'),
+  DEAD_LETTER_UNKNOWN: entry(404, 'There is no dead letter {sequence}', 'List the dead letters; this one was redriven, discarded, or has aged out.'),
+  COMMAND_LOST: entry(410, 'The command of run {runId} is no longer in its stream', 'It was trimmed or deleted; start a new run.'),
+  BODY_NOT_UTF8: entry(400, 'The body is not valid UTF-8', 'Send JSON encoded as UTF-8.'),
+  BODY_NOT_JSON: entry(400, 'The body is not valid JSON: {reason}', 'Send one JSON object.'),
+  BODY_NOT_IJSON: entry(400, 'The body is ambiguous JSON: {reason}', 'Parsers disagree on it (RFC 7493); send unique keys, well-formed strings, and large integers as strings.'),
+  BODY_TOO_DEEP: entry(400, 'The body is nested deeper than {limit} levels', 'Flatten the payload.'),
+  COMMAND_INVALID: entry(400, 'The run command was refused: {summary}', 'Send {"payload":{...},"userId":"..."}.'),
+  UNTRUSTED: entry(403, 'The run command is not trusted: {reason}', 'Sign it with a key that the worker accepts.'),
+  HANDLER_FAILED: entry(500, '{workflow} failed: {reason}', 'Correct the workflow or its input, then redrive the dead letter.', true),
+  HANDLER_TIMEOUT: entry(500, '{workflow} did not settle within {timeoutMs} ms', 'Raise its timeout, or find what never settles.', true),
+  WORKER_DIED: entry(500, 'The worker died or lost its lease in attempt {attempt}, the last one', 'Find what ended the process (memory, signal, crash), then redrive the dead letter.'),
+  EXPIRED: entry(410, 'The run was not started before {expiresAt}', 'Start a new run, or give it a later deadline.'),
+  LEASE_LOST: entry(500, 'The lease of run {runId} was lost: another worker may have it', 'Nothing to do: the outcome of this execution is refused.'),
+  CAUSE_TOO_DEEP: entry(508, 'The chain of causes of this run is {depth} long, the limit is {limit}', 'A workflow starts itself in a circle; break it or raise maxCauseDepth.'),
+  BROKER_MISSING: entry(500, 'No broker is registered', 'Import NatsModule.forRoot() from @loopstack/nats beside LoopstackModule.forRoot().'),
+  BOOT_FAILED: entry(500, '{problems}', 'Correct what is named and start again.'),
+  TOPOLOGY_CONFLICT: entry(500, '{kind} {name} exists with {field} = {actual}, needed is {desired}', 'Delete or rename it, choose another prefix, or set the option to what exists.'),
+  TOPOLOGY_MISSING: entry(500, '{kind} {name} does not exist and provision is off', 'Create it, or let this user provision it.'),
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** C0 and C1 control characters, and the separators that break lines: never let through to a log, a header or an answer. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+/** `text` on one line of at most `limit` characters, with control characters written as `\u000a`. */
+export function printable(text: string, limit = 1000): string {
+  const escaped = text
+    .slice(0, limit)
+    .replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .toWellFormed();
+  return text.length > limit ? `${escaped}…` : escaped;
+}
+
+function fill(text: string, details: ErrorDetails): string {
+  return text.replace(/\{(\w+)\}/g, (_, key: string) => {
+    const value = details[key];
+    return printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'));
+  });
+}
+
+/**
+ * Every error of this project. `code` names it for programs, `message` and `fix` tell people what happened and what
+ * to do; `statusCode` is read by Nest's HTTP layer and by most HTTP frameworks.
+ */
+export class LoopstackError extends Error {
+  readonly code: ErrorCode;
+  readonly fix: string;
+  readonly retryable: boolean;
+  readonly statusCode: number;
+  readonly details: ErrorDetails;
+  readonly errors: readonly FieldError[];
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options: { cause?: unknown; errors?: readonly FieldError[] } = {}) {
+    const found: Entry = ERRORS[code];
+    super(fill(found.text, details), options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'LoopstackError';
+    this.code = code;
+    this.fix = found.fix;
+    this.retryable = found.retryable;
+    this.statusCode = found.status;
+    this.details = details;
+    this.errors = options.errors ?? [];
+  }
+
+  /** The shape in which errors leave a process: no stack, no cause, no details that were not meant for the message. */
+  toJSON(): { statusCode: number; code: ErrorCode; message: string; fix: string; errors?: readonly FieldError[] } {
+    const { statusCode, code, message, fix } = this;
+    return this.errors.length > 0 ? { statusCode, code, message, fix, errors: this.errors } : { statusCode, code, message, fix };
+  }
+}
+
+/** The JSON type of a value, for messages: what was received, without the value. */
+export function jsonType(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value;
+}
+
+/** `path: message` of the first few fields, for a message that fits on a line. */
+export function summarize(errors: readonly FieldError[]): string {
+  const shown = errors.slice(0, 3).map((e) => (e.path === '' || e.message.startsWith(e.path) ? e.message : `${e.path}: ${e.message}`));
+  if (errors.length > 3) shown.push(`and ${errors.length - 3} more`);
+  return shown.join('; ');
+}

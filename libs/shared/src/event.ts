@@ -1,0 +1,96 @@
+import type { ErrorCode, FieldError } from './error.js';
+import type { RunAddress } from './subject.js';
+
+/**
+ * Run events: one message per transition, on the event subject of the run. The last message of the subject is the
+ * state of the run, the subject is its history. An outcome is recorded once: its publisher demands that the subject
+ * is where it last saw it, so of two workers that ran the same command only the first outcome stands.
+ */
+export type OutcomeType = 'succeeded' | 'failed' | 'canceled' | 'expired';
+export type RunEventType = 'queued' | 'started' | 'progress' | 'retrying' | OutcomeType;
+
+/** `queued` also for a run whose command is stored and that has no event yet. */
+export type RunStatus = 'queued' | 'running' | 'retrying' | OutcomeType;
+
+/** An error as it is recorded: no stack, control characters escaped, bounded. */
+export interface RecordedError {
+  /** A code of the catalogue, for errors of ours; HANDLER_FAILED for what a workflow threw. */
+  readonly code: ErrorCode;
+  /** Class name of what was thrown. */
+  readonly name: string;
+  readonly message: string;
+  readonly errors?: readonly FieldError[];
+}
+
+export interface RunEvent {
+  readonly type: RunEventType;
+  /** ISO 8601, by the clock of the process that recorded it. */
+  readonly at: string;
+  /** Attempts started so far; 0 before the first. */
+  readonly attempt: number;
+  /** Sequence of the command in the runs stream. */
+  readonly sequence?: number;
+  /** Return value of the workflow; absent for `undefined`. */
+  readonly result?: unknown;
+  readonly error?: RecordedError;
+  /** ISO 8601; with `retrying`. */
+  readonly nextAttemptAt?: string;
+  /** With `progress`: what the workflow passed to `ctx.progress()`. */
+  readonly progress?: unknown;
+  /** Name of the process that recorded it. */
+  readonly worker?: string;
+  /** With `queued` after a redrive: sequence of the dead letter. */
+  readonly redriveOf?: number;
+}
+
+const OUTCOMES: ReadonlySet<string> = new Set<OutcomeType>(['succeeded', 'failed', 'canceled', 'expired']);
+const TYPES: ReadonlySet<string> = new Set<RunEventType>(['queued', 'started', 'progress', 'retrying', 'succeeded', 'failed', 'canceled', 'expired']);
+
+export function isOutcome(type: RunEventType): type is OutcomeType {
+  return OUTCOMES.has(type);
+}
+
+/** The status of a run whose last event is `event`. */
+export function statusOf(event: RunEvent | undefined): RunStatus {
+  if (event === undefined) return 'queued';
+  switch (event.type) {
+    case 'started':
+    case 'progress':
+      return 'running';
+    default:
+      return event.type;
+  }
+}
+
+/** A run as it stands. */
+export interface RunInfo extends RunAddress {
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly attempt: number;
+  readonly userId?: string;
+  /** ISO 8601; when the command was stored, where that is known. */
+  readonly queuedAt?: string;
+  /** ISO 8601; time of the last event. */
+  readonly updatedAt?: string;
+  readonly sequence?: number;
+  readonly result?: unknown;
+  readonly error?: RecordedError;
+  readonly nextAttemptAt?: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeRunEvent(event: RunEvent): Uint8Array {
+  return encoder.encode(JSON.stringify(event));
+}
+
+/** The event in a message, or undefined for one that is none: a stranger's message must not stop a reader. */
+export function decodeRunEvent(bytes: Uint8Array): RunEvent | undefined {
+  try {
+    const value = JSON.parse(decoder.decode(bytes)) as RunEvent;
+    return typeof value === 'object' && value !== null && TYPES.has(value.type) && typeof value.at === 'string' && typeof value.attempt === 'number' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

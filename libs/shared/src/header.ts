@@ -1,0 +1,46 @@
+/** Header names on the wire. `Nats-…` belong to the server (NATS ADR-4, ADR-8, ADR-50), the rest is ours. */
+export const HEADER = {
+  MSG_ID: 'Nats-Msg-Id',
+  EXPECTED_LAST_SUBJECT_SEQUENCE: 'Nats-Expected-Last-Subject-Sequence',
+  RUN_ID: 'Loopstack-Run-Id',
+  REPLAY_ID: 'Loopstack-Replay-Id',
+  REPLAY_OF: 'Loopstack-Replay-Of',
+  CAUSE: 'Loopstack-Cause',
+  CAUSE_DEPTH: 'Loopstack-Cause-Depth',
+  CORRELATION_ID: 'Loopstack-Correlation-Id',
+  EXPIRES_AT: 'Loopstack-Expires-At',
+  TRACEPARENT: 'traceparent',
+  TRACESTATE: 'tracestate',
+  DEAD_REASON: 'Loopstack-Dead-Reason',
+  DEAD_CODE: 'Loopstack-Dead-Code',
+  DEAD_MESSAGE: 'Loopstack-Dead-Message',
+  DEAD_ERRORS: 'Loopstack-Dead-Errors',
+  DEAD_ATTEMPTS: 'Loopstack-Dead-Attempts',
+  DEAD_STREAM: 'Loopstack-Dead-Stream',
+  DEAD_SEQUENCE: 'Loopstack-Dead-Sequence',
+  DEAD_SUBJECT: 'Loopstack-Dead-Subject',
+  DEAD_TIME: 'Loopstack-Dead-Time',
+  DEAD_USER: 'Loopstack-Dead-User',
+  /** `pointer`: the body did not fit and is read from DEAD_STREAM at DEAD_SEQUENCE. */
+  DEAD_FORM: 'Loopstack-Dead-Form',
+  /** Number of times that the run was redriven from a dead letter. */
+  REDRIVEN: 'Loopstack-Redriven',
+} as const;
+
+/** Prefix under which a dead letter keeps the broker's control headers of the original message. */
+export const ORIGINAL_PREFIX = 'Loopstack-Original-';
+
+/** What the codec needs of a message's headers; lets it stay free of any client library. */
+export interface HeaderReader {
+  /** First value, or undefined (also undefined for an absent header). */
+  get(name: string): string | undefined;
+}
+
+export const NO_HEADERS: HeaderReader = { get: () => undefined };
+
+/** Headers as plain data, for producers and for what workflows see. */
+export type Headers = Readonly<Record<string, string>>;
+
+export function headerReader(headers: Headers): HeaderReader {
+  return { get: (name) => (Object.hasOwn(headers, name) ? headers[name] : undefined) };
+}

@@ -1,0 +1,79 @@
+import { createHash, randomFillSync } from 'node:crypto';
+
+/**
+ * Run ids are UUIDs (RFC 9562) whose version tells where they come from:
+ * - 7: made by a producer; carries its time, so a command without an event is found by a short scan from there
+ * - 8: derived by the worker from time and sequence of a command that came without an id
+ * - 5: derived from an idempotency key: the same key is the same run
+ */
+export type RunIdOrigin = 'producer' | 'sequence' | 'key' | 'foreign';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([578])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+export function runIdOrigin(runId: string): RunIdOrigin {
+  switch (UUID.exec(runId)?.[1]) {
+    case '7':
+      return 'producer';
+    case '8':
+      return 'sequence';
+    case '5':
+      return 'key';
+    default:
+      return 'foreign';
+  }
+}
+
+/** Milliseconds since the epoch in an id of origin `producer` or `sequence`, else undefined. */
+export function runIdTime(runId: string): number | undefined {
+  const origin = runIdOrigin(runId);
+  if (origin !== 'producer' && origin !== 'sequence') return undefined;
+  return Number.parseInt(runId.slice(0, 8) + runId.slice(9, 13), 16);
+}
+
+const POOL = new Uint8Array(8 * 512);
+let pooled = POOL.length;
+let lastMs = 0;
+let counter = 0;
+
+const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+const hex = (byte: number): string => HEX[byte & 255] as string;
+
+/** A new UUIDv7, strictly increasing within a process (RFC 9562 6.2, method 1: a 12-bit counter). */
+export function newRunId(now = Date.now()): string {
+  if (now > lastMs) {
+    lastMs = now;
+    counter = 0;
+  } else if (++counter > 0xfff) {
+    lastMs += 1;
+    counter = 0;
+  }
+  if (pooled === POOL.length) {
+    randomFillSync(POOL);
+    pooled = 0;
+  }
+  const r = (): string => hex(POOL[pooled++] as number);
+  const time = lastMs.toString(16).padStart(12, '0');
+  const variant = hex(((POOL[pooled++] as number) & 0x3f) | 0x80);
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${variant}${r()}-${r()}${r()}${r()}${r()}${r()}${r()}`;
+}
+
+/** The id of the `sequence`-th message of a stream, stored at `timeMs`. */
+export function sequenceRunId(timeMs: number, sequence: number): string {
+  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
+  const tail = sequence.toString(16).padStart(14, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-8000-80${tail.slice(0, 2)}-${tail.slice(2)}`;
+}
+
+/** The sequence in an id of origin `sequence`. */
+export function runIdSequence(runId: string): number | undefined {
+  return runIdOrigin(runId) === 'sequence' ? Number.parseInt(runId.slice(21, 23) + runId.slice(24), 16) : undefined;
+}
+
+/** The id of the run that an idempotency key of a workflow names. The name parts are joined by NUL, which is in none of them. */
+export function keyedRunId(workspace: string, workflow: string, key: string): string {
+  const h = createHash('sha1').update(`loopstack\0${workspace}\0${workflow}\0${key}`).digest();
+  h[6] = ((h[6] as number) & 0x0f) | 0x50;
+  h[8] = ((h[8] as number) & 0x3f) | 0x80;
+  const s = h.toString('hex', 0, 16);
+  return `${s.slice(0, 8)}-${s.slice(8, 12)}-${s.slice(12, 16)}-${s.slice(16, 20)}-${s.slice(20)}`;
+}

@@ -1,0 +1,62 @@
+import type { Duration } from './duration.js';
+import type { RunEvent, RunInfo, RunStatus } from './event.js';
+import type { Headers } from './header.js';
+import type { Priority, RunAddress } from './subject.js';
+
+/** What `run()` takes beside the four parameters that users know. All optional. */
+export interface RunOptions {
+  /**
+   * The same key for the same workflow is the same run, for as long as its events are kept: a second call starts
+   * nothing and its handle says `duplicate`.
+   */
+  readonly idempotencyKey?: string;
+  /** Headers that the workflow sees in `ctx.headers`. Names that start with `Nats-` or `Loopstack-` are refused. */
+  readonly headers?: Headers;
+  /** Starts the run after this time; kept by the server. Not together with `at`. */
+  readonly delay?: Duration;
+  /** Starts the run at this time; kept by the server. */
+  readonly at?: Date;
+  /** A run that no worker has started by then ends as `expired`, never late. */
+  readonly expiresIn?: Duration;
+  /** Default `normal`. */
+  readonly priority?: Priority;
+  /** Passed on to runs that this one starts; default: that of the run that calls, else the run's own id. */
+  readonly correlationId?: string;
+  /** Longest wait for the server's acknowledgement. Default: the client's `publishTimeout` (5 s). */
+  readonly timeout?: Duration;
+}
+
+/** A run whose command the server has stored and acknowledged. */
+export interface RunHandle<Result = unknown> extends RunAddress {
+  readonly id: string;
+  /** Where the command is stored; 0 while it is kept by a schedule (`delay`, `at`). */
+  readonly stream: string;
+  readonly sequence: number;
+  /** True if a run with this idempotency key or id was there already: nothing new was started. */
+  readonly duplicate: boolean;
+  /**
+   * The workflow's return value.
+   * @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT (default 30 s)
+   */
+  result(options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<Result>;
+  /** The run's events from the first on, live until its outcome. */
+  events(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  status(): Promise<RunInfo>;
+  cancel(): Promise<RunInfo>;
+}
+
+export interface RunFilter {
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly status?: RunStatus | readonly RunStatus[];
+  readonly since?: Date;
+  /** Default 100. */
+  readonly limit?: number;
+}
+
+/** One run of a batch. */
+export interface RunItem extends RunAddress {
+  readonly payload?: unknown;
+  readonly userId: string;
+  readonly options?: RunOptions;
+}

@@ -1,0 +1,96 @@
+import { LoopstackError } from './error.js';
+
+/** Levels of arrays and objects that a body may nest. Recursive code (class-transformer) overflows at about 2,400. */
+export const MAX_DEPTH = 64;
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+interface Scan {
+  readonly deep: boolean;
+  /** Members of all objects, counted as colons outside strings. */
+  readonly members: number;
+  /** A `\ud…` escape occurs: a string may hold a lone surrogate. */
+  readonly surrogates: boolean;
+}
+
+/** One pass over the raw bytes, before anything recursive sees them. */
+function scan(bytes: Uint8Array, maxDepth: number): Scan {
+  let depth = 0;
+  let members = 0;
+  let surrogates = false;
+  for (let i = 0; i < bytes.length; i++) {
+    switch (bytes[i]) {
+      case 0x22: // "
+        for (i++; i < bytes.length && bytes[i] !== 0x22; i++) {
+          if (bytes[i] === 0x5c) {
+            i++;
+            if (bytes[i] === 0x75 && ((bytes[i + 1] as number) | 0x20) === 0x64) surrogates = true; // \uD or \ud
+          }
+        }
+        break;
+      case 0x7b: // {
+      case 0x5b: // [
+        if (++depth > maxDepth) return { deep: true, members, surrogates };
+        break;
+      case 0x7d:
+      case 0x5d:
+        depth--;
+        break;
+      case 0x3a: // :
+        members++;
+        break;
+    }
+  }
+  return { deep: false, members, surrogates };
+}
+
+const problem = (reason: string): LoopstackError => new LoopstackError('BODY_NOT_IJSON', { reason });
+
+/** Counts the members that parsing kept, and refuses what parsers read differently. Depth is bounded by then. */
+function census(value: unknown, strings: boolean): number {
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))) throw problem('a number is outside of the exact range of a double');
+    return 0;
+  }
+  if (typeof value === 'string') {
+    if (strings && !value.isWellFormed()) throw problem('a string holds a lone surrogate');
+    return 0;
+  }
+  if (value === null || typeof value !== 'object') return 0;
+  let members = 0;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) members += census(value[i], strings);
+    return members;
+  }
+  for (const key of Object.keys(value)) {
+    if (strings && !key.isWellFormed()) throw problem('a key holds a lone surrogate');
+    members += 1 + census((value as Record<string, unknown>)[key], strings);
+  }
+  return members;
+}
+
+/**
+ * Parses a body as I-JSON (RFC 7493): UTF-8 without errors, no duplicate keys, no lone surrogates, no number that a
+ * double cannot hold exactly. Two parsers that accept it read the same value.
+ * @throws LoopstackError BODY_NOT_UTF8, BODY_TOO_DEEP, BODY_NOT_JSON, BODY_NOT_IJSON
+ */
+export function parseStrictJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
+  const { deep, members, surrogates } = scan(bytes, maxDepth);
+  if (deep) throw new LoopstackError('BODY_TOO_DEEP', { limit: maxDepth });
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    throw new LoopstackError('BODY_NOT_UTF8');
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    // V8 quotes the text in its messages: only the position is told, the payload may hold secrets.
+    const position = /position \d+/.exec((error as Error).message)?.[0];
+    throw new LoopstackError('BODY_NOT_JSON', { reason: bytes.length === 0 ? 'it is empty' : (position ?? 'it ends too early') });
+  }
+  if (census(value, surrogates) !== members) throw problem('an object has the same key twice');
+  return value;
+}
