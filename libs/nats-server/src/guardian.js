@@ -8,8 +8,15 @@ import { spawn } from 'node:child_process';
 /** How long the guardian waits after SIGTERM before SIGKILL, for each process in turn, newest first. */
 const GRACE_TENTHS = 50;
 
+// An orphan's process 1 may take seconds to reap it, or never do: a zombie counts as ended.
 const SCRIPT = `
 trap '' INT TERM HUP
+runs() {
+  kill -0 "$1" 2>/dev/null || return 1
+  [ -r "/proc/$1/stat" ] || return 0
+  read -r stat < "/proc/$1/stat"
+  case $stat in *') Z '*) return 1 ;; esac
+}
 watched=
 while read -r verb what; do
   case $verb in
@@ -22,7 +29,7 @@ done
 for pid in $watched; do
   kill -TERM "$pid" 2>/dev/null || continue
   tenths=0
-  while kill -0 "$pid" 2>/dev/null && [ $tenths -lt ${GRACE_TENTHS} ]; do sleep 0.1; tenths=$((tenths + 1)); done
+  while runs "$pid" && [ $tenths -lt ${GRACE_TENTHS} ]; do sleep 0.1; tenths=$((tenths + 1)); done
   kill -KILL "$pid" 2>/dev/null
 done
 for dir do rm -rf -- "$dir"; done

@@ -36,6 +36,15 @@ import { pickPort } from './port.js';
 export class PortTakenError extends Error {
   /** @override */
   name = 'PortTakenError';
+
+  /**
+   * @param {number} port
+   * @param {string} log
+   */
+  constructor(port, log) {
+    super(`nats-server: port ${port} is taken\n${log}`);
+    this.port = port;
+  }
 }
 
 /**
@@ -49,21 +58,18 @@ export class PortTakenError extends Error {
  */
 export async function startNatsServer(options = {}) {
   const binary = options.binary ?? (await findNatsServer()).path;
-  const anyPort = (options.port ?? -1) < 0 || (options.monitorPort ?? -1) < 0;
   for (let attempt = 1; ; attempt += 1) {
-    const server = new NatsServer({
-      ...options,
-      binary,
-      port: await pickPort(options.port),
-      monitorPort: await pickPort(options.monitorPort),
-    });
+    const [port, monitorPort] = [await pickPort(options.port), await pickPort(options.monitorPort)];
+    const server = new NatsServer({ ...options, binary, port, monitorPort });
     try {
       await server.restart();
       return server;
     } catch (error) {
       await server.stop();
+      const isPicked = (/** @type {number} */ taken) =>
+        (taken === port && port !== options.port) || (taken === monitorPort && monitorPort !== options.monitorPort);
       // Between picking a port and listening on it somebody else can take it.
-      if (!(error instanceof PortTakenError) || !anyPort || attempt === 5) throw error;
+      if (!(error instanceof PortTakenError && isPicked(error.port)) || attempt === 5) throw error;
     }
   }
 }
@@ -229,7 +235,8 @@ export class NatsServer {
     const child = this.#child;
     while (this.#child !== undefined && this.#child === child) {
       try {
-        const info = await infoFrom(new URL(this.url).hostname, this.port, 1_000);
+        const answer = infoFrom(new URL(this.url).hostname, this.port, 1_000);
+        const info = await Promise.race([answer, this.#exited.then(() => Promise.reject(new Error('ended')))]);
         // Another server may listen on the port while ours is about to find that out.
         if (info.server_name === this.name && (this.#options.jetstream === false || info.jetstream === true)) return;
       } catch {
@@ -239,13 +246,16 @@ export class NatsServer {
       await delay(15);
     }
     const log = this.#log(logFrom);
-    if (/address already in use/i.test(log)) throw new PortTakenError(`nats-server: a port is taken\n${log}`);
+    const taken = /:(\d+): bind: address already in use/i.exec(log);
+    if (taken) throw new PortTakenError(Number(taken[1]), log);
     throw new Error(`nats-server ended before it accepted connections\n${log}`);
   }
 
   /** @param {number} from */
   #log(from) {
-    return readFileSync(this.logFile).subarray(from).toString().trimEnd().split('\n').slice(-20).join('\n');
+    const lines = readFileSync(this.logFile).subarray(from).toString().trimEnd().split('\n');
+    const complaints = lines.filter((line) => !line.includes('[INF]'));
+    return (complaints.length > 0 ? complaints : lines).slice(-20).join('\n');
   }
 
   /** @param {NodeJS.Signals} signal */
