@@ -32,11 +32,19 @@ export function encodeRunCommand(command: RunCommand): Uint8Array {
   if (!isUserId(command.userId)) {
     throw new LoopstackError('USER_MISSING', { received: command.userId === '' ? 'an empty string' : jsonType(command.userId) });
   }
-  return encodeJson(command.payload === undefined ? { userId: command.userId } : { payload: command.payload, userId: command.userId }, 'PAYLOAD_UNSERIALIZABLE', {});
+  return encodeJson(
+    command.payload === undefined ? { userId: command.userId } : { payload: command.payload, userId: command.userId },
+    'PAYLOAD_UNSERIALIZABLE',
+    {},
+  );
 }
 
 /** JSON bytes that a strict decoder reads back: what JSON.stringify would drop or change silently is refused where it is seen. */
-export function encodeJson(value: unknown, code: 'PAYLOAD_UNSERIALIZABLE' | 'RESULT_UNSERIALIZABLE', details: Readonly<Record<string, unknown>>): Uint8Array {
+export function encodeJson(
+  value: unknown,
+  code: 'PAYLOAD_UNSERIALIZABLE' | 'RESULT_UNSERIALIZABLE',
+  details: Readonly<Record<string, unknown>>,
+): Uint8Array {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
@@ -55,7 +63,7 @@ function refuse(errors: readonly FieldError[]): never {
   throw new LoopstackError('COMMAND_INVALID', { summary: summarize(errors) }, { errors });
 }
 
-function command(payload: unknown, userId: unknown, userField: string, idempotencyKey?: string): DecodedCommand {
+function commandOf(payload: unknown, userId: unknown, userField: string, idempotencyKey?: string): DecodedCommand {
   if (!isUserId(userId)) {
     refuse([
       {
@@ -74,10 +82,17 @@ function plain(body: unknown): DecodedCommand {
   if (!isObject(body)) refuse([{ path: '', rule: 'isObject', message: 'the body must be a JSON object', received: jsonType(body) }]);
   for (const key of Object.keys(body)) {
     if (key !== 'payload' && key !== 'userId') {
-      refuse([{ path: key, rule: 'unknownField', message: `unknown field ${JSON.stringify(key.slice(0, 80))}; a run command has payload and userId`, received: jsonType(body[key]) }]);
+      refuse([
+        {
+          path: key,
+          rule: 'unknownField',
+          message: `unknown field ${JSON.stringify(key.slice(0, 80))}; a run command has payload and userId`,
+          received: jsonType(body[key]),
+        },
+      ]);
     }
   }
-  return command(body['payload'], body['userId'], 'userId');
+  return commandOf(body['payload'], body['userId'], 'userId');
 }
 
 function cloudEvent(source: unknown, id: unknown, data: unknown, userId: unknown, userField: string): DecodedCommand {
@@ -86,9 +101,16 @@ function cloudEvent(source: unknown, id: unknown, data: unknown, userId: unknown
     ['id', id],
   ].filter(([, value]) => typeof value !== 'string' || value === '');
   if (absent.length > 0) {
-    refuse(absent.map(([path, value]) => ({ path: path as string, rule: 'cloudEvent', message: `a CloudEvent needs a ${path as string}`, received: jsonType(value) })));
+    refuse(
+      absent.map(([path, value]) => ({
+        path: path as string,
+        rule: 'cloudEvent',
+        message: `a CloudEvent needs a ${path as string}`,
+        received: jsonType(value),
+      })),
+    );
   }
-  return command(data, userId, userField, `${source as string}\0${id as string}`);
+  return commandOf(data, userId, userField, `${source as string}\0${id as string}`);
 }
 
 /**
@@ -101,13 +123,26 @@ export function decodeRunCommand(bytes: Uint8Array, headers: HeaderReader = NO_H
   const binary = headers.get('ce-specversion');
   if (binary !== undefined) {
     const data = bytes.length === 0 ? undefined : parseStrictJson(bytes, maxDepth);
-    return cloudEvent(percentDecoded(headers.get('ce-source')), percentDecoded(headers.get('ce-id')), data, percentDecoded(headers.get('ce-userid')), 'ce-userid');
+    return cloudEvent(
+      percentDecoded(headers.get('ce-source')),
+      percentDecoded(headers.get('ce-id')),
+      data,
+      percentDecoded(headers.get('ce-userid')),
+      'ce-userid',
+    );
   }
   const body = parseStrictJson(bytes, maxDepth);
   if (isObject(body)) {
     if (typeof body['specversion'] === 'string') {
       if (body['data_base64'] !== undefined) {
-        refuse([{ path: 'data_base64', rule: 'cloudEvent', message: 'binary data is not a payload; send JSON in data', received: jsonType(body['data_base64']) }]);
+        refuse([
+          {
+            path: 'data_base64',
+            rule: 'cloudEvent',
+            message: 'binary data is not a payload; send JSON in data',
+            received: jsonType(body['data_base64']),
+          },
+        ]);
       }
       return cloudEvent(body['source'], body['id'], body['data'], body['userid'], 'userid');
     }
@@ -140,7 +175,8 @@ export interface Stored {
  */
 export function runIdOf(address: RunAddress, stored: Stored, headerRunId: string | undefined, idempotencyKey: string | undefined): string {
   if (headerRunId !== undefined) {
-    if (!isName(headerRunId)) throw new LoopstackError('NAME_INVALID', { what: HEADER.RUN_ID, value: JSON.stringify(headerRunId.slice(0, 80)) });
+    if (!isName(headerRunId))
+      throw new LoopstackError('NAME_INVALID', { what: HEADER.RUN_ID, value: JSON.stringify(headerRunId.slice(0, 80)) });
     return headerRunId;
   }
   if (idempotencyKey !== undefined) return keyedRunId(address.workspace, address.workflow, idempotencyKey);

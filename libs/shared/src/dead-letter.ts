@@ -37,7 +37,11 @@ export interface DeadLetter extends DeadLetterFacts, RunAddress {
 const MAX_ERRORS = 8 * 1024;
 const MAX_MESSAGE = 1000;
 
-const DEAD_HEADERS = new Set<string>(Object.entries(HEADER).filter(([name]) => name.startsWith('DEAD_')).map(([, value]) => value));
+const DEAD_HEADERS = new Set<string>(
+  Object.entries(HEADER)
+    .filter(([name]) => name.startsWith('DEAD_'))
+    .map(([, value]) => value),
+);
 
 /** Header values are Latin-1 safe and on one line: JSON with everything beyond ASCII escaped. */
 function asciiJson(value: unknown): string {
@@ -58,7 +62,11 @@ function boundedErrors(errors: readonly FieldError[]): string {
  * Headers of a dead letter: the original ones (the broker's control headers under `Loopstack-Original-…`, so that they
  * do not act again), and the facts.
  */
-export function deadLetterHeaders(facts: DeadLetterFacts, original: Iterable<readonly [string, string]>, form: 'full' | 'pointer' = 'full'): Headers {
+export function deadLetterHeaders(
+  facts: DeadLetterFacts,
+  original: Iterable<readonly [string, string]>,
+  form: 'full' | 'pointer' = 'full',
+): Headers {
   const headers: Record<string, string> = {};
   for (const [name, value] of original) {
     if (DEAD_HEADERS.has(name)) continue;
@@ -96,7 +104,12 @@ const decoded = (decode: (text: string) => string, text: string): string => {
 };
 
 /** Reads a dead letter back; undefined for a message that is none. */
-export function readDeadLetter(address: RunAddress, deadSequence: number, headers: HeaderReader & Iterable<readonly [string, string]>, body: Uint8Array): DeadLetter | undefined {
+export function readDeadLetter(
+  address: RunAddress,
+  deadSequence: number,
+  headers: HeaderReader & Iterable<readonly [string, string]>,
+  body: Uint8Array,
+): DeadLetter | undefined {
   const reason = headers.get(HEADER.DEAD_REASON);
   const sequence = Number(headers.get(HEADER.DEAD_SEQUENCE));
   const runId = headers.get(HEADER.RUN_ID);

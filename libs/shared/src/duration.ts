@@ -14,7 +14,8 @@ function parse(option: string, value: unknown, units: Readonly<Record<string, nu
   const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(value) : null;
   const unit = match ? units[match[2] as string] : undefined;
   if (!match || unit === undefined) {
-    const received = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value === 'number' ? String(value) : jsonType(value);
+    const received =
+      typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value === 'number' ? String(value) : jsonType(value);
     throw new LoopstackError('OPTION_INVALID', { option, expected, received });
   }
   return Math.round(Number(match[1]) * unit);

@@ -23,7 +23,8 @@ interface Entry {
 
 const entry = (status: number, text: string, fix: string, retryable = false): Entry => ({ text, fix, retryable, status });
 
-/** `{name}` in a text is filled from the error's details. */
+/** `{name}` in a text is filled from the error's details. One code is one row. */
+// prettier-ignore
 export const ERRORS = {
   NAME_INVALID: entry(400, '{what} {value} is not a valid name', 'Use 1 to 64 of A-Z a-z 0-9 _ and -.'),
   WORKSPACE_UNKNOWN: entry(404, 'There is no workspace {workspace}', 'Register the class with @Workspace in a module that this application imports, or check the spelling.'),

@@ -39,6 +39,7 @@ function scan(bytes: Uint8Array, maxDepth: number): Scan {
       case 0x3a: // :
         members++;
         break;
+      default:
     }
   }
   return { deep: false, members, surrogates };
@@ -49,7 +50,8 @@ const problem = (reason: string): LoopstackError => new LoopstackError('BODY_NOT
 /** Counts the members that parsing kept, and refuses what parsers read differently. Depth is bounded by then. */
 function census(value: unknown, strings: boolean): number {
   if (typeof value === 'number') {
-    if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))) throw problem('a number is outside of the exact range of a double');
+    if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
+      throw problem('a number is outside of the exact range of a double');
     return 0;
   }
   if (typeof value === 'string') {

@@ -13,7 +13,10 @@ export function isName(value: unknown): boolean {
 /** @throws LoopstackError NAME_INVALID */
 export function assertName(what: string, value: unknown): asserts value is string {
   if (!isName(value)) {
-    throw new LoopstackError('NAME_INVALID', { what, value: typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : jsonType(value) });
+    throw new LoopstackError('NAME_INVALID', {
+      what,
+      value: typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : jsonType(value),
+    });
   }
 }
 
@@ -32,7 +35,12 @@ export interface WireNames {
   readonly prefix: string;
   readonly streams: { readonly runs: string; readonly events: string; readonly dead: string; readonly schedules: string };
   /** Subjects that each stream captures. */
-  readonly captures: { readonly runs: readonly string[]; readonly events: readonly string[]; readonly dead: readonly string[]; readonly schedules: readonly string[] };
+  readonly captures: {
+    readonly runs: readonly string[];
+    readonly events: readonly string[];
+    readonly dead: readonly string[];
+    readonly schedules: readonly string[];
+  };
   /** Name of the KV bucket that holds the catalogue of workflows. */
   readonly catalogue: string;
   run(address: RunAddress, priority?: Priority): string;
