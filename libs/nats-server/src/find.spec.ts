@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { findNatsServer } from '@loopstack/nats-server';
+import { findNatsServer } from './find.js';
 
 /** A program that says it is a nats-server. */
 const program = (version: string) => `#!/bin/sh\necho "nats-server: v${version}"\n`;
