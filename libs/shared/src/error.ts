@@ -46,6 +46,7 @@ export const ERRORS = {
   PUBLISH_UNAVAILABLE: entry(503, 'Nothing accepts {subject}: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
   PUBLISH_REFUSED: entry(503, 'The server refused {subject}: {reason}', 'See the reason.'),
   STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands; queued runs are never dropped.', true),
+  STREAM_UNAVAILABLE: entry(503, 'Stream {stream} does not answer: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
   CLOSED: entry(503, 'The connection is closed', 'Publish before the application shuts down.'),
   BATCH_REJECTED: entry(503, 'The batch of {size} runs was rejected as a whole: {reason}', 'Nothing of it was stored; correct the cause and send it again.', true),
   BATCH_TOO_LARGE: entry(400, 'An all-or-nothing batch holds 1 to {limit} runs, received {size}', 'Use runMany for more.'),

@@ -1,0 +1,94 @@
+import { LoopstackError, printable } from '@loopstack/shared/contract';
+
+/** What JetStream answers to a publish that it has stored. */
+export interface PubAck {
+  readonly stream: string;
+  readonly sequence: number;
+  /** True if a message with this `Nats-Msg-Id` was there already; `sequence` is that one's. */
+  readonly duplicate: boolean;
+}
+
+/** An error answer of the JetStream API. Its `code` and `description` may be a bare 503; `err_code` is what identifies it. */
+export interface ApiError {
+  readonly code: number;
+  readonly err_code?: number;
+  readonly description?: string;
+}
+
+interface Answer {
+  readonly stream?: string;
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: ApiError;
+}
+
+/** `err_code`s of nats-server (server/errors.json) that this package tells apart. */
+export const ERR_CODE = {
+  WRONG_LAST_SEQUENCE: 10071,
+  STORAGE_EXCEEDED: 10047,
+  RESOURCES_EXCEEDED: 10023,
+  MEMORY_EXCEEDED: 10028,
+  MESSAGE_TOO_LARGE: 10054,
+  STORE_FAILED: 10077,
+  NO_MESSAGE: 10037,
+} as const;
+
+const FULL: ReadonlySet<number> = new Set([ERR_CODE.STORAGE_EXCEEDED, ERR_CODE.RESOURCES_EXCEEDED, ERR_CODE.MEMORY_EXCEEDED, ERR_CODE.STORE_FAILED]);
+
+/** The error that a refused publish is. `details.errCode` is the server's `err_code`, such as 10071 (wrong last sequence). */
+export function refusal(subject: string, error: ApiError, stream?: string, bytes?: number): LoopstackError {
+  const errCode = error.err_code ?? error.code;
+  const reason = printable(error.description ?? `status ${error.code}`, 300);
+  if (FULL.has(errCode)) return new LoopstackError('STREAM_FULL', { stream: stream ?? subject, reason, errCode });
+  if (errCode === ERR_CODE.MESSAGE_TOO_LARGE) return new LoopstackError('PAYLOAD_TOO_LARGE', { bytes: bytes ?? 0, limit: 'less', errCode });
+  if (error.code === 503) return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
+  return new LoopstackError('PUBLISH_REFUSED', { subject, reason, errCode });
+}
+
+const ZERO = 0x30;
+const CLOSING_BRACE = 0x7d;
+const SEQUENCE_KEY = '"seq":';
+
+/**
+ * Reads answers. The usual one is `{"stream":"X","seq":N}` (some servers write a space after the comma); its head is
+ * the same for every message of a stream, so it is compared as bytes and only the digits are read.
+ */
+export class AckReader {
+  #head: Uint8Array = new Uint8Array(0);
+  #stream = '';
+
+  /** The acknowledgement, or the server's error; undefined for an answer that is neither. */
+  read(data: Uint8Array): PubAck | { readonly error: ApiError; readonly stream?: string } | undefined {
+    const sequence = this.#usual(data);
+    if (sequence > 0) return { stream: this.#stream, sequence, duplicate: false };
+    let answer: Answer;
+    const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
+    try {
+      answer = JSON.parse(text) as Answer;
+    } catch {
+      return undefined;
+    }
+    if (typeof answer !== 'object' || answer === null) return undefined;
+    if (answer.error) return answer.stream === undefined ? { error: answer.error } : { error: answer.error, stream: answer.stream };
+    if (typeof answer.stream !== 'string' || typeof answer.seq !== 'number' || answer.seq < 1) return undefined;
+    const headEnd = text.indexOf(SEQUENCE_KEY) + SEQUENCE_KEY.length;
+    this.#stream = answer.stream;
+    this.#head = data.slice(0, headEnd);
+    return { stream: answer.stream, sequence: answer.seq, duplicate: answer.duplicate === true };
+  }
+
+  /** The sequence of an answer of the usual form, or 0. */
+  #usual(data: Uint8Array): number {
+    const head = this.#head;
+    const last = data.length - 1;
+    if (head.length === 0 || last <= head.length || data[last] !== CLOSING_BRACE) return 0;
+    for (let i = 0; i < head.length; i++) if (data[i] !== head[i]) return 0;
+    let sequence = 0;
+    for (let i = head.length; i < last; i++) {
+      const digit = (data[i] as number) - ZERO;
+      if (digit < 0 || digit > 9) return 0;
+      sequence = sequence * 10 + digit;
+    }
+    return sequence;
+  }
+}

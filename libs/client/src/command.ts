@@ -1,0 +1,105 @@
+import {
+  HEADER,
+  LoopstackError,
+  PRIORITIES,
+  assertName,
+  durationMs,
+  encodeRunCommand,
+  keyedRunId,
+  messageId,
+  newRunId,
+  type RunAddress,
+  type RunOptions,
+} from '@loopstack/shared/contract';
+import { headerLines } from './header-block.js';
+import type { ResolvedClientOptions } from './options.js';
+
+/** A run command, ready to be written. */
+export interface PreparedCommand extends RunAddress {
+  readonly runId: string;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Header lines without those that only a message in the runs stream has (`Nats-Msg-Id`). */
+  readonly lines: string;
+  readonly messageId: string;
+  readonly timeoutMs: number;
+  /** The run id stands for an idempotency key. */
+  readonly keyed: boolean;
+  /** Milliseconds since the epoch; undefined: at once. */
+  readonly dueMs: number | undefined;
+}
+
+/** Headers that belong to the server and to us; a caller who could set them could forge causes and expectations. */
+const RESERVED = /^(nats|loopstack)-/i;
+const NO_OPTIONS: RunOptions = Object.freeze({});
+
+/**
+ * Checks a run and encodes it.
+ * @throws LoopstackError NAME_INVALID, USER_MISSING, PAYLOAD_UNSERIALIZABLE, OPTION_INVALID
+ */
+export function prepareCommand(
+  client: ResolvedClientOptions,
+  workflow: string,
+  workspace: string,
+  payload: unknown,
+  userId: string,
+  options: RunOptions = NO_OPTIONS,
+): PreparedCommand {
+  assertName('workspace', workspace);
+  assertName('workflow', workflow);
+  const address = { workspace, workflow };
+  const data = encodeRunCommand({ payload, userId });
+  const key = options.idempotencyKey;
+  const runId = key === undefined ? newRunId() : keyedRunId(workspace, workflow, checkedKey(key));
+  const subject = client.names.run(address, options.priority);
+  const id = messageId(address, runId);
+  let lines = `${HEADER.RUN_ID}: ${runId}\r\n`;
+  let dueMs: number | undefined;
+  if (options !== NO_OPTIONS) {
+    dueMs = startTime(options);
+    lines += optionLines(options, dueMs);
+  }
+  if (client.context) {
+    const context = client.context();
+    if (context) lines += headerLines(context);
+  }
+  if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data }));
+  const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
+  return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
+}
+
+function checkedKey(key: unknown): string {
+  if (typeof key === 'string' && key !== '') return key;
+  throw invalid('idempotencyKey', 'a string that is not empty', key);
+}
+
+function startTime({ delay, at }: RunOptions): number | undefined {
+  if (at !== undefined) {
+    if (delay !== undefined) throw new LoopstackError('OPTION_INVALID', { option: 'at', expected: 'either delay or at', received: 'both' });
+    if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalid('at', 'a valid Date', at);
+    return at.getTime();
+  }
+  return delay === undefined ? undefined : Date.now() + durationMs('delay', delay);
+}
+
+function optionLines(options: RunOptions, dueMs: number | undefined): string {
+  const { headers, expiresIn, correlationId, priority } = options;
+  let lines = '';
+  if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalid('priority', PRIORITIES.join(', '), priority);
+  if (correlationId !== undefined) lines += headerLines({ [HEADER.CORRELATION_ID]: correlationId });
+  if (expiresIn !== undefined) {
+    const expiresAt = new Date((dueMs ?? Date.now()) + durationMs('expiresIn', expiresIn));
+    lines += `${HEADER.EXPIRES_AT}: ${expiresAt.toISOString()}\r\n`;
+  }
+  if (headers !== undefined) {
+    const reserved = Object.keys(headers).find((name) => RESERVED.test(name));
+    if (reserved !== undefined) throw invalid('headers', 'names that do not start with Nats- or Loopstack-', reserved);
+    lines += headerLines(headers);
+  }
+  return lines;
+}
+
+function invalid(option: string, expected: string, value: unknown): LoopstackError {
+  const received = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : value instanceof Date ? 'an invalid date' : typeof value;
+  return new LoopstackError('OPTION_INVALID', { option, expected, received });
+}

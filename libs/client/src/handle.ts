@@ -1,0 +1,50 @@
+import type { Duration, RunAddress, RunEvent, RunHandle, RunInfo } from '@loopstack/shared/contract';
+import type { Receiver } from './publisher.js';
+
+/** What a handle asks its client for. */
+export interface RunDesk {
+  result(address: RunAddress, runId: string, options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<unknown>;
+  events(address: RunAddress, runId: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
+  get(runId: string, address?: RunAddress): Promise<RunInfo>;
+  cancel(runId: string, address?: RunAddress): Promise<RunInfo>;
+}
+
+/** A handle that becomes complete with the acknowledgement of its command. */
+export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<Result>> {
+  readonly #desk: RunDesk;
+  stream = '';
+  sequence = 0;
+  duplicate = false;
+
+  constructor(
+    desk: RunDesk,
+    readonly workspace: string,
+    readonly workflow: string,
+    readonly id: string,
+  ) {
+    this.#desk = desk;
+  }
+
+  acknowledged(stream: string, sequence: number, duplicate: boolean): this {
+    this.stream = stream;
+    this.sequence = sequence;
+    this.duplicate = duplicate;
+    return this;
+  }
+
+  result(options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<Result> {
+    return this.#desk.result(this, this.id, options) as Promise<Result>;
+  }
+
+  events(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent> {
+    return this.#desk.events(this, this.id, options);
+  }
+
+  status(): Promise<RunInfo> {
+    return this.#desk.get(this.id, this);
+  }
+
+  cancel(): Promise<RunInfo> {
+    return this.#desk.cancel(this.id, this);
+  }
+}

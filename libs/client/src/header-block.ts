@@ -1,0 +1,55 @@
+import { LoopstackError, jsonType, type Headers } from '@loopstack/shared/contract';
+import type { MsgHdrs } from 'nats';
+
+/** NATS ADR-4: printable ASCII without the colon. */
+const NAME = /^[!-9;-~]+$/;
+const LINE_END = /[\r\n]/;
+// oxlint-disable-next-line no-control-regex
+const ASCII = /^[\u0000-\u007f]*$/;
+
+const encoder = new TextEncoder();
+
+/** Headers of ours first, each ready as `Name: value`; what users gave is checked before it gets here. */
+export const BLOCK_START = 'NATS/1.0\r\n';
+
+/**
+ * The lines of some headers, in the form that the protocol wants.
+ * @throws LoopstackError OPTION_INVALID for a name or a value that would break the protocol
+ */
+export function headerLines(headers: Headers): string {
+  let lines = '';
+  for (const name in headers) {
+    const value = headers[name] as unknown;
+    if (!NAME.test(name)) throw invalid('a name of printable ASCII without a colon', JSON.stringify(name.slice(0, 80)));
+    if (typeof value !== 'string') throw invalid(`a string as value of ${name}`, jsonType(value));
+    if (LINE_END.test(value)) throw invalid(`a value of one line for ${name}`, 'a line end');
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+/** The whole block as bytes; `lines` as `headerLines` made them. */
+export function headerBlock(lines: string): Uint8Array {
+  const text = `${BLOCK_START}${lines}\r\n`;
+  return ASCII.test(text) ? Buffer.from(text, 'latin1') : encoder.encode(text);
+}
+
+function invalid(expected: string, received: string): LoopstackError {
+  return new LoopstackError('OPTION_INVALID', { option: 'headers', expected, received });
+}
+
+/**
+ * What `nc.publish` takes as headers, over a block that is encoded already. The client library asks it for nothing but
+ * `encode()`, and does so before `publish` returns, so one object serves every message.
+ */
+export class EncodedHeaders {
+  block: Uint8Array = new Uint8Array(0);
+
+  encode(): Uint8Array {
+    return this.block;
+  }
+
+  asMsgHdrs(): MsgHdrs {
+    return this as unknown as MsgHdrs;
+  }
+}

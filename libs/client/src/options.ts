@@ -1,0 +1,62 @@
+import { durationMs, wireNames, type Duration, type Headers, type WireNames } from '@loopstack/shared/contract';
+
+/** What `sign` is given: everything that a signature covers. */
+export interface UnsignedCommand {
+  readonly subject: string;
+  readonly messageId: string;
+  readonly userId: string;
+  readonly data: Uint8Array;
+}
+
+/** All optional. */
+export interface ClientOptions {
+  /** First token of every subject. Default `loopstack`. */
+  readonly prefix?: string;
+  /** JetStream domain, for streams behind a leaf node. Default: that of the connection. */
+  readonly domain?: string;
+  /** Longest wait for an acknowledgement, from the moment a message is written. Keep it below the streams' deduplication window (2 min). Default 5 s. */
+  readonly publishTimeout?: Duration;
+  /** Messages that are written and not yet acknowledged; further calls wait in order. Default 4,096. */
+  readonly maxInFlight?: number;
+  /**
+   * While the connection is down, `fail` refuses a run at once (PUBLISH_UNAVAILABLE) and `wait` keeps it until the
+   * connection is back or `publishTimeout` has passed. Never a false success. Default `wait`.
+   */
+  readonly whileDisconnected?: 'fail' | 'wait';
+  /** Longest wait of `handle.result()`. Default 30 s. */
+  readonly resultTimeout?: Duration;
+  /** Longest wait for an answer about a run or a schedule. Default 5 s. */
+  readonly requestTimeout?: Duration;
+  /** Headers for each command from the surroundings of the call: the run that starts it, the trace. */
+  readonly context?: () => Headers | undefined;
+  /** Headers that prove where a command comes from; called once its bytes are final. */
+  readonly sign?: (command: UnsignedCommand) => Headers;
+}
+
+export interface ResolvedClientOptions {
+  readonly names: WireNames;
+  /** Head of the JetStream API's subjects, without the last dot. */
+  readonly api: string;
+  readonly publishTimeoutMs: number;
+  readonly maxInFlight: number;
+  readonly whileDisconnected: 'fail' | 'wait';
+  readonly resultTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly context: (() => Headers | undefined) | undefined;
+  readonly sign: ((command: UnsignedCommand) => Headers) | undefined;
+}
+
+/** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
+export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
+  return Object.freeze<ResolvedClientOptions>({
+    names: wireNames(options.prefix),
+    api: options.domain === undefined ? '$JS.API' : `$JS.${options.domain}.API`,
+    publishTimeoutMs: durationMs('publishTimeout', options.publishTimeout ?? '5s'),
+    maxInFlight: options.maxInFlight ?? 4096,
+    whileDisconnected: options.whileDisconnected ?? 'wait',
+    resultTimeoutMs: durationMs('resultTimeout', options.resultTimeout ?? '30s'),
+    requestTimeoutMs: durationMs('requestTimeout', options.requestTimeout ?? '5s'),
+    context: options.context,
+    sign: options.sign,
+  });
+}

@@ -1,0 +1,218 @@
+import {
+  LoopstackError,
+  decodeRunEvent,
+  durationMs,
+  isOutcome,
+  type Duration,
+  type RunAddress,
+  type RunEvent,
+} from '@loopstack/shared/contract';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { ResolvedClientOptions } from './options.js';
+import type { StoredMessage, StreamReader } from './stream-reader.js';
+
+export interface StoredEvent {
+  readonly event: RunEvent;
+  readonly message: StoredMessage;
+}
+
+/** Looks at the stream after a notice, in ms after one another: a notice may overtake the storing, or tell of a refused publish. */
+const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
+/** In a cluster the interest of a new subscription takes a moment to reach all servers: one more look after it. */
+const IN_CLUSTER_MS = [0, 500];
+const ONCE_MS = [0];
+/** Between looks that failed. */
+const AGAIN_MS = 1000;
+
+/** All who wait for the outcome of one run share one subscription and its looks. */
+interface Watch {
+  readonly subject: string;
+  readonly waiters: Set<(event: RunEvent) => void>;
+  subscription: Subscription;
+  looking: boolean;
+  /** Looks that were asked for while one was under way. */
+  next: readonly number[] | undefined;
+}
+
+/**
+ * Outcomes and histories of runs, without polling. The subject of a run's events is subscribed to as an ordinary
+ * subject; a message there is a notice only, because also a publish that the stream refuses (the fence) is seen by
+ * subscribers. What is true is read from the stream.
+ */
+export class RunEvents {
+  readonly #nc: NatsConnection;
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+  readonly #watches = new Map<string, Watch>();
+  readonly #followers = new Set<() => void>();
+
+  constructor(nc: NatsConnection, options: ResolvedClientOptions, reader: StreamReader) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#reader = reader;
+    void this.#followConnection();
+  }
+
+  /** The last event of a run. */
+  async last(address: RunAddress, runId: string, leader = false): Promise<StoredEvent | undefined> {
+    const { names } = this.#options;
+    return storedEvent(await this.#reader.read(names.streams.events, { last: names.event(address, runId) }, leader));
+  }
+
+  /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT, CLOSED */
+  async result(address: RunAddress, runId: string, options: { readonly timeout?: Duration; readonly signal?: AbortSignal } = {}): Promise<unknown> {
+    const timeoutMs = options.timeout === undefined ? this.#options.resultTimeoutMs : durationMs('timeout', options.timeout);
+    options.signal?.throwIfAborted();
+    return resultOf(runId, await this.#outcome(address, runId, timeoutMs, options.signal));
+  }
+
+  /** The run's events in the order of the stream, live; ends with the outcome that stands last. */
+  async *history(address: RunAddress, runId: string, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent> {
+    const { names } = this.#options;
+    const subject = names.event(address, runId);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    let looks: readonly number[] = [];
+    let wake = (): void => {};
+    const notice = (): void => {
+      looks = AFTER_NOTICE_MS;
+      wake();
+    };
+    const subscription = this.#nc.subscribe(subject, { callback: notice });
+    this.#followers.add(notice);
+    signal?.addEventListener('abort', notice, { once: true });
+    try {
+      for (let next = 1, ended = false; ; ) {
+        const stored = storedEvent(await this.#reader.read(names.streams.events, { next: subject, sequence: next }));
+        signal?.throwIfAborted();
+        if (stored) {
+          next = stored.message.sequence + 1;
+          ended = isOutcome(stored.event.type);
+          yield stored.event;
+        } else if (ended) {
+          return;
+        } else if (looks.length > 0) {
+          await delay(looks[0] as number);
+          looks = looks.slice(1);
+        } else {
+          if (this.#nc.isClosed()) throw new LoopstackError('CLOSED');
+          await new Promise<void>((resolve) => (wake = resolve));
+          signal?.throwIfAborted();
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', notice);
+      this.#followers.delete(notice);
+      if (!this.#nc.isClosed()) subscription.unsubscribe();
+    }
+  }
+
+  #outcome(address: RunAddress, runId: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<RunEvent> {
+    const watch = this.#watch(this.#options.names.event(address, runId));
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', aborted);
+        watch.waiters.delete(done);
+        if (watch.waiters.size === 0) this.#unwatch(watch);
+      };
+      const done = (event: RunEvent): void => {
+        finish();
+        resolve(event);
+      };
+      const aborted = (): void => {
+        finish();
+        reject(signal?.reason as Error);
+      };
+      const late = (): void => {
+        finish();
+        reject(this.#nc.isClosed() ? new LoopstackError('CLOSED') : new LoopstackError('RESULT_TIMEOUT', { runId, timeoutMs }));
+      };
+      const timer = setTimeout(late, timeoutMs);
+      signal?.addEventListener('abort', aborted, { once: true });
+      watch.waiters.add(done);
+    });
+  }
+
+  #watch(subject: string): Watch {
+    const known = this.#watches.get(subject);
+    if (known) return known;
+    const callback = (error: Error | null, msg: Msg): void => {
+      const event = error ? undefined : decodeRunEvent(msg.data);
+      if (event && isOutcome(event.type)) void this.#look(watch, AFTER_NOTICE_MS);
+    };
+    const watch: Watch = { subject, waiters: new Set(), subscription: this.#nc.subscribe(subject, { callback }), looking: false, next: undefined };
+    this.#watches.set(subject, watch);
+    // Subscribed first, read second: an outcome is either there already or noticed.
+    void this.#look(watch, this.#firstLooks());
+    return watch;
+  }
+
+  #unwatch(watch: Watch): void {
+    this.#watches.delete(watch.subject);
+    if (!this.#nc.isClosed()) watch.subscription.unsubscribe();
+  }
+
+  #firstLooks(): readonly number[] {
+    return this.#nc.info?.cluster === undefined ? ONCE_MS : IN_CLUSTER_MS;
+  }
+
+  /** Reads the last event until it is an outcome, once after each of the waits. Ends when nobody waits any more. */
+  async #look(watch: Watch, waits: readonly number[]): Promise<void> {
+    if (watch.looking) {
+      watch.next = waits;
+      return;
+    }
+    watch.looking = true;
+    for (let left = waits; left.length > 0; ) {
+      const [wait, ...rest] = left as [number, ...number[]];
+      if (wait > 0) await delay(wait);
+      if (watch.waiters.size === 0) break;
+      left = rest;
+      try {
+        const stored = storedEvent(await this.#reader.read(this.#options.names.streams.events, { last: watch.subject }));
+        if (stored && isOutcome(stored.event.type)) {
+          for (const waiter of [...watch.waiters]) waiter(stored.event);
+          break;
+        }
+      } catch {
+        left = [AGAIN_MS, ...left];
+      }
+      if (watch.next) left = watch.next;
+      watch.next = undefined;
+    }
+    watch.looking = false;
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const status of this.#nc.status()) {
+      if (status.type !== 'reconnect') continue;
+      // What was published in between was noticed by nobody here.
+      for (const watch of this.#watches.values()) void this.#look(watch, this.#firstLooks());
+      for (const follower of this.#followers) follower();
+    }
+    for (const follower of this.#followers) follower();
+  }
+}
+
+function storedEvent(message: StoredMessage | undefined): StoredEvent | undefined {
+  const event = message && decodeRunEvent(message.data);
+  return event && { event, message: message as StoredMessage };
+}
+
+/** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED */
+export function resultOf(runId: string, event: RunEvent): unknown {
+  switch (event.type) {
+    case 'succeeded':
+      return event.result;
+    case 'canceled':
+      throw new LoopstackError('RUN_CANCELED', { runId });
+    case 'expired':
+      throw new LoopstackError('RUN_EXPIRED', { runId });
+    default: {
+      const { error } = event;
+      throw new LoopstackError('RUN_FAILED', { runId, reason: error?.message ?? 'no reason was recorded', error }, { errors: error?.errors ?? [] });
+    }
+  }
+}
