@@ -40,7 +40,10 @@ export async function findNatsServer({
 } = {}) {
   /** @type {string[]} */
   const tried = [];
-  const isTried = (/** @type {string} */ message) => void (tried.push(message), onProgress(message));
+  const isTried = (/** @type {string} */ message) => {
+    tried.push(message);
+    onProgress(message);
+  };
   const found = (await onPath(env, isTried)) ?? (await inCache(cacheDir, isTried));
   if (found !== undefined) return found;
 
@@ -107,7 +110,7 @@ async function programOnPath(name, env) {
  */
 async function inCache(cacheDir, isTried) {
   const versions = (await readdir(cacheDir).catch(() => [])).filter((entry) => /^\d/.test(entry));
-  for (const entry of versions.sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))) {
+  for (const entry of versions.toSorted((a, b) => b.localeCompare(a, 'en', { numeric: true }))) {
     const path = join(cacheDir, entry, 'nats-server');
     const version = await versionOf(path);
     if (version !== undefined && isRecent(version)) return { path, version, origin: 'cache' };
