@@ -1,0 +1,102 @@
+// What no linter looks at: texts that have no place in the repository, and the form of the decision records.
+// Prints one line per finding, `path:line: rule: text`, and exits with 1 if there is any.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+const CODE = /\.(?:ts|mts|cts|js|mjs|cjs)$/;
+
+/** A line of a file whose path matches `files` must not match `pattern`. */
+const RULES = [
+  {
+    name: 'machine-path',
+    files: /./,
+    pattern: /(?<![\w.)}\]-])\/(?:work|root|Users|home\/(?!node\/))\b\/?\w/,
+    message: 'a path of one machine',
+  },
+  {
+    name: 'registry-host',
+    files: /./,
+    pattern:
+      /\/\/[\w.@:-]*(?:registry|artifactory|nexus|verdaccio)[\w-]*\.\w|registry\.(?:npmjs|yarnpkg)\.|\/\/(?:deb|security|archive|ports)\.(?:debian|ubuntu)\b/i,
+    message: 'the host of a package registry; installers take it from their own settings',
+  },
+  {
+    name: 'registry-resolved',
+    files: /(?:^|\/)package-lock\.json$/,
+    pattern: /"resolved": "https?:/,
+    message: 'write the lock file with omit-lockfile-registry-resolved (.npmrc)',
+  },
+  {
+    name: 'focused-test',
+    files: CODE,
+    pattern: /\b(?:it|test|describe)\.(?:only\b|(?:skip|todo)(?:\.\w+)?\()|\b[fx](?:it|describe)\(/,
+    message: 'a test that leaves others, or itself, out',
+  },
+  {
+    name: 'left-over',
+    files: /^(?:src|libs|config)\//,
+    pattern: /\b(?:TODO|FIXME|XXX)\b/,
+    message: 'do it, or file an issue',
+  },
+  {
+    name: 'broker-word',
+    files: /^libs\/core\/src\//,
+    pattern: /nats|jetstream|kafka|rabbit|amqp|redis|bullmq/i,
+    message: 'the core knows a port, not a broker',
+  },
+  {
+    // The import rules of the linter do not see this form.
+    name: 'import-type-expression',
+    files: /^(?:src|libs)\/.*\.[mc]?ts$/,
+    pattern: /\bimport\(\s*['"][^'"]+['"]\s*\)\s*(?:\.\s*[A-Z]|\[)/,
+    message: 'name the type in an import statement',
+  },
+];
+
+/** What is wrong with a decision record, each as [line, rule, text]. */
+function adrProblems(path, lines) {
+  const problems = [];
+  const number = /^(\d{4})-[a-z0-9-]+\.md$/.exec(basename(path))?.[1];
+  if (number === undefined) return [[1, 'adr-name', 'a record is named NNNN-what-was-decided.md']];
+  if (!new RegExp(`^# ${number}: \\S`).test(lines[0] ?? '')) problems.push([1, 'adr-title', `the first line is "# ${number}: <title>"`]);
+  const status = lines.find((line) => line.startsWith('- Status: '));
+  if (!/^- Status: (?:proposed|accepted|superseded by \d{4})$/.test(status ?? '')) {
+    problems.push([1, 'adr-status', 'it has a line "- Status: proposed", accepted, or superseded by NNNN']);
+  }
+  if (!lines.some((line) => /^- Date: \d{4}-\d{2}-\d{2}$/.test(line))) problems.push([1, 'adr-date', 'it has a line "- Date: YYYY-MM-DD"']);
+  const headings = lines.filter((line) => line.startsWith('## ')).map((line) => line.slice(3).trim());
+  for (const wanted of ['Context', 'Decision', 'Consequences', 'How it was measured']) {
+    if (!headings.includes(wanted)) problems.push([1, 'adr-heading', `the heading "## ${wanted}" is missing`]);
+  }
+  return problems;
+}
+
+// Tracked files and those that would be, so that a finding comes before the commit.
+const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
+const paths = [...new Set(listed.split('\0'))].filter((path) => path !== '' && existsSync(join(root, path)));
+
+const findings = [];
+const adrNumbers = new Map();
+for (const path of paths) {
+  const text = readFileSync(join(root, path), 'utf8');
+  if (text.includes('\0')) continue; // no text
+  const lines = text.split('\n');
+  for (const { name, pattern, message } of RULES.filter(({ files }) => files.test(path))) {
+    for (const [index, line] of lines.entries()) {
+      if (pattern.test(line)) findings.push(`${path}:${index + 1}: ${name}: ${message}`);
+    }
+  }
+  if (path.startsWith('docs/adr/') && path.endsWith('.md') && basename(path) !== 'template.md') {
+    for (const [line, rule, problem] of adrProblems(path, lines)) findings.push(`${path}:${line}: ${rule}: ${problem}`);
+    const number = basename(path).slice(0, 4);
+    if (adrNumbers.has(number)) findings.push(`${path}:1: adr-number: ${adrNumbers.get(number)} has this number`);
+    adrNumbers.set(number, basename(path));
+  }
+}
+
+for (const finding of findings) console.log(finding);
+process.exitCode = findings.length === 0 ? 0 : 1;
