@@ -1,0 +1,46 @@
+import { isOutcome, type RunEvent } from '@loopstack/shared';
+import type { RetryPolicy } from './settle.js';
+
+/** What a worker does with a command that was delivered before, or whose run may have been claimed elsewhere. */
+export type Examination =
+  | { readonly action: 'run'; readonly attempt: number }
+  /** An outcome stands, or another command holds the run's key: acknowledge without running. */
+  | { readonly action: 'stands' }
+  /** The process died in the last attempt. */
+  | { readonly action: 'died'; readonly attempt: number };
+
+/**
+ * Counts attempts from what is known: the number of deliveries and the run's last event. The happy path records
+ * nothing before its outcome, so a second delivery without an event counts as one attempt that died. Every attempt
+ * after the first records `started`, so a process that crashes with a hundred commands prefetched costs those that it
+ * had not started no further attempt. A workflow of a single attempt records `started` even for that one.
+ */
+export function examine(deliveries: number, sequence: number, last: RunEvent | undefined, policy: RetryPolicy): Examination {
+  if (last && isOutcome(last.type)) return { action: 'stands' };
+  // A keyed run belongs to the command that claimed it; a redrive names its own command.
+  if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands' };
+  const attempt = attemptAfter(deliveries, last, policy);
+  return attempt > policy.attempts ? { action: 'died', attempt: policy.attempts } : { action: 'run', attempt };
+}
+
+function attemptAfter(deliveries: number, last: RunEvent | undefined, policy: RetryPolicy): number {
+  if (last === undefined) return deliveries > 1 && policy.attempts > 1 ? 2 : 1;
+  switch (last.type) {
+    case 'queued': {
+      // Claimed, redriven or given back. A first attempt leaves no trace, so deliveries since then count as one.
+      const untold = last.attempt === 0 && deliveries - (last.deliveries ?? 0) > 1 && policy.attempts > 1;
+      return last.attempt + (untold ? 2 : 1);
+    }
+    case 'started':
+    case 'progress':
+    case 'retrying':
+      return last.attempt + 1;
+    default:
+      return 1;
+  }
+}
+
+/** Whether an attempt records `started` before it runs, so that its death is counted exactly. */
+export function recordsStart(attempt: number, policy: RetryPolicy): boolean {
+  return attempt > 1 || policy.attempts === 1;
+}

@@ -1,0 +1,40 @@
+import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata, type Provider } from '@nestjs/common';
+import { APP_FILTER, DiscoveryModule } from '@nestjs/core';
+import { Enhancers } from './enhancers.js';
+import { LoopstackExceptionFilter } from './exception-filter.js';
+import { LoopstackOptionsToken, resolveLoopstackOptions, type LoopstackOptions } from './options.js';
+import { WorkflowRegistry } from './registry.js';
+import { RunService } from './run-service.js';
+import { Workers } from './workers.js';
+
+export interface LoopstackAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  readonly inject?: FactoryProvider['inject'];
+  readonly useFactory: (...args: never[]) => LoopstackOptions | Promise<LoopstackOptions>;
+}
+
+/**
+ * Makes `RunService` injectable everywhere and finds the application's workflows. Global: import it once, beside the
+ * module of a broker (`NatsModule` of `@loopstack/nats`).
+ */
+@Module({})
+export class LoopstackModule {
+  /** @throws LoopstackError OPTION_INVALID */
+  static forRoot(options: LoopstackOptions = {}): DynamicModule {
+    return LoopstackModule.define({ provide: LoopstackOptionsToken, useValue: resolveLoopstackOptions(options) });
+  }
+
+  static forRootAsync(options: LoopstackAsyncOptions): DynamicModule {
+    const useFactory = async (...args: never[]) => resolveLoopstackOptions(await options.useFactory(...args));
+    return LoopstackModule.define({ provide: LoopstackOptionsToken, inject: options.inject ?? [], useFactory }, options.imports ?? []);
+  }
+
+  private static define(options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+    return {
+      module: LoopstackModule,
+      global: true,
+      imports: [DiscoveryModule, ...imports],
+      providers: [options, WorkflowRegistry, Enhancers, Workers, RunService, { provide: APP_FILTER, useClass: LoopstackExceptionFilter }],
+      exports: [LoopstackOptionsToken, WorkflowRegistry, Workers, RunService],
+    };
+  }
+}

@@ -1,0 +1,158 @@
+import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import { LoopstackError, type RunAddress } from '@loopstack/shared';
+import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
+import { resolveWorkflowOptions, workflowName, workflowOptions, workspaceName, workspaceOptions, type ResolvedWorkflowOptions, type WorkflowInstance } from './workflow.js';
+import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
+import { Inject } from '@nestjs/common';
+
+/** A workflow in a workspace: what one address stands for. */
+export interface RegisteredWorkflow extends RunAddress {
+  readonly type: Type<WorkflowInstance>;
+  readonly instance: WorkflowInstance;
+  readonly options: ResolvedWorkflowOptions;
+  /** Absent for a workflow without a payload class. */
+  readonly validator: PayloadValidator | undefined;
+}
+
+/** A class as discovery sees it. */
+export interface Candidate {
+  readonly type: Type<object>;
+  /** Undefined for request-scoped and transient providers. */
+  readonly instance: object | undefined;
+  readonly module: string;
+}
+
+export interface Catalogue {
+  readonly workflows: readonly RegisteredWorkflow[];
+  readonly workspaces: ReadonlySet<string>;
+}
+
+/**
+ * Makes the catalogue of the decorated classes among `candidates`, or throws with every problem named. Pure.
+ * @throws LoopstackError BOOT_FAILED
+ */
+export function buildCatalogue(candidates: readonly Candidate[], defaults: ResolvedLoopstackOptions['defaults'] = {}): Catalogue {
+  const problems: string[] = [];
+  const unique = [...new Map(candidates.map((c) => [c.type, c])).values()];
+  const named = (c: Candidate): string => `${c.type.name} (${c.module})`;
+  const workflows = new Map(unique.filter((c) => workflowOptions(c.type)).map((c) => [c.type, c]));
+  const placed = new Set<Type<object>>();
+  const workspaces = new Map<string, Candidate>();
+  const registered: RegisteredWorkflow[] = [];
+
+  for (const space of unique) {
+    const options = workspaceOptions(space.type);
+    if (!options) continue;
+    const workspace = workspaceName(space.type);
+    const rival = workspaces.get(workspace);
+    if (rival) {
+      problems.push(`two workspaces claim the name ${workspace}: ${named(rival)} and ${named(space)}; give one of them another name`);
+      continue;
+    }
+    workspaces.set(workspace, space);
+    const names = new Map<string, Candidate>();
+    for (const type of options.workflows) {
+      const found = workflows.get(type);
+      if (!found) {
+        problems.push(`workspace ${named(space)} lists ${describe(type)}, which is ${absence(type)}`);
+        continue;
+      }
+      placed.add(type);
+      const workflow = workflowName(type);
+      const other = names.get(workflow);
+      if (other) {
+        problems.push(`two workflows claim the name ${workflow} in workspace ${workspace}: ${named(other)} and ${named(found)}; give one of them another name`);
+        continue;
+      }
+      names.set(workflow, found);
+      const entry = register(workspace, found, defaults, problems);
+      if (entry) registered.push(entry);
+    }
+  }
+  for (const [type, found] of workflows) {
+    if (!placed.has(type)) problems.push(`workflow ${named(found)} is in no workspace; list it in the workflows of a @Workspace`);
+  }
+  if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+  return { workflows: registered, workspaces: new Set(workspaces.keys()) };
+}
+
+function describe(type: unknown): string {
+  return typeof type === 'function' ? type.name : `something that is no class (${typeof type}; a circular import?)`;
+}
+
+function absence(type: unknown): string {
+  return workflowOptions(type) ? 'a provider of no module that this application imports' : 'not decorated with @Workflow';
+}
+
+function register(workspace: string, found: Candidate, defaults: ResolvedLoopstackOptions['defaults'], problems: string[]): RegisteredWorkflow | undefined {
+  const { type, instance } = found;
+  if (!instance) {
+    problems.push(`workflow ${type.name} (${found.module}) is request-scoped or transient; a workflow is a singleton, what belongs to a run is in its context`);
+    return undefined;
+  }
+  if (typeof (instance as Partial<WorkflowInstance>).run !== 'function') {
+    problems.push(`workflow ${type.name} (${found.module}) has no method run(payload, context)`);
+    return undefined;
+  }
+  try {
+    const options = resolveWorkflowOptions(type.name, workflowOptions(type) ?? {}, defaults);
+    return {
+      workspace,
+      workflow: options.name,
+      type: type as Type<WorkflowInstance>,
+      instance: instance as WorkflowInstance,
+      options,
+      validator: options.payload && payloadValidator(options.payload),
+    };
+  } catch (error) {
+    problems.push((error as Error).message);
+    return undefined;
+  }
+}
+
+/** The workflows of this process, found among its providers when its modules start. */
+@Injectable()
+export class WorkflowRegistry implements OnModuleInit {
+  #catalogue: Catalogue | undefined;
+
+  constructor(
+    private readonly discovery: DiscoveryService,
+    @Inject(LoopstackOptionsToken) private readonly options: ResolvedLoopstackOptions,
+  ) {}
+
+  onModuleInit(): void {
+    void this.catalogue;
+  }
+
+  get workflows(): readonly RegisteredWorkflow[] {
+    return this.catalogue.workflows;
+  }
+
+  get workspaces(): ReadonlySet<string> {
+    return this.catalogue.workspaces;
+  }
+
+  find(workspace: string, workflow: string): RegisteredWorkflow | undefined {
+    void this.catalogue;
+    return this.#byAddress.get(`${workspace}.${workflow}`);
+  }
+
+  readonly #byAddress = new Map<string, RegisteredWorkflow>();
+
+  private get catalogue(): Catalogue {
+    if (!this.#catalogue) {
+      const candidates = this.discovery
+        .getProviders()
+        .filter((w) => typeof w.metatype === 'function' && (workflowOptions(w.metatype) !== undefined || workspaceOptions(w.metatype) !== undefined))
+        .map((w) => ({
+          type: w.metatype as Type<object>,
+          instance: w.isDependencyTreeStatic() && !w.isTransient ? (w.instance as object | undefined) : undefined,
+          module: w.host?.name ?? 'no module',
+        }));
+      this.#catalogue = buildCatalogue(candidates, this.options.defaults);
+      for (const entry of this.#catalogue.workflows) this.#byAddress.set(`${entry.workspace}.${entry.workflow}`, entry);
+    }
+    return this.#catalogue;
+  }
+}

@@ -1,0 +1,95 @@
+import { Logger } from '@nestjs/common';
+import { LoopstackError, type Headers } from '@loopstack/shared';
+
+/** Why `ctx.signal` was aborted. */
+export type AbortReason = 'timeout' | 'canceled' | 'shutdown' | 'lease-lost';
+
+/** What a workflow is told about the run that it executes. */
+export interface RunContext {
+  readonly runId: string;
+  readonly workspace: string;
+  readonly workflow: string;
+  /** On whose behalf. What the producer claimed: never proof of identity. */
+  readonly userId: string;
+  /** From 1. */
+  readonly attempt: number;
+  /** True if an earlier execution of this run may have left effects. */
+  readonly redelivered: boolean;
+  /** Aborted with a LoopstackError on timeout, cancel, shutdown (past the grace period) and a lost lease. */
+  readonly signal: AbortSignal;
+  /** The headers of the command, without the broker's. */
+  readonly headers: Headers;
+  readonly correlationId: string;
+  readonly logger: Logger;
+  /** Records a progress event; a no-op unless the workflow records `full`. Never rejects. */
+  progress(value: unknown): Promise<void>;
+}
+
+const loggers = new Map<string, Logger>();
+
+function loggerOf(name: string): Logger {
+  let logger = loggers.get(name);
+  if (!logger) loggers.set(name, (logger = new Logger(name)));
+  return logger;
+}
+
+/** What a context reads from its surroundings, once per workflow. */
+export interface ContextSource {
+  readonly workspace: string;
+  readonly workflow: string;
+}
+
+/** One per execution, on the hot path: what costs (AbortController, headers) is made when it is first asked for. */
+export class ExecutionRunContext implements RunContext {
+  #controller: AbortController | undefined;
+  #reason: LoopstackError | undefined;
+  #headers: Headers | undefined;
+
+  constructor(
+    private readonly source: ContextSource,
+    readonly runId: string,
+    readonly userId: string,
+    readonly attempt: number,
+    readonly redelivered: boolean,
+    private readonly readHeaders: () => Headers,
+    private readonly report: ((value: unknown) => Promise<void>) | undefined,
+  ) {}
+
+  get workspace(): string {
+    return this.source.workspace;
+  }
+
+  get workflow(): string {
+    return this.source.workflow;
+  }
+
+  get headers(): Headers {
+    return (this.#headers ??= this.readHeaders());
+  }
+
+  get correlationId(): string {
+    return this.headers['Loopstack-Correlation-Id'] ?? this.runId;
+  }
+
+  get logger(): Logger {
+    return loggerOf(this.source.workflow);
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  progress(value: unknown): Promise<void> {
+    return this.report ? this.report(value) : Promise.resolve();
+  }
+
+  /** @internal */
+  abort(reason: LoopstackError): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+}

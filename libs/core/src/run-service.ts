@@ -1,0 +1,94 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import {
+  LoopstackError,
+  assertName,
+  encodeJson,
+  isUserId,
+  jsonType,
+  parseStrictJson,
+  summarize,
+  type RunAddress,
+  type RunFilter,
+  type RunHandle,
+  type RunInfo,
+  type RunOptions,
+} from '@loopstack/shared';
+import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
+import { WorkflowRegistry } from './registry.js';
+import { RunGateway } from './run-gateway.js';
+import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
+import { workflowName, workflowOptions, workspaceName, type PayloadOf, type ResultOf, type WorkflowClass, type WorkspaceClass } from './workflow.js';
+
+/** Starts workflows, from anywhere in a Nest application. */
+@Injectable()
+export class RunService {
+  constructor(
+    private readonly registry: WorkflowRegistry,
+    @Inject(LoopstackOptionsToken) private readonly options: ResolvedLoopstackOptions,
+    @Optional() private readonly gateway?: RunGateway,
+  ) {}
+
+  /**
+   * Starts a run. Resolves when the server has stored the command; the run itself goes on in a worker.
+   *
+   * @param workflow class, or class name, of the workflow; with the class, payload and result are typed
+   * @param workspace class, or class name, of the workspace
+   * @param payload plain data that the workflow's payload class accepts; `{}` if undefined
+   * @param userId on whose behalf, 1 to 256 characters
+   * @throws LoopstackError before anything is published: WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN (404), PAYLOAD_INVALID with
+   *   field errors, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
+   *   afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
+   */
+  run<W extends WorkflowClass<never, unknown>>(workflow: W, workspace: string | WorkspaceClass, payload: PayloadOf<W>, userId: string, options?: RunOptions): Promise<RunHandle<ResultOf<W>>>;
+  run<Result = unknown>(workflow: string, workspace: string | WorkspaceClass, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle<Result>>;
+  async run(workflow: string | WorkflowClass, workspace: string | WorkspaceClass, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle> {
+    const gateway = this.connected();
+    const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
+    const validator = this.resolve(address, workflow);
+    if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
+    if (validator) await this.validate(validator, address, payload);
+    return gateway.run(address.workflow, address.workspace, payload, userId, options);
+  }
+
+  /** @throws LoopstackError RUN_UNKNOWN */
+  async get(runId: string): Promise<RunInfo> {
+    return this.connected().get(runId);
+  }
+
+  async list(filter?: RunFilter): Promise<readonly RunInfo[]> {
+    return this.connected().list(filter);
+  }
+
+  /** Cancels a run before its start, during it (`ctx.signal`), or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED */
+  async cancel(runId: string): Promise<RunInfo> {
+    return this.connected().cancel(runId);
+  }
+
+  private connected(): RunGateway {
+    if (!this.gateway) throw new LoopstackError('BROKER_MISSING');
+    return this.gateway;
+  }
+
+  /** Checks the address and tells what validates its payload here, if anything does. */
+  private resolve(address: RunAddress, workflow: string | WorkflowClass): PayloadValidator | undefined {
+    assertName('workspace', address.workspace);
+    assertName('workflow', address.workflow);
+    const entry = this.registry.find(address.workspace, address.workflow);
+    if (entry) return entry.validator;
+    if (this.registry.workspaces.has(address.workspace)) throw new LoopstackError('WORKFLOW_UNKNOWN', { ...address });
+    const policy = this.options.unknownWorkspaces ?? (this.registry.workspaces.size > 0 ? 'refuse' : 'publish');
+    if (policy === 'refuse') throw new LoopstackError('WORKSPACE_UNKNOWN', { ...address });
+    const payload = workflowOptions(workflow)?.payload;
+    return payload && payloadValidator(payload);
+  }
+
+  /** Validates what a worker will read: the payload as JSON, not as the object that it is here. */
+  private async validate(validator: PayloadValidator, { workflow }: RunAddress, payload: unknown): Promise<void> {
+    const bytes = encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {});
+    const validated = await validator.validate(parseStrictJson(bytes, this.options.maxDepth));
+    if (!validated.ok) {
+      const { errors } = validated;
+      throw new LoopstackError('PAYLOAD_INVALID', { workflow, summary: summarize(errors) }, { errors });
+    }
+  }
+}

@@ -1,0 +1,216 @@
+import {
+  HEADER,
+  LoopstackError,
+  decodeRunCommand,
+  printable,
+  runIdOf,
+  runIdOrigin,
+  sequenceRunId,
+  summarize,
+  type DecodedCommand,
+  type HeaderReader,
+  type Headers,
+} from '@loopstack/shared';
+import type { Invoke } from './enhancers.js';
+import type { RegisteredWorkflow } from './registry.js';
+import { ExecutionRunContext, type AbortReason } from './run-context.js';
+import type { Outcome } from './settle.js';
+import type { Validated } from './validation/payload-validator.js';
+
+/** A stored command as a broker delivers it. */
+export interface Delivery {
+  readonly data: Uint8Array;
+  readonly headers: HeaderReader & { entries(): Iterable<readonly [string, string]> };
+  readonly sequence: number;
+  /** Milliseconds since the epoch; when the command was stored. */
+  readonly timeMs: number;
+  /** From 1. */
+  readonly deliveries: number;
+}
+
+/** A decoded command: who it is, and whether its history must be looked at before it runs. */
+export interface PreparedRun {
+  readonly runId: string;
+  readonly delivery: Delivery;
+  /** Undefined where `error` tells why the command cannot run. */
+  readonly command: DecodedCommand | undefined;
+  readonly error: LoopstackError | undefined;
+  /** Delivered before, keyed or redriven: its run may have a history. */
+  readonly examined: boolean;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** Thrown by a workflow to say that another attempt would end the same way. */
+export class NonRetryableError extends Error {
+  override readonly name: string = 'NonRetryableError';
+}
+
+const ABORTS: Record<AbortReason, (run: Execution, entry: RegisteredWorkflow) => Outcome> = {
+  timeout: (_, entry) => ({ kind: 'timeout', error: new LoopstackError('HANDLER_TIMEOUT', { workflow: entry.workflow, timeoutMs: entry.options.timeoutMs }) }),
+  canceled: () => ({ kind: 'canceled' }),
+  shutdown: () => ({ kind: 'shutdown' }),
+  'lease-lost': () => ({ kind: 'lease-lost' }),
+};
+
+const ABORT_ERRORS: Record<AbortReason, (run: Execution, entry: RegisteredWorkflow) => LoopstackError> = {
+  timeout: (_, entry) => new LoopstackError('HANDLER_TIMEOUT', { workflow: entry.workflow, timeoutMs: entry.options.timeoutMs }),
+  canceled: (run) => new LoopstackError('RUN_CANCELED', { runId: run.runId }),
+  shutdown: () => new LoopstackError('CLOSED'),
+  'lease-lost': (run) => new LoopstackError('LEASE_LOST', { runId: run.runId }),
+};
+
+/** One execution of a run. It ends once: by the workflow's own outcome, or by an abort, whichever is first. */
+export class Execution {
+  #done: ((outcome: Outcome) => void) | undefined;
+  context: ExecutionRunContext | undefined;
+
+  constructor(
+    readonly runId: string,
+    readonly deadlineMs: number,
+    private readonly entry: RegisteredWorkflow,
+    done: (outcome: Outcome) => void,
+  ) {
+    this.#done = done;
+  }
+
+  get ended(): boolean {
+    return this.#done === undefined;
+  }
+
+  end(outcome: Outcome): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.(outcome);
+  }
+
+  /** Aborts `ctx.signal` and ends the execution; what the workflow does afterwards has no effect on the run. */
+  abort(reason: AbortReason): void {
+    if (this.ended) return;
+    this.context?.abort(ABORT_ERRORS[reason](this, this.entry));
+    this.end(ABORTS[reason](this, this.entry));
+  }
+}
+
+function readHeaders(delivery: Delivery): Headers {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of delivery.headers.entries()) if (!/^nats-/i.test(name)) headers[name] = value;
+  return headers;
+}
+
+/** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
+export function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
+  if (thrown instanceof LoopstackError) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
+  const reason = thrown instanceof Error ? printable(`${thrown.name}: ${thrown.message}`) : thrown === undefined ? 'it threw undefined' : `it threw ${describe(thrown)}`;
+  return { error: new LoopstackError('HANDLER_FAILED', { workflow, reason }, { cause: thrown }), retryable: !(thrown instanceof NonRetryableError) };
+}
+
+function describe(thrown: unknown): string {
+  try {
+    return printable(typeof thrown === 'object' ? (JSON.stringify(thrown) ?? typeof thrown) : String(thrown), 300);
+  } catch {
+    return `a ${typeof thrown}`;
+  }
+}
+
+/** Executes the runs of one workflow: decode, validate, invoke. Knows no broker. */
+export class WorkflowRunner {
+  readonly #active = new Set<Execution>();
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly entry: RegisteredWorkflow,
+    private readonly invoke: Invoke,
+    private readonly maxDepth: number,
+  ) {}
+
+  get active(): ReadonlySet<Execution> {
+    return this.#active;
+  }
+
+  prepare(delivery: Delivery): PreparedRun {
+    const { headers } = delivery;
+    const redriven = headers.get(HEADER.REDRIVEN) !== undefined;
+    let runId: string | undefined;
+    try {
+      const headerId = headers.get(HEADER.RUN_ID);
+      if (headerId !== undefined) runId = runIdOf(this.entry, delivery, headerId, undefined);
+      const command = decodeRunCommand(delivery.data, headers, this.maxDepth);
+      runId ??= runIdOf(this.entry, delivery, undefined, command.idempotencyKey);
+      const examined = delivery.deliveries > 1 || redriven || runIdOrigin(runId) === 'key';
+      return { runId, delivery, command, error: undefined, examined, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
+    } catch (thrown) {
+      runId ??= sequenceRunId(delivery.timeMs, delivery.sequence);
+      const error = thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
+      return { runId, delivery, command: undefined, error, examined: delivery.deliveries > 1, expiresAtMs: undefined };
+    }
+  }
+
+  /** Validates and runs; `done` is called exactly once, perhaps before this returns. */
+  execute(run: PreparedRun, attempt: number, report: ((value: unknown) => Promise<void>) | undefined, done: (outcome: Outcome) => void): Execution {
+    const execution = new Execution(run.runId, Date.now() + this.entry.options.timeoutMs, this.entry, (outcome) => {
+      this.#active.delete(execution);
+      done(outcome);
+    });
+    this.#active.add(execution);
+    this.#watch();
+    if (run.command === undefined) {
+      execution.end({ kind: 'invalid', error: run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' }) });
+      return execution;
+    }
+    const { payload, userId } = run.command;
+    const begin = (validated: Validated<unknown>): void => {
+      if (execution.ended) return;
+      if (!validated.ok) {
+        const { errors } = validated;
+        execution.end({ kind: 'invalid', error: new LoopstackError('PAYLOAD_INVALID', { workflow: this.entry.workflow, summary: summarize(errors) }, { errors }) });
+        return;
+      }
+      execution.context = new ExecutionRunContext(this.entry, run.runId, userId, attempt, run.delivery.deliveries > 1 || attempt > 1, () => readHeaders(run.delivery), report);
+      this.#call(execution, validated.value);
+    };
+    try {
+      const validated: Validated<unknown> | Promise<Validated<unknown>> = this.entry.validator?.validate(payload) ?? { ok: true, value: payload };
+      if (validated instanceof Promise) validated.then(begin, (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }));
+      else begin(validated);
+    } catch (thrown) {
+      execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
+    }
+    return execution;
+  }
+
+  #call(execution: Execution, payload: unknown): void {
+    const failed = (thrown: unknown): void => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
+    try {
+      const returned = this.invoke(payload, execution.context as ExecutionRunContext);
+      if (isThenable(returned)) returned.then((result) => execution.end({ kind: 'succeeded', result }), failed);
+      else execution.end({ kind: 'succeeded', result: returned });
+    } catch (thrown) {
+      failed(thrown);
+    }
+  }
+
+  /** One timer for the deadlines of all executions, running only while there are any. */
+  #watch(): void {
+    if (this.#sweep) return;
+    const everyMs = Math.min(1000, Math.max(5, Math.floor(this.entry.options.timeoutMs / 20)));
+    this.#sweep = setInterval(() => {
+      const now = Date.now();
+      for (const execution of this.#active) if (execution.deadlineMs <= now) execution.abort('timeout');
+      if (this.#active.size === 0) {
+        clearInterval(this.#sweep);
+        this.#sweep = undefined;
+      }
+    }, everyMs);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+function expiry(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const time = Date.parse(header);
+  if (Number.isNaN(time)) throw new LoopstackError('COMMAND_INVALID', { summary: `${HEADER.EXPIRES_AT} is no ISO 8601 time` });
+  return time;
+}

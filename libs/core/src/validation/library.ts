@@ -1,0 +1,82 @@
+import { plainToInstance } from 'class-transformer';
+import { Validator } from 'class-validator';
+import type { ValidationError, ValidatorOptions } from 'class-validator';
+import { fieldError, MAX_FIELD_ERRORS, pathOfIndex, pathOfKey } from './field-error.js';
+import type { FieldError } from './field-error.js';
+import { Executor } from './libraries.js';
+import type { Class } from './plan.js';
+
+/**
+ * Most values (of any kind, nested ones included) in a payload whose class only the libraries can check. They cost up to
+ * 6 us each, so this bounds the time for which one message can hold the event loop to some tenths of a second.
+ */
+export const MAX_LIBRARY_VALUES = 100_000;
+
+const OPTIONS: ValidatorOptions = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
+
+export type Outcome = { readonly instance: object; readonly errors: readonly FieldError[] };
+
+/**
+ * class-transformer and class-validator as they are. A promise only when a validator gave one; it rejects when that
+ * validator does, since a failed look-up says nothing about the payload. A `@Transform` or a check that throws on the
+ * spot does: such a payload is invalid (rules `transform` and `check`).
+ */
+export function checkWithLibraries(cls: Class, payload: object): Outcome | Promise<Outcome> {
+  const instance = instanceFrom(cls, payload);
+  if (instance instanceof ConversionFailed) return { instance: payload, errors: [instance.error] };
+  if (!Executor) return new Validator().validate(instance, OPTIONS).then((tree) => ({ instance, errors: fieldErrors(tree) }));
+  const executor = new Executor(new Validator(), OPTIONS);
+  const tree: ValidationError[] = [];
+  const outcome = () => ({ instance, errors: fieldErrors(executor.stripEmptyErrors(tree)) });
+  try {
+    executor.execute(instance, undefined as unknown as string, tree);
+  } catch (cause) {
+    // Nobody will wait for the checks that had begun; a rejection of theirs must not end the process.
+    void Promise.allSettled(executor.awaitingPromises);
+    return { instance, errors: [fieldError('', 'check', `the payload could not be checked: ${nameOf(cause)}`, payload)] };
+  }
+  return executor.awaitingPromises.length === 0 ? outcome() : Promise.all(executor.awaitingPromises).then(outcome);
+}
+
+export class ConversionFailed {
+  constructor(readonly error: FieldError) {}
+}
+
+/** `plainToInstance` without implicit conversion. */
+export function instanceFrom(cls: Class, payload: object): object {
+  try {
+    return plainToInstance(cls, payload);
+  } catch (cause) {
+    return new ConversionFailed(
+      fieldError('', 'transform', `the payload could not be converted to ${cls.name}: ${nameOf(cause)}`, payload),
+    );
+  }
+}
+
+/** class-validator's tree as a list, in its own order: the constraints of a property, then what is inside it. */
+export function fieldErrors(tree: readonly ValidationError[]): readonly FieldError[] {
+  const list: FieldError[] = [];
+  collect(tree, '', list);
+  return list;
+}
+
+function collect(tree: readonly ValidationError[], parent: string, list: FieldError[]): void {
+  for (const error of tree) {
+    const path = pathOf(error, parent);
+    for (const [rule, message] of Object.entries(error.constraints ?? {})) {
+      if (list.length >= MAX_FIELD_ERRORS) return;
+      list.push(fieldError(path, rule, message, error.property === undefined ? error.target : error.value));
+    }
+    collect(error.children ?? [], path, list);
+  }
+}
+
+function pathOf(error: ValidationError, parent: string): string {
+  // An object of a class without decorators is reported as an error without a property.
+  if (error.property === undefined) return parent;
+  return Array.isArray(error.target) ? pathOfIndex(parent, error.property) : pathOfKey(parent, error.property);
+}
+
+function nameOf(cause: unknown): string {
+  return cause instanceof Error ? cause.name : typeof cause;
+}

@@ -1,0 +1,132 @@
+import 'reflect-metadata';
+import { Injectable, type Type } from '@nestjs/common';
+import { LoopstackError, assertName, durationMs, jsonType, sizeBytes, type Duration, type Size } from '@loopstack/shared';
+import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
+import type { RunContext } from './run-context.js';
+
+/** A class that `@Workflow` may decorate. */
+export interface WorkflowInstance<Payload = never, Result = unknown> {
+  run(payload: Payload, context: RunContext): Result | Promise<Result>;
+}
+export type WorkflowClass<Payload = never, Result = unknown> = Type<WorkflowInstance<Payload, Result>>;
+export type PayloadOf<W> = W extends WorkflowClass<infer Payload> ? Payload : never;
+export type ResultOf<W> = W extends Type<{ run(...args: never[]): infer Result }> ? Awaited<Result> : never;
+export type WorkspaceClass = Type<object>;
+
+/** How much of a run is recorded as events; each step costs throughput. */
+export type Recording = 'none' | 'outcome' | 'full';
+
+/** What a workflow may say of itself. All optional. */
+export interface WorkflowOptions<Payload extends object = object> {
+  /** Name on the wire. Default: the class name. */
+  readonly name?: string;
+  readonly title?: string;
+  readonly description?: string;
+  /** Class with class-validator rules. Without one, any JSON value is accepted. */
+  readonly payload?: Type<Payload>;
+  readonly retry?: RetryOptions;
+  /** Runs of this workflow at a time, in one process. Default 16. */
+  readonly concurrency?: number;
+  /** Longest time of one attempt; then `ctx.signal` is aborted and the attempt has failed. Default `'15m'`. */
+  readonly timeout?: Duration;
+  /** Time without a sign of life from the worker after which another one takes the run over. Default `'30s'`, at least 1 s. */
+  readonly lease?: Duration;
+  /** Default `outcome`: what the run returned or why it failed. `full` adds started and progress. `none` gives up `result()`, and the fence against a second outcome. */
+  readonly record?: Recording;
+  /** Largest result that is recorded, as JSON. Default `'64KiB'`. */
+  readonly resultLimit?: Size;
+  /** Own queues for `priority: 'high'` and `'low'`. Default false: all priorities are taken in order of arrival. */
+  readonly priorities?: boolean;
+}
+
+export interface ResolvedWorkflowOptions {
+  readonly name: string;
+  readonly title: string | undefined;
+  readonly description: string | undefined;
+  readonly payload: Type<object> | undefined;
+  readonly retry: RetryPolicy;
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  readonly leaseMs: number;
+  readonly record: Recording;
+  readonly resultLimitBytes: number;
+  readonly priorities: boolean;
+}
+
+/** What an application may set for all of its workflows; a workflow's own options win. */
+export type WorkflowDefaults = Pick<WorkflowOptions, 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'>;
+
+function positiveInteger(option: string, value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) {
+    throw new LoopstackError('OPTION_INVALID', { option, expected: 'a positive integer', received: typeof value === 'number' ? String(value) : jsonType(value) });
+  }
+  return value as number;
+}
+
+/** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
+export function resolveWorkflowOptions(className: string, own: WorkflowOptions, defaults: WorkflowDefaults = {}): ResolvedWorkflowOptions {
+  const given = { ...defaults, ...own };
+  const name = given.name ?? className;
+  assertName(`workflow ${className}: name`, name);
+  const option = (field: string): string => `${className}.${field}`;
+  return Object.freeze({
+    name,
+    title: given.title,
+    description: given.description,
+    payload: given.payload,
+    retry: resolveRetry(option('retry'), { ...defaults.retry, ...own.retry }),
+    concurrency: positiveInteger(option('concurrency'), given.concurrency ?? 16),
+    timeoutMs: positiveInteger(option('timeout'), durationMs(option('timeout'), given.timeout ?? '15m')),
+    leaseMs: Math.max(1000, durationMs(option('lease'), given.lease ?? '30s')),
+    record: given.record ?? 'outcome',
+    resultLimitBytes: sizeBytes(option('resultLimit'), given.resultLimit ?? '64KiB'),
+    priorities: given.priorities ?? false,
+  });
+}
+
+export interface WorkspaceOptions {
+  /** Name on the wire. Default: the class name. */
+  readonly name?: string;
+  readonly title?: string;
+  readonly workflows: readonly WorkflowClass[];
+}
+
+const WORKFLOW = Symbol.for('loopstack:workflow');
+const WORKSPACE = Symbol.for('loopstack:workspace');
+
+/**
+ * Makes a class a workflow. It is a plain Nest provider: list it in the `providers` of a module, and in the
+ * `workflows` of a `@Workspace`. Pipes, guards, interceptors and filters may be put on it as on a controller.
+ */
+export function Workflow<Payload extends object>(options: WorkflowOptions<Payload> = {}) {
+  return <W extends WorkflowClass<Payload>>(target: W): void => {
+    Injectable()(target);
+    Reflect.defineMetadata(WORKFLOW, options, target);
+  };
+}
+
+/** Groups workflows under one name: the third token of their subjects. A plain Nest provider, too. */
+export function Workspace(options: WorkspaceOptions) {
+  return (target: WorkspaceClass): void => {
+    Injectable()(target);
+    Reflect.defineMetadata(WORKSPACE, options, target);
+  };
+}
+
+export function workflowOptions(target: unknown): WorkflowOptions | undefined {
+  return typeof target === 'function' ? (Reflect.getOwnMetadata(WORKFLOW, target) as WorkflowOptions | undefined) : undefined;
+}
+
+export function workspaceOptions(target: unknown): WorkspaceOptions | undefined {
+  return typeof target === 'function' ? (Reflect.getOwnMetadata(WORKSPACE, target) as WorkspaceOptions | undefined) : undefined;
+}
+
+/** Wire name of a workflow, of its class or name. */
+export function workflowName(workflow: string | WorkflowClass): string {
+  return typeof workflow === 'string' ? workflow : (workflowOptions(workflow)?.name ?? workflow.name);
+}
+
+/** Wire name of a workspace, of its class or name. */
+export function workspaceName(workspace: string | WorkspaceClass): string {
+  return typeof workspace === 'string' ? workspace : (workspaceOptions(workspace)?.name ?? workspace.name);
+}
