@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { LogLevel } from '@nestjs/common';
+import { durationMs, isName, type Duration } from '@loopstack/shared';
+
+/** What an operator may set. Read once, at the start; nothing else looks at the environment. */
+export interface Settings {
+  readonly production: boolean;
+  readonly port: number;
+  readonly host: string | undefined;
+  readonly jwtSecret: string;
+  /** The secret was made up for this process: tokens end with it. */
+  readonly jwtSecretGenerated: boolean;
+  readonly stripeWebhookSecret: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'text' | 'json';
+  readonly natsServers: readonly string[];
+  /** Contents of the credentials file. */
+  readonly natsCredentials: Uint8Array | undefined;
+  readonly prefix: string;
+  readonly replicas: number | undefined;
+  readonly shutdownGraceMs: number;
+}
+
+export const SETTINGS = Symbol('settings');
+
+/** All that is wrong with the environment, in one error. Never quotes a secret. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+
+  constructor(readonly problems: readonly string[]) {
+    super(`The settings are invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+interface Variable<T> {
+  /** What it means, for config/worker.env.example. */
+  readonly doc: string;
+  /** Text that stands for an absent or empty variable. */
+  readonly default?: string;
+  /** @throws Error whose message tells what is expected */
+  readonly parse: (text: string) => T;
+}
+
+const variable = <T>(doc: string, fallback: string | undefined, parse: (text: string) => T): Variable<T> =>
+  fallback === undefined ? { doc, parse } : { doc, default: fallback, parse };
+
+const LOG_LEVELS = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'] as const satisfies readonly LogLevel[];
+
+/** RFC 7518, 3.2: a key of HS256 has at least as many bits as its output. */
+const MINIMUM_SECRET_BYTES = 32;
+
+/** Every variable, its meaning and its default: the one place. */
+export const VARIABLES = {
+  NODE_ENV: variable('production refuses to start without JWT_SECRET and logs JSON. Also: development, test.', 'development', (text) =>
+    oneOf(['development', 'production', 'test'], text),
+  ),
+  PORT: variable('Port of the HTTP side; 0 takes a free one.', '3000', (text) => integer(text, 0, 65_535)),
+  HOST: variable('Address that the HTTP side listens on. Default: all of them.', undefined, (text) => text),
+  NATS_URL: variable('NATS servers, separated by commas: nats:// or tls://, with user:password@ or token@ where needed.', 'nats://127.0.0.1:4222', servers),
+  NATS_CREDS: variable('Path of a NATS credentials file (user JWT and NKey seed).', undefined, (path) => readFile(path)),
+  JWT_SECRET: variable('Key of the HS256 tokens that protected endpoints ask for, at least 32 bytes. Outside of production one is made up at each start.', undefined, secret),
+  STRIPE_WEBHOOK_SECRET: variable("Signing secret of Stripe's webhook endpoint (whsec_...). Without it every delivery is refused.", undefined, (text) => text),
+  LOG_LEVEL: variable(`Least important level that is logged: ${LOG_LEVELS.join(', ')}.`, 'log', (text) => oneOf(LOG_LEVELS, text)),
+  LOG_FORMAT: variable('text or json. Default: json in production, else text.', undefined, (text) => oneOf(['text', 'json'], text)),
+  LOOPSTACK_PREFIX: variable('First token of every subject, and in upper case of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.', 'loopstack', name),
+  LOOPSTACK_REPLICAS: variable('Copies of each stream in a cluster: 1, 3 or 5. Default: as the streams are, 1 for new ones.', undefined, (text) => Number(oneOf(['1', '3', '5'], text))),
+  SHUTDOWN_GRACE: variable('Time that running workflows get to finish when the process is asked to stop, such as 25s.', '25s', (text) => durationMs('SHUTDOWN_GRACE', text as Duration)),
+} as const satisfies Record<string, Variable<unknown>>;
+
+export type VariableName = keyof typeof VARIABLES;
+type Values = { [N in VariableName]: ReturnType<(typeof VARIABLES)[N]['parse']> | undefined };
+
+/**
+ * @param env default: the environment of this process
+ * @throws SettingsError with all problems
+ */
+export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [variableName, { parse, default: fallback }] of Object.entries<Variable<unknown>>(VARIABLES)) {
+    // Compose files and charts pass a variable that nobody set as an empty one.
+    const text = env[variableName]?.trim() || fallback;
+    if (text === undefined) continue;
+    try {
+      values[variableName] = parse(text);
+    } catch (error) {
+      problems.push(`${variableName}: ${(error as Error).message}`);
+    }
+  }
+  const known = values as Values;
+  const production = known.NODE_ENV === 'production';
+  if (production && !env['JWT_SECRET']?.trim()) {
+    problems.push(`JWT_SECRET: missing; production needs one of at least ${MINIMUM_SECRET_BYTES} bytes (openssl rand -base64 48)`);
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+
+  const present = known as { [N in VariableName]: Exclude<Values[N], undefined> };
+  return Object.freeze<Settings>({
+    production,
+    port: present.PORT,
+    host: known.HOST,
+    jwtSecret: known.JWT_SECRET ?? randomBytes(48).toString('base64url'),
+    jwtSecretGenerated: known.JWT_SECRET === undefined,
+    stripeWebhookSecret: known.STRIPE_WEBHOOK_SECRET,
+    logLevel: present.LOG_LEVEL,
+    logFormat: known.LOG_FORMAT ?? (production ? 'json' : 'text'),
+    natsServers: Object.freeze(present.NATS_URL),
+    natsCredentials: known.NATS_CREDS,
+    prefix: present.LOOPSTACK_PREFIX,
+    replicas: known.LOOPSTACK_REPLICAS,
+    shutdownGraceMs: present.SHUTDOWN_GRACE,
+  });
+}
+
+function oneOf<const T extends string>(allowed: readonly T[], text: string): T {
+  if (!(allowed as readonly string[]).includes(text)) throw new Error(`expected one of ${allowed.join(', ')}, received ${JSON.stringify(text)}`);
+  return text as T;
+}
+
+function integer(text: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) throw new Error(`expected an integer from ${min} to ${max}, received ${JSON.stringify(text)}`);
+  return value;
+}
+
+function name(text: string): string {
+  if (!isName(text)) throw new Error(`expected 1 to 64 of A-Z a-z 0-9 _ and -, received ${JSON.stringify(text)}`);
+  return text;
+}
+
+/** Not quoted in the error: a URL may hold a password. */
+function servers(text: string): string[] {
+  const list = text.split(',').map((server) => server.trim());
+  list.forEach((server, index) => {
+    if (!URL.canParse(server) || !/^(nats|tls):$/.test(new URL(server).protocol) || new URL(server).hostname === '') {
+      throw new Error(`server ${index + 1} of ${list.length} is no nats:// or tls:// URL`);
+    }
+  });
+  return list;
+}
+
+function secret(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  if (bytes < MINIMUM_SECRET_BYTES) throw new Error(`expected at least ${MINIMUM_SECRET_BYTES} bytes, received ${bytes} (openssl rand -base64 48 makes one)`);
+  return text;
+}
+
+function readFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, { cause: error });
+  }
+}
