@@ -1,1 +1,6 @@
-export {};
+export { NATS_CONNECTION } from './connection.js';
+export type { HealthResult } from './health.js';
+export { LoopstackHealth } from './loopstack-health.js';
+export { NatsModule, type NatsAsyncOptions } from './module.js';
+export type { NatsOptions } from './options.js';
+export { JetStreamServer, type JetStreamServerEvents, type JetStreamServerStatus } from './server.js';

@@ -1,0 +1,110 @@
+import type { Delivery, Execution } from '@loopstack/core';
+import type { Lane } from './lane.js';
+import type { Msg, MsgHdrs, NatsConnection } from 'nats';
+
+const encoder = new TextEncoder();
+const ACK = encoder.encode('+ACK');
+const IN_PROGRESS = encoder.encode('+WPI');
+
+const NS_DIGITS = 6;
+
+/** First values of headers; the client answers an absent one with an empty string. */
+class MessageHeaders {
+  constructor(private readonly headers: MsgHdrs | undefined) {}
+
+  get(name: string): string | undefined {
+    return this.headers?.get(name) || undefined;
+  }
+
+  *entries(): Iterable<readonly [string, string]> {
+    for (const [name, values] of this.headers ?? []) if (values[0] !== undefined) yield [name, values[0]];
+  }
+
+  [Symbol.iterator](): Iterator<readonly [string, string]> {
+    return this.entries()[Symbol.iterator]();
+  }
+}
+
+/**
+ * A command that this worker holds: delivered, and leased until it is settled. Delivery facts are read from the reply
+ * subject (NATS ADR-15): `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>`, with
+ * domain and account hash before the stream in the long form.
+ */
+export class CommandMessage implements Delivery {
+  readonly headers: MessageHeaders;
+  readonly deliveries: number;
+  readonly sequence: number;
+  readonly timeMs: number;
+  /** Commands that wait behind this one in the stream. */
+  readonly pending: number;
+  /** When the lease began or was last extended. */
+  leasedAtMs: number;
+  /** Id of the run, once it is known. */
+  runId: string | undefined;
+  execution: Execution | undefined;
+  /** Sequence of the last message on the run's event subject that this worker knows; the fence. */
+  eventSequence = 0;
+  /** Progress events that are being recorded, in order. */
+  progressing: Promise<void> | undefined;
+  #settled = false;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly msg: Msg,
+    nowMs: number,
+    readonly lane?: Lane,
+  ) {
+    const tokens = (msg.reply ?? '').split('.');
+    const at = tokens.length > 9 ? 6 : 4;
+    this.deliveries = Number(tokens[at]);
+    this.sequence = Number(tokens[at + 1]);
+    this.timeMs = Number((tokens[at + 3] as string).slice(0, -NS_DIGITS));
+    this.pending = Number(tokens[at + 4]);
+    this.headers = new MessageHeaders(msg.headers);
+    this.leasedAtMs = nowMs;
+  }
+
+  get subject(): string {
+    return this.msg.subject;
+  }
+
+  get data(): Uint8Array {
+    return this.msg.data;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  ack(): void {
+    this.#settle(ACK);
+  }
+
+  /** Gives the command back, to be delivered again after `delayMs`. */
+  nak(delayMs: number): void {
+    this.#settle(encoder.encode(delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK'));
+  }
+
+  /** Keeps the lease for another period. */
+  extend(nowMs: number): void {
+    if (this.#settled) return;
+    this.leasedAtMs = nowMs;
+    this.#reply(IN_PROGRESS);
+  }
+
+  /** Forgets the command without a word to the server: another worker may have it. */
+  drop(): void {
+    this.#settled = true;
+  }
+
+  #settle(word: Uint8Array): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#reply(word);
+  }
+
+  #reply(word: Uint8Array): void {
+    // A closed connection: the lease runs out and the command is delivered elsewhere.
+    if (!this.nc.isClosed()) this.nc.publish(this.msg.reply as string, word);
+  }
+}

@@ -1,0 +1,42 @@
+import { Logger } from '@nestjs/common';
+import { connect, type NatsConnection } from 'nats';
+import type { ResolvedNatsOptions } from './options.js';
+
+/** Token of the process's one NATS connection. */
+export const NATS_CONNECTION = Symbol.for('loopstack:nats-connection');
+
+const ANNOUNCE_MS = 5000;
+
+/** Connects, waiting as long as it takes for the first server, and says so. Reconnects for ever. */
+export async function openConnection(options: ResolvedNatsOptions): Promise<NatsConnection> {
+  if (options.connection) return options.connection;
+  const logger = new Logger('Nats');
+  const servers = [options.connect.servers]
+    .flat()
+    .join(', ')
+    .replaceAll(/\/\/[^@/]*@/g, '//');
+  const waiting = setInterval(() => logger.warn(`Waiting for a NATS server at ${servers}`), ANNOUNCE_MS);
+  try {
+    const nc = await connect({ ...options.connect, waitOnFirstConnect: true });
+    void log(nc, logger);
+    return nc;
+  } finally {
+    clearInterval(waiting);
+  }
+}
+
+async function log(nc: NatsConnection, logger: Logger): Promise<void> {
+  for await (const { type, data } of nc.status()) {
+    switch (String(type)) {
+      case 'disconnect':
+        logger.warn(`Disconnected from ${String(data)}`);
+        break;
+      case 'reconnect':
+        logger.log(`Reconnected to ${String(data)}`);
+        break;
+      case 'error':
+        logger.error(`Connection error: ${JSON.stringify(data)}`);
+        break;
+    }
+  }
+}

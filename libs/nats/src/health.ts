@@ -1,0 +1,22 @@
+/** Conditions that an operator must see, by name, with the reason. Raised and cleared by whoever finds them. */
+export class Alarms {
+  readonly #raised = new Map<string, string>();
+
+  constructor(private readonly log: (message: string) => void) {}
+
+  raise(name: string, reason: string): void {
+    if (this.#raised.get(name) !== reason) this.log(reason);
+    this.#raised.set(name, reason);
+  }
+
+  clear(name: string): void {
+    this.#raised.delete(name);
+  }
+
+  get raised(): ReadonlyMap<string, string> {
+    return this.#raised;
+  }
+}
+
+/** The shape of a Terminus health indicator's result. */
+export type HealthResult<Key extends string = string> = Record<Key, { readonly status: 'up' | 'down' } & Readonly<Record<string, unknown>>>;

@@ -1,0 +1,180 @@
+import { ErrorCode as ClientErrorCode, headers as newHeaders, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+
+/** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
+export const API = {
+  CONSUMER_NOT_FOUND: 10014,
+  STREAM_NOT_FOUND: 10059,
+  STREAM_NAME_IN_USE: 10058,
+  CONSUMER_EXISTS: 10148,
+  WRONG_LAST_SEQUENCE: 10071,
+  NO_MESSAGE: 10037,
+} as const;
+
+/** An answer of the JetStream API that is an error. `errCode` 0: the request itself was not answered. */
+export class JetStreamApiError extends Error {
+  override readonly name = 'JetStreamApiError';
+  constructor(
+    readonly errCode: number,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** Stream and consumer configuration as the server knows it: newer fields than the client's types have. */
+export type Config = Readonly<Record<string, unknown>>;
+
+export interface StreamInfo {
+  readonly config: Config;
+  readonly created: string;
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly first_seq: number;
+    readonly last_seq: number;
+    readonly first_ts: string;
+    readonly last_ts: string;
+    readonly num_subjects?: number;
+    readonly subjects?: Readonly<Record<string, number>>;
+  };
+  readonly cluster?: { readonly leader?: string };
+}
+
+export interface ConsumerInfo {
+  readonly name: string;
+  readonly config: Config;
+  readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
+  readonly ack_floor: { readonly consumer_seq: number; readonly stream_seq: number };
+  readonly num_ack_pending: number;
+  readonly num_redelivered: number;
+  readonly num_waiting: number;
+  readonly num_pending: number;
+}
+
+export interface StoredMessage {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Raw requests to the JetStream API. The client library's own management API hides error codes and lags behind the server's fields. */
+export class JetStreamApi {
+  readonly prefix: string;
+
+  constructor(
+    readonly nc: NatsConnection,
+    domain?: string,
+    private readonly timeoutMs = 5000,
+  ) {
+    this.prefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
+  }
+
+  /** @throws JetStreamApiError */
+  async request<T>(path: string, body?: unknown): Promise<T> {
+    let msg: Msg;
+    try {
+      msg = await this.nc.request(`${this.prefix}.${path}`, body === undefined ? undefined : encoder.encode(JSON.stringify(body)), {
+        timeout: this.timeoutMs,
+      });
+    } catch (cause) {
+      const code = (cause as { code?: string }).code;
+      const reason =
+        code === ClientErrorCode.NoResponders
+          ? 'JetStream is not available to this user'
+          : code === ClientErrorCode.Timeout
+            ? `no answer within ${this.timeoutMs} ms`
+            : (cause as Error).message;
+      throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
+    }
+    const answer = JSON.parse(decoder.decode(msg.data)) as T & { error?: { err_code?: number; code?: number; description?: string } };
+    if (answer.error)
+      throw new JetStreamApiError(answer.error.err_code ?? answer.error.code ?? 0, answer.error.description ?? 'unknown error');
+    return answer;
+  }
+
+  streamInfo(stream: string, request?: { subjects_filter?: string; offset?: number }): Promise<StreamInfo & { total?: number }> {
+    return this.request(`STREAM.INFO.${stream}`, request);
+  }
+
+  /** Subjects of a stream below a filter, with their number of messages; read in pages of the server's size. */
+  async subjects(stream: string, filter: string): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    for (;;) {
+      const { state, total = 0 } = await this.streamInfo(stream, { subjects_filter: filter, offset: found.size });
+      const page = Object.entries(state.subjects ?? {});
+      for (const [subject, count] of page) found.set(subject, count);
+      if (page.length === 0 || found.size >= total) return found;
+    }
+  }
+
+  consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo> {
+    return this.request(`CONSUMER.INFO.${stream}.${consumer}`);
+  }
+
+  createConsumer(stream: string, config: Config & { durable_name: string }): Promise<ConsumerInfo> {
+    return this.request(`CONSUMER.DURABLE.CREATE.${stream}.${config.durable_name}`, { stream_name: stream, config });
+  }
+
+  /** Last message of a subject by direct get, or undefined. */
+  lastOf(stream: string, subject: string): Promise<StoredMessage | undefined> {
+    return this.direct(`DIRECT.GET.${stream}.${subject}`);
+  }
+
+  /** The message at a sequence by direct get, or undefined. */
+  at(stream: string, sequence: number): Promise<StoredMessage | undefined> {
+    return this.direct(`DIRECT.GET.${stream}`, { seq: sequence });
+  }
+
+  /** First message at or after `sequence` whose subject matches the filter. */
+  next(stream: string, subject: string, sequence: number): Promise<StoredMessage | undefined> {
+    return this.direct(`DIRECT.GET.${stream}`, { seq: sequence, next_by_subj: subject });
+  }
+
+  async direct(path: string, body?: unknown): Promise<StoredMessage | undefined> {
+    const msg = await this.nc
+      .request(`${this.prefix}.${path}`, body === undefined ? undefined : encoder.encode(JSON.stringify(body)), { timeout: this.timeoutMs })
+      .catch((cause: Error) => {
+        throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
+      });
+    const { headers } = msg;
+    if (headers && headers.code >= 300) {
+      if (headers.code === 404) return undefined;
+      throw new JetStreamApiError(headers.code, headers.description);
+    }
+    if (!headers?.has('Nats-Sequence')) throw new JetStreamApiError(0, `${path}: direct get is not allowed on this stream`);
+    return {
+      subject: headers.get('Nats-Subject'),
+      sequence: Number(headers.get('Nats-Sequence')),
+      timeMs: Date.parse(headers.get('Nats-Time-Stamp')),
+      data: msg.data,
+      headers,
+    };
+  }
+}
+
+/** Headers without those that a direct get adds. */
+export function originalHeaders(headers: MsgHdrs | undefined): MsgHdrs {
+  const kept = newHeaders();
+  for (const [name, values] of headers ?? []) {
+    if (
+      [
+        'Nats-Stream',
+        'Nats-Subject',
+        'Nats-Sequence',
+        'Nats-Time-Stamp',
+        'Nats-Num-Pending',
+        'Nats-Last-Sequence',
+        'Nats-Up-To-Sequence',
+      ].includes(name)
+    )
+      continue;
+    for (const value of values) kept.append(name, value);
+  }
+  return kept;
+}

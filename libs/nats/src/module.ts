@@ -1,0 +1,97 @@
+import { LoopstackClient } from '@loopstack/client';
+import { RunGateway } from '@loopstack/core';
+import {
+  Inject,
+  Logger,
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+  type Provider,
+} from '@nestjs/common';
+import type { NatsConnection } from 'nats';
+import { NATS_CONNECTION, openConnection } from './connection.js';
+import { Alarms } from './health.js';
+import { JetStreamApi } from './jetstream-api.js';
+import { LoopstackHealth } from './loopstack-health.js';
+import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
+import { JetStreamServer } from './server.js';
+import { NATS_OPTIONS } from './tokens.js';
+import { Topology } from './topology.js';
+import { Worker } from './worker.js';
+
+export interface NatsAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  readonly inject?: FactoryProvider['inject'];
+  readonly useFactory: (...args: never[]) => NatsOptions | Promise<NatsOptions>;
+}
+
+const PROVIDERS: Provider[] = [
+  { provide: NATS_CONNECTION, inject: [NATS_OPTIONS], useFactory: openConnection },
+  {
+    provide: JetStreamApi,
+    inject: [NATS_CONNECTION, NATS_OPTIONS],
+    useFactory: (nc: NatsConnection, options: ResolvedNatsOptions) => new JetStreamApi(nc, options.domain),
+  },
+  {
+    provide: Topology,
+    inject: [JetStreamApi, NATS_OPTIONS],
+    useFactory: async (api: JetStreamApi, options: ResolvedNatsOptions) => {
+      const topology = new Topology(api, options);
+      await topology.ensureStreams();
+      return topology;
+    },
+  },
+  {
+    provide: LoopstackClient,
+    inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
+    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected }: ResolvedNatsOptions) =>
+      new LoopstackClient(nc, { prefix: names.prefix, publishTimeout: publishTimeoutMs, maxInFlight, whileDisconnected }),
+  },
+  { provide: RunGateway, useExisting: LoopstackClient },
+  { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
+  {
+    provide: Worker,
+    inject: [NATS_CONNECTION, JetStreamApi, Topology, NATS_OPTIONS, Alarms],
+    useFactory: (nc: NatsConnection, api: JetStreamApi, topology: Topology, options: ResolvedNatsOptions, alarms: Alarms) =>
+      new Worker(nc, api, topology, options, alarms),
+  },
+  JetStreamServer,
+  LoopstackHealth,
+];
+
+/** JetStream as the broker of `LoopstackModule`. Global: import it once. One connection a process. */
+@Module({})
+export class NatsModule implements OnApplicationShutdown {
+  constructor(
+    @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
+    @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
+    private readonly client: LoopstackClient,
+  ) {}
+
+  /** @throws LoopstackError OPTION_INVALID, NAME_INVALID; at boot TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
+  static forRoot(options: NatsOptions = {}): DynamicModule {
+    return NatsModule.define({ provide: NATS_OPTIONS, useValue: resolveNatsOptions(options) });
+  }
+
+  static forRootAsync(options: NatsAsyncOptions): DynamicModule {
+    const useFactory = async (...args: never[]) => resolveNatsOptions(await options.useFactory(...args));
+    return NatsModule.define({ provide: NATS_OPTIONS, inject: options.inject ?? [], useFactory }, options.imports ?? []);
+  }
+
+  private static define(options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+    return {
+      module: NatsModule,
+      global: true,
+      imports,
+      providers: [options, ...PROVIDERS],
+      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, JetStreamServer, LoopstackHealth],
+    };
+  }
+
+  /** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.client.close();
+    if (!this.options.connection && !this.nc.isClosed()) await this.nc.close();
+  }
+}

@@ -1,0 +1,132 @@
+import type { ConnectionOptions, NatsConnection } from 'nats';
+import { LoopstackError, durationMs, jsonType, sizeBytes, wireNames, type Duration, type Size, type WireNames } from '@loopstack/shared';
+
+/** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
+export interface NatsOptions {
+  /** Default `nats://127.0.0.1:4222`. */
+  readonly servers?: string | readonly string[];
+  /** Anything else that the `nats` client takes: TLS, authenticator, name, inbox prefix. */
+  readonly connect?: ConnectionOptions;
+  /** A connection that the application has already; it stays the application's to close. */
+  readonly connection?: NatsConnection;
+  /** First token of every subject, and in upper case of every stream. Default `loopstack`. */
+  readonly prefix?: string;
+  /** JetStream domain of the streams, where they are behind a leaf node. */
+  readonly domain?: string;
+  /** Creates and updates streams and consumers. False: they must exist (users without stream-admin rights). Default true. */
+  readonly provision?: boolean;
+  /** Copies of each stream in a cluster, 1, 3 or 5. */
+  readonly replicas?: number;
+  /** Default `file`. Memory forgets on restart and is for tests. */
+  readonly storage?: 'file' | 'memory';
+  readonly runs?: {
+    /** When it is full, publishes are refused (STREAM_FULL) and nothing queued is dropped. */
+    readonly maxBytes?: Size;
+    readonly maxMessages?: number;
+    /** Time in which the server drops a second message with the same id. Server's default: 2 min. */
+    readonly deduplication?: Duration;
+    /** Time that executed commands are kept for replay. Default `'7d'`. */
+    readonly keepExecuted?: Duration;
+  };
+  readonly events?: {
+    /** Default `'30d'`. A run whose events are gone is forgotten. */
+    readonly maxAge?: Duration;
+    readonly maxBytes?: Size;
+  };
+  readonly dead?: {
+    /** Default: for ever. */
+    readonly maxAge?: Duration;
+    readonly maxBytes?: Size;
+  };
+  /** Longest wait for the acknowledgement of a publish. Default `'5s'`. */
+  readonly publishTimeout?: Duration;
+  /** Publishes written and not yet acknowledged; further callers wait in order. Default 4096. */
+  readonly maxInFlight?: number;
+  /** What a publish does while the connection is down: wait up to its timeout, or fail at once. Default `wait`. */
+  readonly whileDisconnected?: 'wait' | 'fail';
+  /** Time that running workflows get to finish when the process is asked to stop. Default `'25s'`. */
+  readonly shutdownGrace?: Duration;
+  /** Silence of a consumer after which its pull is made anew is two and a half times this. Default `'1s'`. */
+  readonly heartbeat?: Duration;
+  /** A workflow with queued runs and no progress for this long makes readiness red. Default `'2m'`. */
+  readonly stalledAfter?: Duration;
+}
+
+export interface ResolvedNatsOptions {
+  readonly connection: NatsConnection | undefined;
+  readonly connect: ConnectionOptions;
+  readonly names: WireNames;
+  readonly domain: string | undefined;
+  readonly provision: boolean;
+  readonly replicas: number | undefined;
+  readonly storage: 'file' | 'memory';
+  readonly runs: {
+    readonly maxBytes: number | undefined;
+    readonly maxMessages: number | undefined;
+    readonly deduplicationMs: number | undefined;
+    readonly keepExecutedMs: number;
+  };
+  readonly events: { readonly maxAgeMs: number; readonly maxBytes: number | undefined };
+  readonly dead: { readonly maxAgeMs: number | undefined; readonly maxBytes: number | undefined };
+  readonly publishTimeoutMs: number;
+  readonly maxInFlight: number;
+  readonly whileDisconnected: 'wait' | 'fail';
+  readonly shutdownGraceMs: number;
+  readonly heartbeatMs: number;
+  readonly stalledAfterMs: number;
+}
+
+const maybe = <T, R>(value: T | undefined, map: (value: T) => R): R | undefined => (value === undefined ? undefined : map(value));
+
+function integer(option: string, value: number, min: number): number {
+  if (!Number.isSafeInteger(value) || value < min) {
+    throw new LoopstackError('OPTION_INVALID', {
+      option,
+      expected: `an integer of at least ${min}`,
+      received: typeof value === 'number' ? String(value) : jsonType(value),
+    });
+  }
+  return value;
+}
+
+/** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
+export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions {
+  const { runs = {}, events = {}, dead = {} } = given;
+  const servers = given.servers ?? 'nats://127.0.0.1:4222';
+  return Object.freeze({
+    connection: given.connection,
+    connect: {
+      name: 'loopstack',
+      ...given.connect,
+      servers: typeof servers === 'string' ? servers.split(',') : [...servers],
+      // The client's own default gives up after ten tries, and then a consumer ends without an error.
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: given.connect?.reconnectTimeWait ?? 500,
+    },
+    names: wireNames(given.prefix),
+    domain: given.domain,
+    provision: given.provision ?? true,
+    replicas: maybe(given.replicas, (n) => integer('replicas', n, 1)),
+    storage: given.storage ?? 'file',
+    runs: {
+      maxBytes: maybe(runs.maxBytes, (v) => sizeBytes('runs.maxBytes', v)),
+      maxMessages: maybe(runs.maxMessages, (n) => integer('runs.maxMessages', n, 1)),
+      deduplicationMs: maybe(runs.deduplication, (v) => durationMs('runs.deduplication', v)),
+      keepExecutedMs: durationMs('runs.keepExecuted', runs.keepExecuted ?? '7d'),
+    },
+    events: {
+      maxAgeMs: durationMs('events.maxAge', events.maxAge ?? '30d'),
+      maxBytes: maybe(events.maxBytes, (v) => sizeBytes('events.maxBytes', v)),
+    },
+    dead: {
+      maxAgeMs: maybe(dead.maxAge, (v) => durationMs('dead.maxAge', v)),
+      maxBytes: maybe(dead.maxBytes, (v) => sizeBytes('dead.maxBytes', v)),
+    },
+    publishTimeoutMs: durationMs('publishTimeout', given.publishTimeout ?? '5s'),
+    maxInFlight: integer('maxInFlight', given.maxInFlight ?? 4096, 1),
+    whileDisconnected: given.whileDisconnected ?? 'wait',
+    shutdownGraceMs: durationMs('shutdownGrace', given.shutdownGrace ?? '25s'),
+    heartbeatMs: Math.max(100, durationMs('heartbeat', given.heartbeat ?? '1s')),
+    stalledAfterMs: durationMs('stalledAfter', given.stalledAfter ?? '2m'),
+  });
+}

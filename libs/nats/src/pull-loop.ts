@@ -1,0 +1,167 @@
+import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+
+export interface PullTarget {
+  readonly stream: string;
+  readonly durable: string;
+}
+
+export interface PullOptions {
+  readonly apiPrefix: string;
+  readonly heartbeatMs: number;
+  /** Time after which a pull that waits for messages is made anew. */
+  readonly expiresMs: number;
+}
+
+/** What a loop asks of its owner. */
+export interface PullOwner {
+  /** Messages that may still be asked for, beyond those outstanding. */
+  room(outstanding: number): number;
+  message(msg: Msg): void;
+  /** The consumer is gone or silent: it is made sure of, then pulled from again. Must not reject. */
+  restore(reason: string): Promise<boolean>;
+}
+
+/** One of the two pulls that a loop keeps in turn, so that messages flow while the next batch is asked for. */
+interface Slot {
+  readonly inbox: string;
+  subscription: Subscription | undefined;
+  remaining: number;
+  heardAtMs: number;
+}
+
+/** Wait before a pull is repeated that the server refused for a reason that passes. */
+const REFUSED_MS = 250;
+
+/**
+ * Pulls from one durable for as long as it runs. Written on requests instead of the client's `consume()`, whose
+ * iterator ends without an error, stalls for 20 s and more after a leader's death, and does not see a deleted consumer.
+ * Liveness is the server's heartbeat: a pull that hears nothing for two and a half of them is void.
+ */
+export class PullLoop {
+  readonly #slots: readonly [Slot, Slot];
+  #running = false;
+  #restoring = false;
+  #refused: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly target: PullTarget,
+    private readonly options: PullOptions,
+    private readonly owner: PullOwner,
+  ) {
+    const { inboxPrefix } = (nc as { options?: { inboxPrefix?: string } }).options ?? {};
+    const slot = (): Slot => ({ inbox: createInbox(inboxPrefix), subscription: undefined, remaining: 0, heardAtMs: 0 });
+    this.#slots = [slot(), slot()];
+  }
+
+  get outstanding(): number {
+    return this.#slots[0].remaining + this.#slots[1].remaining;
+  }
+
+  /** Last time that the server was heard of, in milliseconds since the epoch. */
+  get heardAtMs(): number {
+    return Math.max(this.#slots[0].heardAtMs, this.#slots[1].heardAtMs);
+  }
+
+  get restoring(): boolean {
+    return this.#restoring;
+  }
+
+  start(): void {
+    this.#running = true;
+    for (const slot of this.#slots) {
+      slot.subscription = this.nc.subscribe(slot.inbox, { callback: (error, msg) => this.#received(slot, error, msg) });
+    }
+    this.pull();
+  }
+
+  /** Asks for as many messages as there is room for, if a pull is free and it is worth a request. */
+  pull(): void {
+    if (!this.#running || this.#restoring || this.#refused) return;
+    const slot = this.#slots[0].remaining === 0 ? this.#slots[0] : this.#slots[1].remaining === 0 ? this.#slots[1] : undefined;
+    if (!slot) return;
+    const { outstanding } = this;
+    const room = this.owner.room(outstanding);
+    // A second pull only when a good part of the window is free, not one request for every message.
+    if (room <= 0 || (outstanding > 0 && room < outstanding)) return;
+    slot.remaining = room;
+    slot.heardAtMs = Date.now();
+    const ns = 1_000_000;
+    const request = `{"batch":${room},"expires":${this.options.expiresMs * ns},"idle_heartbeat":${this.options.heartbeatMs * ns}}`;
+    this.nc.publish(`${this.options.apiPrefix}.CONSUMER.MSG.NEXT.${this.target.stream}.${this.target.durable}`, encoder.encode(request), {
+      reply: slot.inbox,
+    });
+  }
+
+  /** Called about every heartbeat; `late`: the event loop was blocked, so silence proves nothing. */
+  check(nowMs: number, late: boolean): void {
+    if (!this.#running) return;
+    for (const slot of this.#slots) {
+      if (slot.remaining === 0) continue;
+      if (late) slot.heardAtMs = nowMs;
+      else if (nowMs - slot.heardAtMs > 2.5 * this.options.heartbeatMs) this.#void(slot, 'no heartbeat');
+    }
+    this.pull();
+  }
+
+  /** The connection was made anew: what was asked before is forgotten by the server. */
+  reconnected(): void {
+    for (const slot of this.#slots) slot.remaining = 0;
+    this.pull();
+  }
+
+  /** Asks for nothing more and gives the inboxes up. What arrives afterwards is delivered again to another worker. */
+  stop(): void {
+    this.#running = false;
+    clearTimeout(this.#refused);
+    this.#refused = undefined;
+    for (const slot of this.#slots) {
+      slot.remaining = 0;
+      if (!this.nc.isClosed()) slot.subscription?.unsubscribe();
+    }
+  }
+
+  #received(slot: Slot, error: Error | null, msg: Msg): void {
+    if (error) {
+      this.#void(slot, error.message);
+      return;
+    }
+    slot.heardAtMs = Date.now();
+    // Status messages come with the inbox as their subject and without a reply to acknowledge.
+    if (msg.subject !== slot.inbox) {
+      if (slot.remaining > 0) slot.remaining--;
+      this.owner.message(msg);
+      return;
+    }
+    const code = msg.headers?.code ?? 0;
+    if (code === 100) return;
+    slot.remaining = 0;
+    if (code === 404 || code === 408) {
+      this.pull();
+      return;
+    }
+    const reason = msg.headers?.description ?? 'unknown status';
+    if (code === 503 || /deleted|not found/i.test(reason)) this.#void(slot, code === 503 ? 'nothing answers for the consumer' : reason);
+    else this.#later();
+  }
+
+  #later(): void {
+    this.#refused ??= setTimeout(() => {
+      this.#refused = undefined;
+      this.pull();
+    }, REFUSED_MS);
+  }
+
+  #void(slot: Slot, reason: string): void {
+    slot.remaining = 0;
+    if (this.#restoring || !this.#running) return;
+    this.#restoring = true;
+    void this.owner.restore(reason).then((restored) => {
+      this.#restoring = false;
+      if (restored) this.pull();
+      else this.#later();
+    });
+  }
+}
+
+const encoder = new TextEncoder();

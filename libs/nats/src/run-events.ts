@@ -1,0 +1,52 @@
+import type { PubAck, Publisher } from '@loopstack/client';
+import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
+import { API, type JetStreamApi } from './jetstream-api.js';
+
+export interface RecordedEvent {
+  readonly event: RunEvent;
+  /** Sequence in the events stream. */
+  readonly sequence: number;
+}
+
+/** Thrown by `append` when the subject of the run is not where the caller last saw it. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+}
+
+/** The events stream as the worker writes and reads it. */
+export class RunEvents {
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+  ) {}
+
+  async last(address: RunAddress, runId: string): Promise<RecordedEvent | undefined> {
+    const found = await this.api.lastOf(this.names.streams.events, this.names.event(address, runId));
+    const event = found && decodeRunEvent(found.data);
+    return event && { event, sequence: found.sequence };
+  }
+
+  /**
+   * Appends an event if the last one of the run has the sequence `expected` (0: there is none). The fence: of two
+   * workers with the same command only the first outcome stands.
+   * @returns the sequence of the new event
+   * @throws FencedError; LoopstackError PUBLISH_…
+   */
+  append(address: RunAddress, runId: string, expected: number, event: RunEvent): Promise<number> {
+    return this.appendBytes(address, runId, expected, encodeRunEvent(event));
+  }
+
+  appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
+    return this.publisher
+      .publish(this.names.event(address, runId), bytes, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(expected) })
+      .then(sequenceOf, fenced);
+  }
+}
+
+const sequenceOf = (ack: PubAck): number => ack.sequence;
+
+function fenced(error: unknown): never {
+  if (error instanceof LoopstackError && error.details['errCode'] === API.WRONG_LAST_SEQUENCE) throw new FencedError(error.message);
+  throw error;
+}

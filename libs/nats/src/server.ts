@@ -1,0 +1,73 @@
+import { Workers } from '@loopstack/core';
+import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Server } from '@nestjs/microservices';
+import type { NatsConnection } from 'nats';
+import { NATS_CONNECTION } from './connection.js';
+import { Worker } from './worker.js';
+
+export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
+/** Events of the strategy, beside its `status`. */
+export interface JetStreamServerEvents extends Record<string, (...args: never[]) => void> {
+  error: (error: Error) => void;
+  reconnect: () => void;
+  disconnect: () => void;
+}
+
+/** The transport strategy: `app.connectMicroservice({ strategy: app.get(JetStreamServer) })`. */
+@Injectable()
+export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServerStatus> implements BeforeApplicationShutdown {
+  override transportId = Symbol('loopstack-jetstream');
+  readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
+
+  constructor(
+    @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
+    private readonly worker: Worker,
+    private readonly workers: Workers,
+  ) {
+    super();
+  }
+
+  async listen(callback: (error?: unknown) => void): Promise<void> {
+    try {
+      await this.worker.start(this.workers.runners());
+      void this.#watch();
+      this._status$.next('connected');
+      callback();
+    } catch (error) {
+      callback(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.worker.stop();
+    this._status$.next('closed');
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
+  on<Event extends keyof JetStreamServerEvents>(event: Event, callback: JetStreamServerEvents[Event]): void {
+    const name = String(event);
+    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), callback]);
+  }
+
+  /** The NATS connection. */
+  unwrap<T = NatsConnection>(): T {
+    return this.nc as T;
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      const type = String(status.type);
+      if (type === 'reconnect') {
+        this._status$.next('connected');
+        this.worker.reconnected();
+      } else if (type === 'disconnect') {
+        this._status$.next('disconnected');
+      }
+      const argument = type === 'error' ? [new Error(String(status.data))] : [];
+      for (const listener of this.#listeners.get(type) ?? []) (listener as (...args: unknown[]) => void)(...argument);
+    }
+  }
+}

@@ -1,0 +1,230 @@
+import { settle, type Outcome, type PreparedRun, type RegisteredWorkflow } from '@loopstack/core';
+import { LoopstackError, printable, type DeadLetterFacts, type DeadReason, type RecordedError, type RunEvent } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import type { CommandMessage } from './command-message.js';
+import type { DeadLetterWriter } from './dead-letter-writer.js';
+import type { Alarms } from './health.js';
+import { FencedError, type RunEvents } from './run-events.js';
+
+/** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
+const WRITE_AGAIN_MS = 1000;
+const KEEP_MS = 5000;
+
+const encoder = new TextEncoder();
+
+export function recordedError(error: LoopstackError): RecordedError {
+  const { cause } = error;
+  const name = cause instanceof Error ? cause.name : error.name;
+  return {
+    code: error.code,
+    name: printable(name, 100),
+    message: printable(error.message, 1000),
+    ...(error.errors.length > 0
+      ? { errors: error.errors.slice(0, 20).map((e) => ({ ...e, path: printable(e.path, 200), message: printable(e.message, 300) })) }
+      : {}),
+  };
+}
+
+const REASON_OF: Partial<Record<string, DeadReason>> = {
+  HANDLER_TIMEOUT: 'timeout',
+  WORKER_DIED: 'worker-died',
+  UNTRUSTED: 'untrusted',
+  PAYLOAD_INVALID: 'invalid',
+  COMMAND_INVALID: 'invalid',
+  NAME_INVALID: 'invalid',
+};
+
+/** Why a run failed, from the error that its event recorded. */
+function reasonOf(error: RecordedError | undefined): DeadReason {
+  const code = error?.code ?? 'HANDLER_FAILED';
+  return code.startsWith('BODY_') ? 'invalid' : (REASON_OF[code] ?? 'failed');
+}
+
+/** Carries settlements out: the one place that answers for a message, records outcomes and writes dead letters. */
+export class Settler {
+  readonly #logger: Logger;
+  #stopping = false;
+
+  constructor(
+    private readonly entry: RegisteredWorkflow,
+    private readonly stream: string,
+    private readonly worker: string,
+    private readonly events: RunEvents,
+    private readonly deadLetters: DeadLetterWriter,
+    private readonly alarms: Alarms,
+  ) {
+    this.#logger = new Logger(`${entry.workspace}.${entry.workflow}`);
+  }
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Settles a message; resolves when nothing is left to do for it. Never rejects. */
+  async settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> {
+    const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
+    try {
+      switch (settlement.action) {
+        case 'ack':
+          return message.ack();
+        case 'drop':
+          this.#logger.warn(`Run ${run.runId}: the lease was lost in attempt ${attempt}; its outcome is void`);
+          return message.drop();
+        case 'succeed':
+          if (this.entry.options.record === 'none') return message.ack();
+          return await this.record(message, run.runId, succeeded(attempt, message.sequence, this.worker, settlement.json));
+        case 'expire':
+          return await this.record(
+            message,
+            run.runId,
+            this.event('expired', attempt - 1, message, { error: recordedError(settlement.error) }),
+          );
+        case 'retry':
+          return await this.retry(message, run.runId, attempt, settlement.delayMs, settlement.error);
+        case 'return':
+          return await this.giveBack(message, run.runId, attempt);
+        case 'dead':
+          this.#logger.error(
+            `Run ${run.runId} is dead after attempt ${attempt}: ${settlement.error.message}`,
+            settlement.error.cause instanceof Error ? settlement.error.cause.stack : undefined,
+          );
+          return await this.bury(message, run, attempt, recordedError(settlement.error));
+      }
+    } catch (error) {
+      this.keep(message, error);
+    }
+  }
+
+  /** Writes the dead letter of a run whose failure stands already, in case the process died between the two. */
+  async repeatDeadLetter(message: CommandMessage, run: PreparedRun, failed: RunEvent): Promise<void> {
+    try {
+      await this.writeDeadLetter(message, run, failed.attempt, failed.error);
+      message.ack();
+    } catch (error) {
+      this.keep(message, error);
+    }
+  }
+
+  private async bury(message: CommandMessage, run: PreparedRun, attempt: number, error: RecordedError): Promise<void> {
+    // The fence first: a stale worker must not bury a run that another one has done.
+    const recorded = await this.append(message, run.runId, this.event('failed', attempt, message, { error }));
+    if (!recorded) return;
+    await this.writeDeadLetter(message, run, attempt, error);
+    message.ack();
+  }
+
+  private async writeDeadLetter(
+    message: CommandMessage,
+    run: PreparedRun,
+    attempts: number,
+    error: RecordedError | undefined,
+  ): Promise<void> {
+    const facts: DeadLetterFacts = {
+      reason: reasonOf(error),
+      code: error?.code ?? 'HANDLER_FAILED',
+      message: error?.message ?? '',
+      ...(error?.errors ? { errors: error.errors } : {}),
+      attempts,
+      runId: run.runId,
+      ...(run.command ? { userId: run.command.userId } : {}),
+      stream: this.stream,
+      sequence: message.sequence,
+      subject: message.subject,
+      time: new Date().toISOString(),
+    };
+    const alarm = `dead-letter:${this.entry.workspace}.${this.entry.workflow}`;
+    try {
+      await this.deadLetters.write(this.entry, message, facts);
+      this.alarms.clear(alarm);
+    } catch (cause) {
+      this.alarms.raise(
+        alarm,
+        `dead letters of ${this.entry.workspace}.${this.entry.workflow} cannot be written: ${(cause as Error).message}`,
+      );
+      throw cause;
+    }
+  }
+
+  private async record(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<void> {
+    if (await this.append(message, runId, event)) message.ack();
+  }
+
+  private async retry(message: CommandMessage, runId: string, attempt: number, delayMs: number, error: LoopstackError): Promise<void> {
+    this.#logger.warn(`Run ${runId}: attempt ${attempt} failed, the next one in ${delayMs} ms: ${error.message}`);
+    const nextAttemptAt = new Date(Date.now() + delayMs).toISOString();
+    const recorded = await this.append(
+      message,
+      runId,
+      this.event('retrying', attempt, message, { error: recordedError(error), nextAttemptAt }),
+    );
+    if (recorded) message.nak(delayMs);
+  }
+
+  /** Gives a command back in a shutdown; the attempt does not count. Recording that is an attempt only: the process ends. */
+  async giveBack(message: CommandMessage, runId: string, attempt: number): Promise<void> {
+    await this.events
+      .append(this.entry, runId, message.eventSequence, this.event('queued', attempt - 1, message, { deliveries: message.deliveries }))
+      .catch((error: Error) => this.#logger.debug(`Run ${runId} is given back without a record: ${error.message}`));
+    message.nak(0);
+  }
+
+  /**
+   * Appends to the run's history, trying again while the lease is held.
+   * @returns false if another worker was first; the message is answered or dropped then
+   */
+  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<boolean> {
+    for (;;) {
+      try {
+        message.eventSequence = await (event instanceof Uint8Array
+          ? this.events.appendBytes(this.entry, runId, message.eventSequence, event)
+          : this.events.append(this.entry, runId, message.eventSequence, event));
+        return true;
+      } catch (error) {
+        if (error instanceof FencedError) return this.fenced(message, runId, event);
+        if (!(error instanceof LoopstackError && error.retryable) || this.#stopping || message.settled) throw error;
+        this.#logger.warn(`Run ${runId}: its outcome could not be recorded, trying again: ${error.message}`);
+        await new Promise((resolve) => setTimeout(resolve, WRITE_AGAIN_MS));
+      }
+    }
+  }
+
+  /** Another event came between: an outcome of another worker, or our own whose acknowledgement was lost. */
+  private async fenced(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<boolean> {
+    const last = await this.events.last(this.entry, runId);
+    if (last && sameEvent(last.event, event)) {
+      message.eventSequence = last.sequence;
+      return true;
+    }
+    if (last && ['succeeded', 'failed', 'canceled', 'expired'].includes(last.event.type)) {
+      this.#logger.warn(`Run ${runId}: the outcome ${last.event.type} stands already; the one of this execution is refused`);
+      message.ack();
+    } else {
+      this.#logger.warn(`Run ${runId}: another worker has it; the outcome of this execution is refused`);
+      message.drop();
+    }
+    return false;
+  }
+
+  /** What cannot be settled is kept: delivered again later, never lost. */
+  private keep(message: CommandMessage, error: unknown): void {
+    this.#logger.error(`The command at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
+    message.nak(KEEP_MS);
+  }
+
+  event(type: RunEvent['type'], attempt: number, message: CommandMessage, more: Partial<RunEvent> = {}): RunEvent {
+    return { type, at: new Date().toISOString(), attempt, sequence: message.sequence, worker: this.worker, ...more };
+  }
+}
+
+function sameEvent(stored: RunEvent, event: RunEvent | Uint8Array): boolean {
+  const own = event instanceof Uint8Array ? (JSON.parse(new TextDecoder().decode(event)) as RunEvent) : event;
+  return stored.type === own.type && stored.at === own.at && stored.attempt === own.attempt && stored.worker === own.worker;
+}
+
+/** The event of the happy path, written by hand: the result is JSON text already. */
+function succeeded(attempt: number, sequence: number, worker: string, json: string | undefined): Uint8Array {
+  const result = json === undefined ? '' : `,"result":${json}`;
+  return encoder.encode(
+    `{"type":"succeeded","at":"${new Date().toISOString()}","attempt":${attempt},"sequence":${sequence},"worker":${JSON.stringify(worker)}${result}}`,
+  );
+}

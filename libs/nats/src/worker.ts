@@ -1,0 +1,199 @@
+import { Publisher } from '@loopstack/client';
+import type { WorkflowRunner } from '@loopstack/core';
+import { LoopstackError, type Priority } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import { hostname } from 'node:os';
+import type { NatsConnection } from 'nats';
+import { CanceledRuns } from './canceled-runs.js';
+import { DeadLetterWriter } from './dead-letter-writer.js';
+import { Alarms } from './health.js';
+import type { JetStreamApi } from './jetstream-api.js';
+import { Lane } from './lane.js';
+import { keepLeases } from './lease-keeper.js';
+import type { ResolvedNatsOptions } from './options.js';
+import { RunEvents } from './run-events.js';
+import { Settler } from './settler.js';
+import { durableOf, type DesiredConsumer, type Topology } from './topology.js';
+import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
+
+const TICK_MS = 100;
+/** A pull that waits is made anew after this; its death is seen by its heartbeat long before. */
+const PULL_EXPIRES_MS = 30_000;
+
+/** How the worker stands; what health and diagnosis read. */
+export interface WorkerState {
+  readonly running: boolean;
+  readonly workflows: readonly WorkflowState[];
+}
+
+export interface WorkflowState {
+  readonly workspace: string;
+  readonly workflow: string;
+  readonly active: number;
+  readonly waiting: number;
+  readonly pending: number;
+  readonly lastSettledMs: number;
+  /** The consumer answers. */
+  readonly consuming: boolean;
+}
+
+/** Consumes the workflows of this process until it is stopped. */
+export class Worker {
+  readonly #logger = new Logger(Worker.name);
+  readonly #consumers: WorkflowConsumer[] = [];
+  readonly #publisher: Publisher;
+  readonly #events: RunEvents;
+  readonly #canceled: CanceledRuns;
+  readonly #name = `${hostname()}:${process.pid}`;
+  #tick: NodeJS.Timeout | undefined;
+  #tickedAtMs = 0;
+  #running = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly api: JetStreamApi,
+    private readonly topology: Topology,
+    private readonly options: ResolvedNatsOptions,
+    readonly alarms: Alarms,
+  ) {
+    this.#publisher = new Publisher(nc, { timeoutMs: options.publishTimeoutMs, maxInFlight: options.maxInFlight });
+    this.#events = new RunEvents(api, this.#publisher, options.names);
+    this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
+      for (const consumer of this.#consumers) {
+        const { entry } = consumer.runner;
+        if (entry.workspace === workspace && entry.workflow === workflow) consumer.cancel(runId);
+      }
+    });
+  }
+
+  /** @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
+  async start(runners: readonly WorkflowRunner[]): Promise<void> {
+    await this.#canceled.start(this.nc);
+    const suspects = new SuspectGate();
+    const deadLetters = new DeadLetterWriter(this.nc, this.#publisher, this.options.names);
+    const { runs } = this.options.names.streams;
+    const problems: string[] = [];
+    for (const runner of runners) {
+      const settler = new Settler(runner.entry, runs, this.#name, this.#events, deadLetters, this.alarms);
+      const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
+      const lanes: Lane[] = [];
+      for (const desired of lanesOf(runner)) {
+        try {
+          await this.topology.ensureConsumer(desired);
+          lanes.push(this.#lane(desired, consumer));
+        } catch (error) {
+          if (!(error instanceof LoopstackError)) throw error;
+          problems.push(`${error.message}. ${error.fix}`);
+        }
+      }
+      consumer.lanes = lanes;
+      this.#consumers.push(consumer);
+    }
+    if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+    this.#running = true;
+    this.#tickedAtMs = Date.now();
+    this.#tick = setInterval(() => this.#ticked(), TICK_MS);
+    for (const lane of this.#lanes()) lane.loop.start();
+    this.#logger.log(`${this.#name} consumes ${runners.length} workflow${runners.length === 1 ? '' : 's'}`);
+  }
+
+  state(): WorkerState {
+    const now = Date.now();
+    const silentMs = 5 * this.options.heartbeatMs;
+    return {
+      running: this.#running,
+      workflows: this.#consumers.map((consumer) => {
+        const { workspace, workflow } = consumer.runner.entry;
+        return {
+          workspace,
+          workflow,
+          active: consumer.active,
+          waiting: consumer.lanes.reduce((sum, lane) => sum + lane.waiting, 0),
+          pending: consumer.lanes.reduce((sum, lane) => sum + lane.pending, 0),
+          lastSettledMs: Math.max(...consumer.lanes.map((lane) => lane.lastSettledMs)),
+          consuming: consumer.lanes.every(
+            (lane) => !lane.loop.restoring && (lane.loop.outstanding === 0 || now - lane.loop.heardAtMs < silentMs),
+          ),
+        };
+      }),
+    };
+  }
+
+  /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
+  reconnected(): void {
+    for (const lane of this.#lanes()) lane.loop.reconnected();
+    void this.#canceled.load().catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
+  }
+
+  /** Stops pulling, gives back what waits, lets running workflows finish within the grace period. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    const active = this.#consumers.reduce((sum, consumer) => sum + consumer.active, 0);
+    if (active > 0) this.#logger.log(`Stopping: ${active} runs finish within ${this.options.shutdownGraceMs} ms`);
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.shutdownGraceMs)));
+    await Promise.all(this.#consumers.map((consumer) => consumer.stop(deadline)));
+    clearTimeout(timer);
+    clearInterval(this.#tick);
+    this.#canceled.stop();
+    await this.#publisher.close();
+    if (!this.nc.isClosed()) await this.nc.flush().catch(() => undefined);
+  }
+
+  #lanes(): readonly Lane[] {
+    return this.#consumers.flatMap((consumer) => consumer.lanes);
+  }
+
+  #lane(desired: DesiredConsumer, consumer: WorkflowConsumer): Lane {
+    const { names, heartbeatMs } = this.options;
+    const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
+    const priority: Priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
+    const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
+    return new Lane(this.nc, priority, target, pull, consumer, (reason) => this.#restore(desired, target.durable, reason));
+  }
+
+  async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
+    const alarm = `consumer:${durable}`;
+    if (this.nc.isClosed()) return false;
+    try {
+      await this.topology.ensureStreams();
+      await this.topology.ensureConsumer(desired);
+      this.alarms.clear(alarm);
+      this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
+      return true;
+    } catch (error) {
+      this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
+      return false;
+    }
+  }
+
+  #ticked(): void {
+    const now = Date.now();
+    const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
+    this.#tickedAtMs = now;
+    for (const consumer of this.#consumers) {
+      const { leaseMs } = consumer.runner.entry.options;
+      for (const lane of consumer.lanes) {
+        lane.tick(now);
+        keepLeases({ leaseMs, leases: lane.leases }, now, (message) => {
+          if (message.execution && !message.execution.ended) message.execution.abort('lease-lost');
+          else lane.drop(message);
+        });
+        lane.loop.check(now, late);
+      }
+    }
+  }
+}
+
+/** Without lanes of their own, all priorities share one durable. */
+function lanesOf(runner: WorkflowRunner): readonly DesiredConsumer[] {
+  const { entry } = runner;
+  const lane = (priorities: readonly Priority[]): DesiredConsumer => ({ address: entry, priorities, leaseMs: entry.options.leaseMs });
+  return entry.options.priorities ? [lane(['high']), lane(['normal']), lane(['low'])] : [lane(['high', 'normal', 'low'])];
+}

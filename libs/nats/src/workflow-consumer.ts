@@ -1,0 +1,264 @@
+import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
+import { LoopstackError, type RunEvent } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import type { CanceledRuns } from './canceled-runs.js';
+import type { CommandMessage } from './command-message.js';
+import { Lane, type LaneOwner } from './lane.js';
+import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
+import type { Settler } from './settler.js';
+
+/** Picks the lane that is served next: of any ten runs that start while all lanes have some, high gets six, normal three, low one. */
+const TURNS = ['high', 'high', 'normal', 'high', 'high', 'normal', 'low', 'high', 'normal', 'high'] as const;
+
+/** One suspect at a time in a process: a run in its last attempt, after one that died untold. */
+export class SuspectGate {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Resolves, with the function that lets the next one pass, when all that came before have passed. */
+  async enter(): Promise<() => void> {
+    const before = this.#last;
+    let leave: () => void = () => undefined;
+    this.#last = new Promise((resolve) => (leave = resolve));
+    await before;
+    return leave;
+  }
+}
+
+/**
+ * Runs the commands of one workflow: takes them from its lanes while slots are free, looks at the history of those that
+ * may have one, executes, and hands outcomes to the settler.
+ */
+export class WorkflowConsumer implements LaneOwner {
+  readonly #logger: Logger;
+  readonly #concurrency: number;
+  #active = 0;
+  #pumping = false;
+  #stopping = false;
+  #turn = 0;
+  #finished = 0;
+  lanes: readonly Lane[] = [];
+
+  constructor(
+    readonly runner: WorkflowRunner,
+    private readonly settler: Settler,
+    private readonly events: RunEvents,
+    private readonly canceled: CanceledRuns,
+    private readonly suspects: SuspectGate,
+  ) {
+    this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
+    this.#concurrency = runner.entry.options.concurrency;
+  }
+
+  /** Runs executing now. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** Runs settled since the start. */
+  get finished(): number {
+    return this.#finished;
+  }
+
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  /** Starts what waits, as far as slots are free. Re-entrant: a run may end before `begin` returns. */
+  pump(): void {
+    if (this.#pumping || this.#stopping) return;
+    this.#pumping = true;
+    try {
+      while (this.#active < this.#concurrency) {
+        const message = this.#next();
+        if (!message) break;
+        this.#begin(message);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+    for (const lane of this.lanes) lane.pull();
+  }
+
+  cancel(runId: string): void {
+    for (const lane of this.lanes) for (const message of lane.leases) if (message.runId === runId) message.execution?.abort('canceled');
+  }
+
+  /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */
+  async stop(deadline: Promise<void>): Promise<void> {
+    this.#stopping = true;
+    for (const lane of this.lanes) {
+      for (const message of lane.stop()) {
+        const run = this.runner.prepare(message);
+        if (message.deliveries === 1) void this.settler.giveBack(message, run.runId, 1).finally(() => lane.settled(message));
+        else {
+          message.nak(0);
+          lane.settled(message);
+        }
+      }
+    }
+    void deadline.then(() => {
+      this.settler.stop();
+      for (const execution of this.runner.active) execution.abort('shutdown');
+    });
+    await Promise.all(this.lanes.map((lane) => lane.empty()));
+  }
+
+  #next(): CommandMessage | undefined {
+    if (this.lanes.length === 1) return (this.lanes[0] as Lane).take();
+    for (let i = 0; i < TURNS.length; i++) {
+      const priority = TURNS[(this.#turn + i) % TURNS.length];
+      const message = this.lanes.find((lane) => lane.priority === priority)?.take();
+      if (message) {
+        this.#turn = (this.#turn + i + 1) % TURNS.length;
+        return message;
+      }
+    }
+    return undefined;
+  }
+
+  #begin(message: CommandMessage): void {
+    this.#active++;
+    const run = this.runner.prepare(message);
+    message.runId = run.runId;
+    if (this.canceled.has(run.runId)) {
+      this.#ended(message, run, 1, { kind: 'canceled' });
+    } else if (run.examined || this.#recordsStart(1)) {
+      this.#examine(message, run).catch((error: unknown) => {
+        this.#logger.error(`Run ${run.runId} could not be examined: ${(error as Error).message}`);
+        this.#active--;
+        message.nak(1000);
+        this.#released(message);
+      });
+    } else {
+      this.#execute(message, run, 1);
+    }
+  }
+
+  /** The path of commands whose run may have a history: read it, decide, and record the start of what could die untold. */
+  async #examine(message: CommandMessage, run: PreparedRun): Promise<void> {
+    const { entry } = this.runner;
+    let last = run.examined ? await this.events.last(entry, run.runId) : undefined;
+    if (!last && run.examined && message.deliveries === 1) last = await this.#claim(message, run);
+    message.eventSequence = last?.sequence ?? 0;
+    const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
+    if (decision.action === 'stands') {
+      if (decision.failed && last) {
+        this.#active--;
+        await this.settler.repeatDeadLetter(message, run, last.event);
+        this.#released(message);
+        return;
+      }
+      this.#ended(message, run, 1, { kind: 'stands' });
+      return;
+    }
+    if (decision.action === 'died') {
+      this.#ended(message, run, decision.attempt, {
+        kind: 'worker-died',
+        error: new LoopstackError('WORKER_DIED', { attempt: decision.attempt }),
+      });
+      return;
+    }
+    const { attempt } = decision;
+    const leave = decision.alone ? await this.suspects.enter() : undefined;
+    try {
+      if (message.settled || this.#stopping) {
+        this.#ended(message, run, attempt, { kind: 'shutdown' });
+        leave?.();
+        return;
+      }
+      if (this.#recordsStart(attempt)) {
+        message.eventSequence = await this.events.append(
+          entry,
+          run.runId,
+          message.eventSequence,
+          this.settler.event('started', attempt, message),
+        );
+      }
+    } catch (error) {
+      leave?.();
+      if (!(error instanceof FencedError)) throw error;
+      // Another worker has moved the run on: its history is read anew at the next delivery.
+      this.#active--;
+      message.nak(1000);
+      this.#released(message);
+      return;
+    }
+    this.#execute(message, run, attempt, leave);
+  }
+
+  /** A keyed run belongs to the first command that claims it. */
+  async #claim(message: CommandMessage, run: PreparedRun): Promise<RecordedEvent | undefined> {
+    const { entry } = this.runner;
+    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, sequence: message.sequence };
+    try {
+      return { event, sequence: await this.events.append(entry, run.runId, 0, event) };
+    } catch (error) {
+      if (!(error instanceof FencedError)) throw error;
+      return this.events.last(entry, run.runId);
+    }
+  }
+
+  #recordsStart(attempt: number): boolean {
+    const { options } = this.runner.entry;
+    return options.record === 'full' || recordsStart(attempt, options.retry);
+  }
+
+  #execute(message: CommandMessage, run: PreparedRun, attempt: number, leave?: () => void): void {
+    if (run.expiresAtMs !== undefined && attempt === 1 && run.expiresAtMs <= Date.now()) {
+      leave?.();
+      const expiresAt = new Date(run.expiresAtMs).toISOString();
+      this.#ended(message, run, attempt, { kind: 'expired', error: new LoopstackError('EXPIRED', { expiresAt }) });
+      return;
+    }
+    const report =
+      this.runner.entry.options.record === 'full' ? (value: unknown) => this.#progress(message, run, attempt, value) : undefined;
+    const execution = this.runner.execute(run, attempt, report, (outcome) => {
+      leave?.();
+      this.#ended(message, run, attempt, outcome);
+    });
+    message.execution = execution;
+  }
+
+  async #progress(message: CommandMessage, run: PreparedRun, attempt: number, progress: unknown): Promise<void> {
+    const { entry } = this.runner;
+    const previous = message.progressing;
+    message.progressing = (async () => {
+      await previous;
+      if (message.settled || message.execution?.ended) return;
+      try {
+        message.eventSequence = await this.events.append(
+          entry,
+          run.runId,
+          message.eventSequence,
+          this.settler.event('progress', attempt, message, { progress }),
+        );
+      } catch (error) {
+        if (error instanceof FencedError) message.execution?.abort((await this.#wasCanceled(run)) ? 'canceled' : 'lease-lost');
+        else this.#logger.warn(`Run ${run.runId}: progress was not recorded: ${(error as Error).message}`);
+      }
+    })();
+    await message.progressing;
+  }
+
+  async #wasCanceled(run: PreparedRun): Promise<boolean> {
+    const last = await this.events.last(this.runner.entry, run.runId).catch(() => undefined);
+    return last?.event.type === 'canceled';
+  }
+
+  #ended(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): void {
+    this.#active--;
+    void this.#settle(message, run, attempt, outcome).then(() => this.#released(message));
+    this.pump();
+  }
+
+  async #settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> {
+    if (message.progressing) await message.progressing;
+    await this.settler.settle(message, run, attempt, outcome);
+  }
+
+  #released(message: CommandMessage): void {
+    this.#finished++;
+    message.lane?.settled(message);
+    this.pump();
+  }
+}
