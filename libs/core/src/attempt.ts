@@ -3,9 +3,10 @@ import type { RetryPolicy } from './settle.js';
 
 /** What a worker does with a command that was delivered before, or whose run may have been claimed elsewhere. */
 export type Examination =
-  | { readonly action: 'run'; readonly attempt: number }
-  /** An outcome stands, or another command holds the run's key: acknowledge without running. */
-  | { readonly action: 'stands' }
+  /** `alone`: its last attempt, after one that died untold: it runs when no other suspect does, so that the run that kills processes is told from those beside it. */
+  | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean }
+  /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: its dead letter may be missing. */
+  | { readonly action: 'stands'; readonly failed: boolean }
   /** The process died in the last attempt. */
   | { readonly action: 'died'; readonly attempt: number };
 
@@ -16,11 +17,13 @@ export type Examination =
  * had not started no further attempt. A workflow of a single attempt records `started` even for that one.
  */
 export function examine(deliveries: number, sequence: number, last: RunEvent | undefined, policy: RetryPolicy): Examination {
-  if (last && isOutcome(last.type)) return { action: 'stands' };
+  if (last && isOutcome(last.type)) return { action: 'stands', failed: last.type === 'failed' };
   // A keyed run belongs to the command that claimed it; a redrive names its own command.
-  if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands' };
+  if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands', failed: false };
   const attempt = attemptAfter(deliveries, last, policy);
-  return attempt > policy.attempts ? { action: 'died', attempt: policy.attempts } : { action: 'run', attempt };
+  if (attempt > policy.attempts) return { action: 'died', attempt: policy.attempts };
+  const told = last?.type === 'retrying' || last?.type === 'queued';
+  return { action: 'run', attempt, alone: attempt > 1 && attempt === policy.attempts && !told };
 }
 
 function attemptAfter(deliveries: number, last: RunEvent | undefined, policy: RetryPolicy): number {

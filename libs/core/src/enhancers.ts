@@ -65,16 +65,34 @@ export class Enhancers {
     // Guards and interceptors read the method's metadata through the Reflector.
     for (const key of Reflect.getMetadataKeys(method) as unknown[]) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), piped);
     const filters = this.has('__exceptionFilters__', type, method);
-    return this.creator.create(instance, piped, 'run', undefined, undefined, undefined, undefined, { guards: true, interceptors: true, filters }, CONTEXT_TYPE) as Invoke;
+    return this.creator.create(
+      instance,
+      piped,
+      'run',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      { guards: true, interceptors: true, filters },
+      CONTEXT_TYPE,
+    ) as Invoke;
   }
 
   private has(key: (typeof ENHANCERS)[number], type: object, method: object): boolean {
-    return Reflect.hasMetadata(key, type) || Reflect.hasMetadata(key, method) || (this.options.globalEnhancers && key === '__exceptionFilters__' && this.config.getGlobalFilters().length > 0);
+    return (
+      Reflect.hasMetadata(key, type) ||
+      Reflect.hasMetadata(key, method) ||
+      (this.options.globalEnhancers && key === '__exceptionFilters__' && this.config.getGlobalFilters().length > 0)
+    );
   }
 
   private applies(type: object, method: object): boolean {
     const { config } = this;
-    const global = this.options.globalEnhancers && [config.getGlobalGuards(), config.getGlobalInterceptors(), config.getGlobalPipes(), config.getGlobalFilters()].some((list) => list.length > 0);
+    const global =
+      this.options.globalEnhancers &&
+      [config.getGlobalGuards(), config.getGlobalInterceptors(), config.getGlobalPipes(), config.getGlobalFilters()].some(
+        (list) => list.length > 0,
+      );
     return global || ENHANCERS.some((key) => this.has(key, type, method));
   }
 }

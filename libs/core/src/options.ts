@@ -29,7 +29,11 @@ export const LoopstackOptionsToken = Symbol.for('loopstack:options');
 export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedLoopstackOptions {
   const maxDepth = given.maxDepth ?? 64;
   if (!Number.isInteger(maxDepth) || maxDepth < 2 || maxDepth > 1000) {
-    throw new LoopstackError('OPTION_INVALID', { option: 'maxDepth', expected: 'an integer from 2 to 1000', received: typeof maxDepth === 'number' ? String(maxDepth) : jsonType(maxDepth) });
+    throw new LoopstackError('OPTION_INVALID', {
+      option: 'maxDepth',
+      expected: 'an integer from 2 to 1000',
+      received: typeof maxDepth === 'number' ? String(maxDepth) : jsonType(maxDepth),
+    });
   }
   return Object.freeze({
     defaults: given.defaults ?? {},

@@ -2,7 +2,15 @@ import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { LoopstackError, type RunAddress } from '@loopstack/shared';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { resolveWorkflowOptions, workflowName, workflowOptions, workspaceName, workspaceOptions, type ResolvedWorkflowOptions, type WorkflowInstance } from './workflow.js';
+import {
+  resolveWorkflowOptions,
+  workflowName,
+  workflowOptions,
+  workspaceName,
+  workspaceOptions,
+  type ResolvedWorkflowOptions,
+  type WorkflowInstance,
+} from './workflow.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
 import { Inject } from '@nestjs/common';
 
@@ -62,7 +70,9 @@ export function buildCatalogue(candidates: readonly Candidate[], defaults: Resol
       const workflow = workflowName(type);
       const other = names.get(workflow);
       if (other) {
-        problems.push(`two workflows claim the name ${workflow} in workspace ${workspace}: ${named(other)} and ${named(found)}; give one of them another name`);
+        problems.push(
+          `two workflows claim the name ${workflow} in workspace ${workspace}: ${named(other)} and ${named(found)}; give one of them another name`,
+        );
         continue;
       }
       names.set(workflow, found);
@@ -85,10 +95,17 @@ function absence(type: unknown): string {
   return workflowOptions(type) ? 'a provider of no module that this application imports' : 'not decorated with @Workflow';
 }
 
-function register(workspace: string, found: Candidate, defaults: ResolvedLoopstackOptions['defaults'], problems: string[]): RegisteredWorkflow | undefined {
+function register(
+  workspace: string,
+  found: Candidate,
+  defaults: ResolvedLoopstackOptions['defaults'],
+  problems: string[],
+): RegisteredWorkflow | undefined {
   const { type, instance } = found;
   if (!instance) {
-    problems.push(`workflow ${type.name} (${found.module}) is request-scoped or transient; a workflow is a singleton, what belongs to a run is in its context`);
+    problems.push(
+      `workflow ${type.name} (${found.module}) is request-scoped or transient; a workflow is a singleton, what belongs to a run is in its context`,
+    );
     return undefined;
   }
   if (typeof (instance as Partial<WorkflowInstance>).run !== 'function') {
@@ -144,7 +161,10 @@ export class WorkflowRegistry implements OnModuleInit {
     if (!this.#catalogue) {
       const candidates = this.discovery
         .getProviders()
-        .filter((w) => typeof w.metatype === 'function' && (workflowOptions(w.metatype) !== undefined || workspaceOptions(w.metatype) !== undefined))
+        .filter(
+          (w) =>
+            typeof w.metatype === 'function' && (workflowOptions(w.metatype) !== undefined || workspaceOptions(w.metatype) !== undefined),
+        )
         .map((w) => ({
           type: w.metatype as Type<object>,
           instance: w.isDependencyTreeStatic() && !w.isTransient ? (w.instance as object | undefined) : undefined,

@@ -7,7 +7,13 @@ import type { RunAddress, RunFilter, RunHandle, RunInfo, RunOptions } from '@loo
  */
 @Injectable()
 export abstract class RunGateway {
-  abstract run<Result>(workflow: string, workspace: string, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle<Result>>;
+  abstract run<Result>(
+    workflow: string,
+    workspace: string,
+    payload: unknown,
+    userId: string,
+    options?: RunOptions,
+  ): Promise<RunHandle<Result>>;
   abstract get(runId: string, address?: RunAddress): Promise<RunInfo>;
   abstract list(filter?: RunFilter): Promise<readonly RunInfo[]>;
   abstract cancel(runId: string, address?: RunAddress): Promise<RunInfo>;

@@ -17,7 +17,15 @@ import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.
 import { WorkflowRegistry } from './registry.js';
 import { RunGateway } from './run-gateway.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
-import { workflowName, workflowOptions, workspaceName, type PayloadOf, type ResultOf, type WorkflowClass, type WorkspaceClass } from './workflow.js';
+import {
+  workflowName,
+  workflowOptions,
+  workspaceName,
+  type PayloadOf,
+  type ResultOf,
+  type WorkflowClass,
+  type WorkspaceClass,
+} from './workflow.js';
 
 /** Starts workflows, from anywhere in a Nest application. */
 @Injectable()
@@ -39,9 +47,27 @@ export class RunService {
    *   field errors, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
    *   afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
    */
-  run<W extends WorkflowClass<never, unknown>>(workflow: W, workspace: string | WorkspaceClass, payload: PayloadOf<W>, userId: string, options?: RunOptions): Promise<RunHandle<ResultOf<W>>>;
-  run<Result = unknown>(workflow: string, workspace: string | WorkspaceClass, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle<Result>>;
-  async run(workflow: string | WorkflowClass, workspace: string | WorkspaceClass, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle> {
+  run<W extends WorkflowClass<never, unknown>>(
+    workflow: W,
+    workspace: string | WorkspaceClass,
+    payload: PayloadOf<W>,
+    userId: string,
+    options?: RunOptions,
+  ): Promise<RunHandle<ResultOf<W>>>;
+  run<Result = unknown>(
+    workflow: string,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    options?: RunOptions,
+  ): Promise<RunHandle<Result>>;
+  async run(
+    workflow: string | WorkflowClass,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    options?: RunOptions,
+  ): Promise<RunHandle> {
     const gateway = this.connected();
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
     const validator = this.resolve(address, workflow);

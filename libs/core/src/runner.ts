@@ -46,7 +46,10 @@ export class NonRetryableError extends Error {
 }
 
 const ABORTS: Record<AbortReason, (run: Execution, entry: RegisteredWorkflow) => Outcome> = {
-  timeout: (_, entry) => ({ kind: 'timeout', error: new LoopstackError('HANDLER_TIMEOUT', { workflow: entry.workflow, timeoutMs: entry.options.timeoutMs }) }),
+  timeout: (_, entry) => ({
+    kind: 'timeout',
+    error: new LoopstackError('HANDLER_TIMEOUT', { workflow: entry.workflow, timeoutMs: entry.options.timeoutMs }),
+  }),
   canceled: () => ({ kind: 'canceled' }),
   shutdown: () => ({ kind: 'shutdown' }),
   'lease-lost': () => ({ kind: 'lease-lost' }),
@@ -100,8 +103,16 @@ function readHeaders(delivery: Delivery): Headers {
 /** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
 export function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
   if (thrown instanceof LoopstackError) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
-  const reason = thrown instanceof Error ? printable(`${thrown.name}: ${thrown.message}`) : thrown === undefined ? 'it threw undefined' : `it threw ${describe(thrown)}`;
-  return { error: new LoopstackError('HANDLER_FAILED', { workflow, reason }, { cause: thrown }), retryable: !(thrown instanceof NonRetryableError) };
+  const reason =
+    thrown instanceof Error
+      ? printable(`${thrown.name}: ${thrown.message}`)
+      : thrown === undefined
+        ? 'it threw undefined'
+        : `it threw ${describe(thrown)}`;
+  return {
+    error: new LoopstackError('HANDLER_FAILED', { workflow, reason }, { cause: thrown }),
+    retryable: !(thrown instanceof NonRetryableError),
+  };
 }
 
 function describe(thrown: unknown): string {
@@ -140,13 +151,19 @@ export class WorkflowRunner {
       return { runId, delivery, command, error: undefined, examined, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
     } catch (thrown) {
       runId ??= sequenceRunId(delivery.timeMs, delivery.sequence);
-      const error = thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
+      const error =
+        thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
       return { runId, delivery, command: undefined, error, examined: delivery.deliveries > 1, expiresAtMs: undefined };
     }
   }
 
   /** Validates and runs; `done` is called exactly once, perhaps before this returns. */
-  execute(run: PreparedRun, attempt: number, report: ((value: unknown) => Promise<void>) | undefined, done: (outcome: Outcome) => void): Execution {
+  execute(
+    run: PreparedRun,
+    attempt: number,
+    report: ((value: unknown) => Promise<void>) | undefined,
+    done: (outcome: Outcome) => void,
+  ): Execution {
     const execution = new Execution(run.runId, Date.now() + this.entry.options.timeoutMs, this.entry, (outcome) => {
       this.#active.delete(execution);
       done(outcome);
@@ -162,15 +179,30 @@ export class WorkflowRunner {
       if (execution.ended) return;
       if (!validated.ok) {
         const { errors } = validated;
-        execution.end({ kind: 'invalid', error: new LoopstackError('PAYLOAD_INVALID', { workflow: this.entry.workflow, summary: summarize(errors) }, { errors }) });
+        execution.end({
+          kind: 'invalid',
+          error: new LoopstackError('PAYLOAD_INVALID', { workflow: this.entry.workflow, summary: summarize(errors) }, { errors }),
+        });
         return;
       }
-      execution.context = new ExecutionRunContext(this.entry, run.runId, userId, attempt, run.delivery.deliveries > 1 || attempt > 1, () => readHeaders(run.delivery), report);
+      execution.context = new ExecutionRunContext(
+        this.entry,
+        run.runId,
+        userId,
+        attempt,
+        run.delivery.deliveries > 1 || attempt > 1,
+        () => readHeaders(run.delivery),
+        report,
+      );
       this.#call(execution, validated.value);
     };
     try {
-      const validated: Validated<unknown> | Promise<Validated<unknown>> = this.entry.validator?.validate(payload) ?? { ok: true, value: payload };
-      if (validated instanceof Promise) validated.then(begin, (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }));
+      const validated: Validated<unknown> | Promise<Validated<unknown>> = this.entry.validator?.validate(payload) ?? {
+        ok: true,
+        value: payload,
+      };
+      if (validated instanceof Promise)
+        validated.then(begin, (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }));
       else begin(validated);
     } catch (thrown) {
       execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
@@ -182,10 +214,26 @@ export class WorkflowRunner {
     const failed = (thrown: unknown): void => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
     try {
       const returned = this.invoke(payload, execution.context as ExecutionRunContext);
-      if (isThenable(returned)) returned.then((result) => execution.end({ kind: 'succeeded', result }), failed);
-      else execution.end({ kind: 'succeeded', result: returned });
+      if (isThenable(returned)) returned.then((result) => execution.end(this.#outcome(result)), failed);
+      else execution.end(this.#outcome(returned));
     } catch (thrown) {
       failed(thrown);
+    }
+  }
+
+  /** A result that cannot be recorded fails the run for good: its effects are done, and another attempt would end the same way. */
+  #outcome(result: unknown): Outcome {
+    const { record, resultLimitBytes: limit } = this.entry.options;
+    if (record === 'none' || result === undefined) return { kind: 'succeeded', json: undefined };
+    const { workflow } = this.entry;
+    try {
+      const json = JSON.stringify(result) as string | undefined;
+      const bytes = json === undefined ? 0 : json.length * 3 > limit ? Buffer.byteLength(json) : json.length;
+      if (bytes <= limit) return { kind: 'succeeded', json };
+      return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_TOO_LARGE', { workflow, bytes, limit }) };
+    } catch (cause) {
+      const reason = cause instanceof Error ? printable(cause.message) : 'its toJSON failed';
+      return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_UNSERIALIZABLE', { workflow, reason }, { cause }) };
     }
   }
 

@@ -53,7 +53,10 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, random: numbe
 
 /** How one execution of a run ended. */
 export type Outcome =
-  | { readonly kind: 'succeeded'; readonly result: unknown }
+  | {
+      readonly kind: 'succeeded';
+      /** JSON text; undefined for a result of `undefined`, or one that is not recorded. */ readonly json: string | undefined;
+    }
   | { readonly kind: 'failed'; readonly error: LoopstackError; readonly retryable: boolean }
   | { readonly kind: 'timeout'; readonly error: LoopstackError }
   | { readonly kind: 'invalid'; readonly error: LoopstackError }
@@ -72,7 +75,7 @@ export type Outcome =
 /** What becomes of the message. The one function that touches it carries this out and decides nothing. */
 export type Settlement =
   | { readonly action: 'ack' }
-  | { readonly action: 'succeed'; readonly result: unknown }
+  | { readonly action: 'succeed'; readonly json: string | undefined }
   | { readonly action: 'expire'; readonly error: LoopstackError }
   | { readonly action: 'retry'; readonly delayMs: number; readonly error: LoopstackError }
   | { readonly action: 'dead'; readonly reason: DeadReason; readonly error: LoopstackError }
@@ -86,7 +89,7 @@ export type Settlement =
 export function settle(outcome: Outcome, attempt: number, policy: RetryPolicy, random: number): Settlement {
   switch (outcome.kind) {
     case 'succeeded':
-      return { action: 'succeed', result: outcome.result };
+      return { action: 'succeed', json: outcome.json };
     case 'failed':
     case 'timeout': {
       const again = attempt < policy.attempts && (outcome.kind === 'timeout' || outcome.retryable);

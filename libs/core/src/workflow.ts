@@ -58,7 +58,11 @@ export type WorkflowDefaults = Pick<WorkflowOptions, 'retry' | 'concurrency' | '
 
 function positiveInteger(option: string, value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 1) {
-    throw new LoopstackError('OPTION_INVALID', { option, expected: 'a positive integer', received: typeof value === 'number' ? String(value) : jsonType(value) });
+    throw new LoopstackError('OPTION_INVALID', {
+      option,
+      expected: 'a positive integer',
+      received: typeof value === 'number' ? String(value) : jsonType(value),
+    });
   }
   return value as number;
 }
