@@ -27,8 +27,7 @@ describe('readSettings', () => {
       stripeWebhookSecret: undefined,
       logLevel: 'log',
       logFormat: 'text',
-      natsServers: ['nats://127.0.0.1:4222'],
-      natsCredentials: undefined,
+      nats: { servers: ['127.0.0.1:4222'], user: undefined, password: undefined, token: undefined, tls: false, credentials: undefined },
       prefix: 'loopstack',
       replicas: undefined,
       shutdownGraceMs: 25_000,
@@ -43,7 +42,7 @@ describe('readSettings', () => {
       NODE_ENV: 'production',
       PORT: '8080',
       HOST: '127.0.0.1',
-      NATS_URL: 'nats://a:4222, tls://user:pass@b:4222',
+      NATS_URL: 'tls://user:p%40ss@a:4222, tls://b:4222',
       NATS_CREDS: creds,
       JWT_SECRET: SECRET,
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
@@ -63,23 +62,36 @@ describe('readSettings', () => {
       stripeWebhookSecret: 'whsec_1',
       logLevel: 'warn',
       logFormat: 'text',
-      natsServers: ['nats://a:4222', 'tls://user:pass@b:4222'],
-      natsCredentials: expect.anything(),
+      nats: { servers: ['a:4222', 'b:4222'], user: 'user', password: 'p@ss', token: undefined, tls: true, credentials: expect.anything() },
       prefix: 'tenant-1',
       replicas: 3,
       shutdownGraceMs: 90_000,
     });
-    expect(Buffer.from(settings.natsCredentials!).toString()).toBe('seed');
+    expect(Buffer.from(settings.nats.credentials!).toString()).toBe('seed');
+  });
+
+  it('takes a lone name before the host for a token', () => {
+    expect(readSettings({ NATS_URL: 'nats://s3cr%3At@a:4222' }).nats).toMatchObject({
+      servers: ['a:4222'],
+      user: undefined,
+      password: undefined,
+      token: 's3cr:t',
+    });
   });
 
   it('cannot be changed afterwards', () => {
     const settings = readSettings({});
     expect(Object.isFrozen(settings)).toBe(true);
-    expect(Object.isFrozen(settings.natsServers)).toBe(true);
+    expect(Object.isFrozen(settings.nats)).toBe(true);
+    expect(Object.isFrozen(settings.nats.servers)).toBe(true);
   });
 
   it('takes an empty variable for an absent one', () => {
-    expect(readSettings({ PORT: '', HOST: ' ', STRIPE_WEBHOOK_SECRET: '' })).toMatchObject({ port: 3000, host: undefined, stripeWebhookSecret: undefined });
+    expect(readSettings({ PORT: '', HOST: ' ', STRIPE_WEBHOOK_SECRET: '' })).toMatchObject({
+      port: 3000,
+      host: undefined,
+      stripeWebhookSecret: undefined,
+    });
   });
 
   it('makes up another secret at each start of a development process', () => {
@@ -114,6 +126,8 @@ describe('readSettings', () => {
     ['PORT', '-1', 'expected an integer from 0 to 65535, received "-1"'],
     ['NATS_URL', 'nats://ok:4222,http://user:hush@b', 'server 2 of 2 is no nats:// or tls:// URL'],
     ['NATS_URL', '127.0.0.1:4222', 'server 1 of 1 is no nats:// or tls:// URL'],
+    ['NATS_URL', 'nats://a:4222,tls://b:4222', 'nats:// and tls:// are mixed'],
+    ['NATS_URL', 'nats://u:hush@a:4222,nats://v:hush@b:4222', 'server 2 has other credentials than the first'],
     ['NATS_CREDS', '/nowhere/user.creds', '/nowhere/user.creds cannot be read (ENOENT)'],
     ['LOG_LEVEL', 'info', 'expected one of verbose, debug, log, warn, error, fatal, received "info"'],
     ['LOG_FORMAT', 'xml', 'expected one of text, json, received "xml"'],
@@ -142,7 +156,11 @@ describe('config/worker.env.example', () => {
   }));
 
   it('documents each variable that the worker reads, and no other, with its meaning and its default', () => {
-    const read = Object.entries<{ doc: string; default?: string }>(VARIABLES).map(([name, { doc, default: value = '' }]) => ({ name, default: value, doc }));
+    const read = Object.entries<{ doc: string; default?: string }>(VARIABLES).map(([name, { doc, default: value = '' }]) => ({
+      name,
+      default: value,
+      doc,
+    }));
     expect(documented).toEqual(read);
   });
 

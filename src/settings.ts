@@ -14,12 +14,22 @@ export interface Settings {
   readonly stripeWebhookSecret: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
-  readonly natsServers: readonly string[];
-  /** Contents of the credentials file. */
-  readonly natsCredentials: Uint8Array | undefined;
+  readonly nats: NatsAccess;
   readonly prefix: string;
   readonly replicas: number | undefined;
   readonly shutdownGraceMs: number;
+}
+
+export interface NatsAccess {
+  /** Without credentials: the client library would ignore them there. */
+  readonly servers: readonly string[];
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly token: string | undefined;
+  /** Refuses a connection without TLS. */
+  readonly tls: boolean;
+  /** Contents of the credentials file. */
+  readonly credentials: Uint8Array | undefined;
 }
 
 export const SETTINGS = Symbol('settings');
@@ -57,15 +67,37 @@ export const VARIABLES = {
   ),
   PORT: variable('Port of the HTTP side; 0 takes a free one.', '3000', (text) => integer(text, 0, 65_535)),
   HOST: variable('Address that the HTTP side listens on. Default: all of them.', undefined, (text) => text),
-  NATS_URL: variable('NATS servers, separated by commas: nats:// or tls://, with user:password@ or token@ where needed.', 'nats://127.0.0.1:4222', servers),
+  NATS_URL: variable(
+    'NATS servers, separated by commas: nats://host:port, or tls:// to insist on TLS; user:password@ or token@ before the host of the first.',
+    'nats://127.0.0.1:4222',
+    natsUrl,
+  ),
   NATS_CREDS: variable('Path of a NATS credentials file (user JWT and NKey seed).', undefined, (path) => readFile(path)),
-  JWT_SECRET: variable('Key of the HS256 tokens that protected endpoints ask for, at least 32 bytes. Outside of production one is made up at each start.', undefined, secret),
-  STRIPE_WEBHOOK_SECRET: variable("Signing secret of Stripe's webhook endpoint (whsec_...). Without it every delivery is refused.", undefined, (text) => text),
+  JWT_SECRET: variable(
+    'Key of the HS256 tokens that protected endpoints ask for, at least 32 bytes. Outside of production one is made up at each start.',
+    undefined,
+    secret,
+  ),
+  STRIPE_WEBHOOK_SECRET: variable(
+    "Signing secret of Stripe's webhook endpoint (whsec_...). Without it every delivery is refused.",
+    undefined,
+    (text) => text,
+  ),
   LOG_LEVEL: variable(`Least important level that is logged: ${LOG_LEVELS.join(', ')}.`, 'log', (text) => oneOf(LOG_LEVELS, text)),
   LOG_FORMAT: variable('text or json. Default: json in production, else text.', undefined, (text) => oneOf(['text', 'json'], text)),
-  LOOPSTACK_PREFIX: variable('First token of every subject, and in upper case of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.', 'loopstack', name),
-  LOOPSTACK_REPLICAS: variable('Copies of each stream in a cluster: 1, 3 or 5. Default: as the streams are, 1 for new ones.', undefined, (text) => Number(oneOf(['1', '3', '5'], text))),
-  SHUTDOWN_GRACE: variable('Time that running workflows get to finish when the process is asked to stop, such as 25s.', '25s', (text) => durationMs('SHUTDOWN_GRACE', text as Duration)),
+  LOOPSTACK_PREFIX: variable(
+    'First token of every subject, and in upper case of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.',
+    'loopstack',
+    name,
+  ),
+  LOOPSTACK_REPLICAS: variable(
+    'Copies of each stream in a cluster: 1, 3 or 5. Default: as the streams are, 1 for new ones.',
+    undefined,
+    (text) => Number(oneOf(['1', '3', '5'], text)),
+  ),
+  SHUTDOWN_GRACE: variable('Time that running workflows get to finish when the process is asked to stop, such as 25s.', '25s', (text) =>
+    durationMs('SHUTDOWN_GRACE', text as Duration),
+  ),
 } as const satisfies Record<string, Variable<unknown>>;
 
 export type VariableName = keyof typeof VARIABLES;
@@ -105,8 +137,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     stripeWebhookSecret: known.STRIPE_WEBHOOK_SECRET,
     logLevel: present.LOG_LEVEL,
     logFormat: known.LOG_FORMAT ?? (production ? 'json' : 'text'),
-    natsServers: Object.freeze(present.NATS_URL),
-    natsCredentials: known.NATS_CREDS,
+    nats: Object.freeze({ ...present.NATS_URL, credentials: known.NATS_CREDS }),
     prefix: present.LOOPSTACK_PREFIX,
     replicas: known.LOOPSTACK_REPLICAS,
     shutdownGraceMs: present.SHUTDOWN_GRACE,
@@ -114,7 +145,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
 }
 
 function oneOf<const T extends string>(allowed: readonly T[], text: string): T {
-  if (!(allowed as readonly string[]).includes(text)) throw new Error(`expected one of ${allowed.join(', ')}, received ${JSON.stringify(text)}`);
+  if (!(allowed as readonly string[]).includes(text))
+    throw new Error(`expected one of ${allowed.join(', ')}, received ${JSON.stringify(text)}`);
   return text as T;
 }
 
@@ -129,20 +161,34 @@ function name(text: string): string {
   return text;
 }
 
-/** Not quoted in the error: a URL may hold a password. */
-function servers(text: string): string[] {
-  const list = text.split(',').map((server) => server.trim());
-  list.forEach((server, index) => {
-    if (!URL.canParse(server) || !/^(nats|tls):$/.test(new URL(server).protocol) || new URL(server).hostname === '') {
-      throw new Error(`server ${index + 1} of ${list.length} is no nats:// or tls:// URL`);
-    }
+/** Not quoted in an error: it may hold a password. */
+function natsUrl(text: string): Omit<NatsAccess, 'credentials'> {
+  const urls = text.split(',').map((server, index, { length }) => {
+    const url = URL.canParse(server.trim()) ? new URL(server.trim()) : undefined;
+    if (!url || !/^(nats|tls):$/.test(url.protocol) || url.hostname === '')
+      throw new Error(`server ${index + 1} of ${length} is no nats:// or tls:// URL`);
+    return url;
   });
-  return list;
+  const [{ username, password, protocol }] = urls as [URL, ...URL[]];
+  urls.forEach((url, index) => {
+    if (url.protocol !== protocol) throw new Error('nats:// and tls:// are mixed');
+    const differs = url.username !== username || url.password !== password;
+    if (differs && (url.username !== '' || url.password !== ''))
+      throw new Error(`server ${index + 1} has other credentials than the first`);
+  });
+  return {
+    servers: Object.freeze(urls.map((url) => url.host)),
+    user: password === '' ? undefined : decodeURIComponent(username),
+    password: password === '' ? undefined : decodeURIComponent(password),
+    token: password === '' && username !== '' ? decodeURIComponent(username) : undefined,
+    tls: protocol === 'tls:',
+  };
 }
 
 function secret(text: string): string {
   const bytes = Buffer.byteLength(text);
-  if (bytes < MINIMUM_SECRET_BYTES) throw new Error(`expected at least ${MINIMUM_SECRET_BYTES} bytes, received ${bytes} (openssl rand -base64 48 makes one)`);
+  if (bytes < MINIMUM_SECRET_BYTES)
+    throw new Error(`expected at least ${MINIMUM_SECRET_BYTES} bytes, received ${bytes} (openssl rand -base64 48 makes one)`);
   return text;
 }
 
