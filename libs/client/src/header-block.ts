@@ -4,13 +4,6 @@ import type { MsgHdrs } from 'nats';
 /** NATS ADR-4: printable ASCII without the colon. */
 const NAME = /^[!-9;-~]+$/;
 const LINE_END = /[\r\n]/;
-// oxlint-disable-next-line no-control-regex
-const ASCII = /^[\u0000-\u007f]*$/;
-
-const encoder = new TextEncoder();
-
-/** Headers of ours first, each ready as `Name: value`; what users gave is checked before it gets here. */
-export const BLOCK_START = 'NATS/1.0\r\n';
 
 /**
  * The lines of some headers, in the form that the protocol wants.
@@ -30,8 +23,7 @@ export function headerLines(headers: Headers): string {
 
 /** The whole block as bytes; `lines` as `headerLines` made them. */
 export function headerBlock(lines: string): Uint8Array {
-  const text = `${BLOCK_START}${lines}\r\n`;
-  return ASCII.test(text) ? Buffer.from(text, 'latin1') : encoder.encode(text);
+  return Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
 }
 
 function invalid(expected: string, received: string): LoopstackError {

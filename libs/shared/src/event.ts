@@ -30,6 +30,8 @@ export interface RunEvent {
   readonly attempt: number;
   /** Sequence of the command in the runs stream. */
   readonly sequence?: number;
+  /** Deliveries of the command when this was recorded; with `queued`. */
+  readonly deliveries?: number;
   /** Return value of the workflow; absent for `undefined`. */
   readonly result?: unknown;
   readonly error?: RecordedError;
@@ -78,11 +80,10 @@ export interface RunInfo extends RunAddress {
   readonly nextAttemptAt?: string;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export function encodeRunEvent(event: RunEvent): Uint8Array {
-  return encoder.encode(JSON.stringify(event));
+  return Buffer.from(JSON.stringify(event));
 }
 
 /** The event in a message, or undefined for one that is none: a stranger's message must not stop a reader. */
