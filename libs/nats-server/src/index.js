@@ -1,8 +1,9 @@
-// Runs a nats-server for development and tests. Plain JavaScript on Node's own modules only, because the commands of the
-// checkout use it before anything is installed or built.
+// Runs a nats-server for development and tests. Plain JavaScript on Node's own modules only: it runs as it lies in the
+// checkout, before anything is built.
 
 export { NatsCluster, startNatsCluster } from './cluster.js';
 export { defaultCacheDir, findNatsServer } from './find.js';
+export { endWithParent } from './guardian.js';
 export { isRecent, MINIMUM_VERSION, readServerInfo } from './info.js';
-export { isFree } from './port.js';
+export { isFree, pickPort } from './port.js';
 export { NatsServer, PortTakenError, startNatsServer } from './server.js';

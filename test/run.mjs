@@ -1,0 +1,30 @@
+// `npm test`: set-up, a nats-server for the tests to start, and Jest with the arguments that were given:
+// `npm test -- redelivery` runs the files of that name.
+
+import { join } from 'node:path';
+import { runToEnd } from '../src/dev/process.mjs';
+import { print, ROOT, setUp } from '../src/dev/setup.mjs';
+
+async function prepare() {
+  await setUp();
+  // Once and with progress shown, before several test files look for it at the same time.
+  const { findNatsServer } = await import('@loopstack/nats-server');
+  const { path, version } = await findNatsServer({ onProgress: print });
+  print(`nats-server ${version} (${path})`);
+}
+
+/** @param {string[]} args */
+async function jest(args) {
+  const options = [process.env['NODE_OPTIONS'], '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const env = { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') };
+  await runToEnd(process.execPath, [join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], { cwd: ROOT, env });
+}
+
+try {
+  await prepare();
+  // Jest itself says what failed.
+  await jest(process.argv.slice(2)).catch((error) => (process.exitCode = error.exitCode ?? 1));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = error.exitCode ?? 1;
+}
