@@ -5,15 +5,15 @@ import type { ValidationArguments, ValidationError, ValidationOptions } from 'cl
 import { Expose, plainToInstance, Transform, Type } from 'class-transformer';
 import fc from 'fast-check';
 import { compile } from './compile.js';
+import type { CompiledClass } from './compile.js';
 import { explain } from './explain.js';
 import { transformStorage } from './libraries.js';
 import { payloadValidator } from './payload-validator.js';
 import { planOf } from './plan.js';
-import type { ClassPlan } from './plan.js';
+import type { ClassPlan, Plan } from './plan.js';
 import { INHERITED_KEYS } from './refusals.js';
 
 // The long form: LOOPSTACK_PROPERTY_RUNS=2000000 inputs.
-// oxlint-disable-next-line node/no-process-env, no-restricted-properties -- the size of a test, not a setting of the product
 const RUNS = Number(process.env['LOOPSTACK_PROPERTY_RUNS'] ?? 20_000);
 const INPUTS_PER_CLASS = 100;
 
@@ -102,7 +102,7 @@ const otherRules: readonly Rule[] = [
   [(o) => v.IsObject(o), {}, { a: [1, { b: null }] }],
   [(o) => v.IsNotEmptyObject({ nullable: false }, o), { a: 1 }],
   [(o) => v.IsDefined(o), 0, '', {}],
-  [(o) => v.Allow(o), null, undefined, [[]], { 'x y': { then: 1 } }],
+  [(o) => v.Allow(o), null, undefined, [[]], { 'x y': { 0: 1 } }],
   [(o) => v.IsDate(o), new Date(1e12)],
   [(o) => v.MinDate(new Date(0), o), new Date(1e12)],
   [(o) => v.IsInstance(Date, o), new Date(1e12)],
@@ -129,10 +129,14 @@ const message = fc.oneof(
 );
 const optionsWith = (each: fc.Arbitrary<boolean>) =>
   fc
-    .record({ each, message, more: fc.constantFrom({}, {}, {}, { groups: ['g'] }, { always: true }, { context: { code: 1 } }) })
+    .record({
+      each,
+      message,
+      more: fc.constantFrom<ValidationOptions[]>({}, {}, {}, { groups: ['g'] }, { always: true }, { context: { code: 1 } }),
+    })
     .map((o): ValidationOptions => ({ each: o.each, ...(o.message === undefined ? {} : { message: o.message }), ...o.more }));
 const anyEach = optionsWith(fc.boolean());
-const decorators = (rules: readonly Rule[], min: number, max: number, options: fc.Arbitrary<ValidationOptions>) =>
+const anyOf = (rules: readonly Rule[], min: number, max: number, options: fc.Arbitrary<ValidationOptions>) =>
   fc
     .array(fc.tuple(fc.constantFrom(...rules), options), { minLength: min, maxLength: max })
     .map((all) => all.map(([[make], o]) => make(o)));
@@ -208,27 +212,27 @@ function fieldKind(nested: Subject, self: () => Cls): fc.Arbitrary<Pick<FieldSpe
   type Kind = fc.Arbitrary<readonly [readonly PropertyDecorator[], fc.Arbitrary<unknown>]>;
   const one = optionsWith(fc.constant(false));
   const each = optionsWith(fc.constant(true));
-  const more = fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: decorators(allRules, 1, 2, anyEach) });
+  const more = fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: anyOf(allRules, 1, 2, anyEach) });
   const single = fc
-    .tuple(fc.constantFrom(...[...textRules, ...numberRules, ...otherRules]), one, more)
+    .tuple(fc.constantFrom(...textRules, ...numberRules, ...otherRules), one, more)
     .map(([[make, ...good], o, others]) => [[make(o), ...others], fc.constantFrom(...good)] as const);
   const list = fc
-    .tuple(fc.constantFrom(...[...textRules, ...numberRules]), each, decorators(arrayRules, 0, 1, one), more)
+    .tuple(fc.constantFrom(...textRules, ...numberRules), each, anyOf(arrayRules, 0, 1, one), more)
     .map(([[make, ...good], o, rules, others]) => {
       return [[make(o), ...rules, ...others], fc.array(mostly(fc.constantFrom(...good), 60), { minLength: 1, maxLength: 3 })] as const;
     });
   const converted = fc
-    .tuple(fc.constantFrom<unknown>(Number, String, Boolean, Date, Object), decorators(allRules, 1, 1, anyEach))
+    .tuple(fc.constantFrom<unknown>(Number, String, Boolean, Date, Object), anyOf(allRules, 1, 1, anyEach))
     .map(([type, rules]) => [[Type(() => type as Cls), ...rules], fc.oneof(number, text, fc.array(number, { maxLength: 3 }))] as const);
   const object = anyEach.map((o) => [[Type(() => nested.cls), v.ValidateNested(o)], nested.payload] as const);
-  const objects = fc.tuple(decorators(arrayRules.slice(0, 6), 0, 1, one), anyEach).map(([rules, o]) => {
+  const objects = fc.tuple(anyOf(arrayRules.slice(0, 6), 0, 1, one), anyEach).map(([rules, o]) => {
     return [
       [Type(() => nested.cls), v.ValidateNested(o), ...rules],
       fc.array(mostly(nested.payload, 60), { minLength: 1, maxLength: 3 }),
     ] as const;
   });
   const tree = fc.constant([[Type(() => self()), v.ValidateNested()], fc.constantFrom(null, undefined, {}, [], [{}, []])] as const);
-  const random = decorators(allRules, 0, 3, anyEach).map((rules) => [rules, wrong] as const);
+  const random = anyOf(allRules, 0, 3, anyEach).map((rules) => [rules, wrong] as const);
   const weighted: [number, Kind][] = [
     [12, single],
     [5, list],
@@ -256,7 +260,7 @@ function classSpec(nested: Subject, parent: Subject | undefined): fc.Arbitrary<S
     )
     .map(([name, kind, more, order, initial]): FieldSpec => {
       const keyed = [...kind.decorators, ...more].map((decorator) => [order.next().value as number, decorator] as const);
-      return { name, valid: kind.valid, initial, decorators: keyed.sort(([a], [b]) => a - b).map(([, decorator]) => decorator) };
+      return { name, valid: kind.valid, initial, decorators: keyed.toSorted(([a], [b]) => a - b).map(([, decorator]) => decorator) };
     });
   const shape = fc.record({
     fields: fc.uniqueArray(field, { selector: ({ name }) => name, minLength: 1, maxLength: 5 }),
@@ -285,12 +289,12 @@ function classSpec(nested: Subject, parent: Subject | undefined): fc.Arbitrary<S
         ...Object.fromEntries(Object.entries(payload).filter(([name]) => kept.includes(name))),
         ...extra,
       }));
-    const made_ = fc.oneof({ weight: 5, arbitrary: complete }, { weight: 2, arbitrary: mutated });
+    const either = fc.oneof({ weight: 5, arbitrary: complete }, { weight: 2, arbitrary: mutated });
     return {
       cls,
       payload: fc.oneof(
-        { weight: 30, arbitrary: made_ },
-        { weight: 1, arbitrary: made_.map((from) => Object.assign(Object.create(cls.prototype) as object, from)) },
+        { weight: 30, arbitrary: either },
+        { weight: 1, arbitrary: either.map((from) => Object.assign(Object.create(cls.prototype) as object, from)) },
       ),
     };
   });
@@ -371,19 +375,19 @@ function expectAgreement(cls: Cls, payload: unknown): void {
     return;
   }
   seen.accepted += 1;
-  expect(difference(actual.value, expected.instance)).toBe('');
+  const different = difference(actual.value, expected.instance);
+  if (different) expect(different).toBe('');
 }
 
 /** Plain JSON for a compiled class never needs the libraries' verdict: one half accepts, the other explains. */
-function expectDecided(cls: Cls, payload: unknown): void {
-  const plan = planOf(cls);
-  if (plan.obstacles.length > 0 || !isRecord(payload) || hasInheritedKey(payload) || !isDeepStrictEqual(payload, jsonRoundTrip(payload)))
-    return;
-  const accepted = compile(plan.root)(payload) !== undefined;
-  const explained = explain(plainToInstance(cls, payload), plan.root);
+function expectDecided(plan: Plan, compiled: CompiledClass, payload: unknown): void {
+  if (!isRecord(payload) || hasInheritedKey(payload) || !isDeepStrictEqual(payload, jsonRoundTrip(payload))) return;
+  const built = compiled.build(payload);
+  const accepted = built !== undefined && compiled.holds(built);
+  const explained = explain(built ?? plainToInstance(plan.root.cls, payload), plan.root);
   // An object where @Type asks for a number is left to the libraries, so both may decline.
-  if (converts(plan.root)) expect(accepted && explained?.length !== 0).toBe(false);
-  else expect([accepted, explained?.length === 0]).toEqual([accepted, accepted]);
+  const agreed = converts(plan.root) ? !accepted || explained?.length === 0 : accepted === (explained?.length === 0);
+  if (!agreed) expect({ accepted, explained }).toBe('in agreement');
 }
 
 function converts(plan: ClassPlan, above: readonly ClassPlan[] = []): boolean {
@@ -465,12 +469,14 @@ describe('a compiled validator', () => {
       );
       fc.assert(
         fc.property(withInputs, ({ cls, payloads }) => {
+          const plan = planOf(cls);
+          const compiled = plan.obstacles.length === 0 ? compile(plan.root) : undefined;
           seen.classes += 1;
-          if (planOf(cls).obstacles.length === 0) seen.compiled += 1;
-          for (const [index, payload] of payloads.entries()) {
+          if (compiled) seen.compiled += 1;
+          for (const payload of payloads) {
             try {
               expectAgreement(cls, payload);
-              if (index < 10) expectDecided(cls, payload);
+              if (compiled) expectDecided(plan, compiled, payload);
             } catch (cause) {
               throw new Error(`${decoratorsOf(cls)}\n${inspect(payload, { depth: 9 })}`, { cause });
             }
@@ -479,7 +485,7 @@ describe('a compiled validator', () => {
         }),
         { numRuns: Math.ceil(RUNS / INPUTS_PER_CLASS), endOnFailure: true },
       );
-      console.log(seen);
+      if (RUNS > 20_000) process.stderr.write(`${JSON.stringify(seen)}\n`);
       expect(seen.inputs).toBeGreaterThanOrEqual(RUNS);
       expect(seen.compiled / seen.classes).toBeGreaterThan(0.5);
       for (const share of [seen.accepted, seen.rejected]) expect(share / seen.inputs).toBeGreaterThan(0.1);

@@ -2,33 +2,44 @@ import type { ClassPlan, Conversion, FieldPlan } from './plan.js';
 import { INHERITED_KEYS, itemLimit, MAX_ITEMS } from './refusals.js';
 import type { Rule } from './rules.js';
 
-/** The instance of a valid payload, or undefined: the payload is invalid, or not plain JSON, and must be looked at closely. */
-export type FastCheck = (payload: unknown) => object | undefined;
+export interface CompiledClass {
+  /** The instance of a payload of plain JSON whose keys the class knows, or undefined: it must be looked at closely. */
+  readonly build: (payload: unknown) => object | undefined;
+  /** Whether an instance is valid. False also when a check throws or cannot be decided here. */
+  readonly holds: (instance: object) => boolean;
+}
 
 /** Thrown by generated code, where the closer look is needed. One value without a stack: it costs next to nothing. */
 const CLOSER_LOOK: unknown = Object.freeze({ reason: 'closer look' });
 
 /**
- * Generates the code that does for one class what plainToInstance and validate do for any: build the instance, then
- * check it. It only ever accepts; whoever gets undefined finds the reason by other means. No text of a payload and no
- * text of a decorator enters the code, except property names as JSON strings; all else is passed in by reference.
+ * Generates the code that does for one class what plainToInstance and validate do for any. It only ever accepts; when
+ * it does not, the reason is found by other means. No text of a payload and no text of a decorator enters the code,
+ * except property names as JSON strings; all else is passed in by reference.
  */
-export function compile(root: ClassPlan): FastCheck {
+export function compile(root: ClassPlan): CompiledClass {
   const generator = new Generator();
   const id = generator.class(root);
   const code = `"use strict";
 ${generator.functions.join('\n')}
-return function check(payload) {
-  if (typeof payload !== 'object' || payload === null) return undefined;
-  try {
-    const instance = build${id}(payload);
-    return holds${id}(instance) ? instance : undefined;
-  } catch {
-    return undefined;
-  }
+return {
+  build(payload) {
+    try {
+      return typeof payload === 'object' && payload !== null ? build${id}(payload) : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  holds(instance) {
+    try {
+      return holds${id}(instance);
+    } catch {
+      return false;
+    }
+  },
 };`;
   // oxlint-disable-next-line typescript/no-implied-eval
-  const bind = new Function('closerLook', 'plain', 'copy', ...generator.names, code) as (...references: unknown[]) => FastCheck;
+  const bind = new Function('closerLook', 'plain', 'copy', ...generator.names, code) as (...references: unknown[]) => CompiledClass;
   return bind(CLOSER_LOOK, Object.prototype, copy, ...generator.values);
 }
 

@@ -22,8 +22,12 @@ export type Outcome = { readonly instance: object; readonly errors: readonly Fie
  * spot does: such a payload is invalid (rules `transform` and `check`).
  */
 export function checkWithLibraries(cls: Class, payload: object): Outcome | Promise<Outcome> {
-  const instance = instanceFrom(cls, payload);
-  if (instance instanceof ConversionFailed) return { instance: payload, errors: [instance.error] };
+  let instance: object;
+  try {
+    instance = plainToInstance(cls, payload);
+  } catch (cause) {
+    return refused(payload, 'transform', `the payload could not be converted to ${cls.name}: ${nameOf(cause)}`);
+  }
   if (!Executor) return new Validator().validate(instance, OPTIONS).then((tree) => ({ instance, errors: fieldErrors(tree) }));
   const executor = new Executor(new Validator(), OPTIONS);
   const tree: ValidationError[] = [];
@@ -33,24 +37,13 @@ export function checkWithLibraries(cls: Class, payload: object): Outcome | Promi
   } catch (cause) {
     // Nobody will wait for the checks that had begun; a rejection of theirs must not end the process.
     void Promise.allSettled(executor.awaitingPromises);
-    return { instance, errors: [fieldError('', 'check', `the payload could not be checked: ${nameOf(cause)}`, payload)] };
+    return refused(payload, 'check', `the payload could not be checked: ${nameOf(cause)}`);
   }
   return executor.awaitingPromises.length === 0 ? outcome() : Promise.all(executor.awaitingPromises).then(outcome);
 }
 
-export class ConversionFailed {
-  constructor(readonly error: FieldError) {}
-}
-
-/** `plainToInstance` without implicit conversion. */
-export function instanceFrom(cls: Class, payload: object): object {
-  try {
-    return plainToInstance(cls, payload);
-  } catch (cause) {
-    return new ConversionFailed(
-      fieldError('', 'transform', `the payload could not be converted to ${cls.name}: ${nameOf(cause)}`, payload),
-    );
-  }
+function refused(payload: object, rule: string, message: string): Outcome {
+  return { instance: payload, errors: [fieldError('', rule, message, payload)] };
 }
 
 /** class-validator's tree as a list, in its own order: the constraints of a property, then what is inside it. */
@@ -77,6 +70,6 @@ function pathOf(error: ValidationError, parent: string): string {
   return Array.isArray(error.target) ? pathOfIndex(parent, error.property) : pathOfKey(parent, error.property);
 }
 
-function nameOf(cause: unknown): string {
+export function nameOf(cause: unknown): string {
   return cause instanceof Error ? cause.name : typeof cause;
 }

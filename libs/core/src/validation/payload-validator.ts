@@ -1,9 +1,11 @@
+import { plainToInstance } from 'class-transformer';
 import { compile } from './compile.js';
-import type { FastCheck } from './compile.js';
+import type { CompiledClass } from './compile.js';
 import { explain } from './explain.js';
 import { fieldError } from './field-error.js';
 import type { FieldError } from './field-error.js';
-import { checkWithLibraries, ConversionFailed, instanceFrom, MAX_LIBRARY_VALUES } from './library.js';
+import { attempt } from './libraries.js';
+import { checkWithLibraries, MAX_LIBRARY_VALUES, nameOf } from './library.js';
 import type { Outcome } from './library.js';
 import { planOf } from './plan.js';
 import type { Class, Plan } from './plan.js';
@@ -43,46 +45,50 @@ export function payloadValidator<T extends object>(cls: new () => T): PayloadVal
 
 class ClassValidator<T extends object> implements PayloadValidator<T> {
   private plan: Plan | undefined;
-  private fastCheck: FastCheck | undefined;
+  private compiled: CompiledClass | undefined;
 
   constructor(private readonly cls: Class<T>) {}
 
   validate(input: unknown): Validated<T> | Promise<Validated<T>> {
     this.plan ??= this.prepare();
-    const instance = this.fastCheck?.(input);
-    if (instance !== undefined) return { ok: true, value: instance as T };
-    return this.lookClosely(input, this.plan);
+    const instance = this.compiled?.build(input);
+    if (instance !== undefined && this.compiled?.holds(instance)) return { ok: true, value: instance as T };
+    return this.lookClosely(input, this.plan, instance);
   }
 
   private prepare(): Plan {
     const plan = planOf(this.cls);
-    if (plan.obstacles.length === 0) this.fastCheck = compile(plan.root);
+    if (plan.obstacles.length === 0) this.compiled = compile(plan.root);
     return plan;
   }
 
-  private lookClosely(input: unknown, plan: Plan): Validated<T> | Promise<Validated<T>> {
+  private lookClosely(input: unknown, plan: Plan, built: object | undefined): Validated<T> | Promise<Validated<T>> {
     if (!isRecord(input)) return invalid([fieldError('', 'isObject', 'the payload must be an object', input)]);
     let outcome: Outcome | Promise<Outcome>;
     try {
-      const { errors, values } = refusalsOf(input, plan.root);
+      const errors = this.reasons(input, plan, built);
       if (errors.length > 0) return invalid(errors);
-      const explained = this.fastCheck && this.explain(input, plan);
-      if (explained) return invalid(explained);
-      if (values > MAX_LIBRARY_VALUES) return invalid([tooManyValues(input)]);
       outcome = checkWithLibraries(this.cls, input);
     } catch (cause) {
       // Only what is not JSON gets here: a cycle, or a getter that throws.
-      const name = cause instanceof Error ? cause.name : typeof cause;
-      return invalid([fieldError('', 'check', `the payload could not be read: ${name}`, input)]);
+      return invalid([fieldError('', 'check', `the payload could not be read: ${nameOf(cause)}`, input)]);
     }
     return outcome instanceof Promise ? outcome.then((known) => this.result(known)) : this.result(outcome);
   }
 
-  /** The errors of a payload that the compiled check did not accept; undefined when only the libraries can tell. */
-  private explain(input: object, plan: Plan): readonly FieldError[] | undefined {
-    const instance = instanceFrom(this.cls, input);
-    const errors = instance instanceof ConversionFailed ? undefined : explain(instance, plan.root);
-    return errors?.length ? errors : undefined;
+  /** What is wrong, as far as it can be told without the libraries' verdict; empty when only they can tell. */
+  private reasons(input: object, plan: Plan, built: object | undefined): readonly FieldError[] {
+    const found = built && explain(built, plan.root);
+    if (found?.length) return found;
+    const { errors, values } = refusalsOf(input, plan.root);
+    if (errors.length > 0) return errors;
+    if (this.compiled && !built) {
+      const instance = attempt(() => plainToInstance(this.cls, input));
+      const explained = instance && explain(instance, plan.root);
+      if (explained?.length) return explained;
+    }
+    if (values <= MAX_LIBRARY_VALUES) return [];
+    return [fieldError('', 'payloadTooManyItems', `the payload has more than ${MAX_LIBRARY_VALUES} values`, input)];
   }
 
   private result({ instance, errors }: Outcome): Validated<T> {
@@ -92,8 +98,4 @@ class ClassValidator<T extends object> implements PayloadValidator<T> {
 
 function invalid(errors: readonly FieldError[]): { readonly ok: false; readonly errors: readonly FieldError[] } {
   return { ok: false, errors };
-}
-
-function tooManyValues(input: object): FieldError {
-  return fieldError('', 'payloadTooManyItems', `the payload has more than ${MAX_LIBRARY_VALUES} values`, input);
 }
