@@ -1,29 +1,13 @@
 import type { Delivery, Execution } from '@loopstack/core';
 import type { Lane } from './lane.js';
-import type { Msg, MsgHdrs, NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
+import { MessageHeaders } from './message-headers.js';
 
 const encoder = new TextEncoder();
 const ACK = encoder.encode('+ACK');
 const IN_PROGRESS = encoder.encode('+WPI');
 
 const NS_DIGITS = 6;
-
-/** First values of headers; the client answers an absent one with an empty string. */
-class MessageHeaders {
-  constructor(private readonly headers: MsgHdrs | undefined) {}
-
-  get(name: string): string | undefined {
-    return this.headers?.get(name) || undefined;
-  }
-
-  *entries(): Iterable<readonly [string, string]> {
-    for (const [name, values] of this.headers ?? []) if (values[0] !== undefined) yield [name, values[0]];
-  }
-
-  [Symbol.iterator](): Iterator<readonly [string, string]> {
-    return this.entries()[Symbol.iterator]();
-  }
-}
 
 /**
  * A command that this worker holds: delivered, and leased until it is settled. Delivery facts are read from the reply

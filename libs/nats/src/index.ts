@@ -1,4 +1,5 @@
 export { NATS_CONNECTION } from './connection.js';
+export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
 export type { HealthResult } from './health.js';
 export { LoopstackHealth } from './loopstack-health.js';
 export { NatsModule, type NatsAsyncOptions } from './module.js';

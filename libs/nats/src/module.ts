@@ -1,4 +1,4 @@
-import { LoopstackClient } from '@loopstack/client';
+import { LoopstackClient, Publisher } from '@loopstack/client';
 import { RunGateway } from '@loopstack/core';
 import {
   Inject,
@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION, openConnection } from './connection.js';
+import { DeadLetters } from './dead-letters.js';
 import { Alarms } from './health.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LoopstackHealth } from './loopstack-health.js';
@@ -52,9 +53,19 @@ const PROVIDERS: Provider[] = [
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
   {
     provide: Worker,
-    inject: [NATS_CONNECTION, JetStreamApi, Topology, NATS_OPTIONS, Alarms],
-    useFactory: (nc: NatsConnection, api: JetStreamApi, topology: Topology, options: ResolvedNatsOptions, alarms: Alarms) =>
-      new Worker(nc, api, topology, options, alarms),
+    inject: [NATS_CONNECTION, JetStreamApi, Topology, NATS_OPTIONS, Publisher, Alarms],
+    useFactory: (...args: ConstructorParameters<typeof Worker>) => new Worker(...args),
+  },
+  {
+    provide: Publisher,
+    inject: [NATS_CONNECTION, NATS_OPTIONS],
+    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight }: ResolvedNatsOptions) =>
+      new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight }),
+  },
+  {
+    provide: DeadLetters,
+    inject: [JetStreamApi, Publisher, NATS_OPTIONS],
+    useFactory: (api: JetStreamApi, publisher: Publisher, { names }: ResolvedNatsOptions) => new DeadLetters(api, publisher, names),
   },
   JetStreamServer,
   LoopstackHealth,
@@ -67,6 +78,7 @@ export class NatsModule implements OnApplicationShutdown {
     @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
     @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
     private readonly client: LoopstackClient,
+    private readonly publisher: Publisher,
   ) {}
 
   /** @throws LoopstackError OPTION_INVALID, NAME_INVALID; at boot TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
@@ -85,13 +97,14 @@ export class NatsModule implements OnApplicationShutdown {
       global: true,
       imports,
       providers: [options, ...PROVIDERS],
-      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, JetStreamServer, LoopstackHealth],
+      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, DeadLetters, JetStreamServer, LoopstackHealth],
     };
   }
 
   /** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
   async onApplicationShutdown(): Promise<void> {
     await this.client.close();
+    await this.publisher.close();
     if (!this.options.connection && !this.nc.isClosed()) await this.nc.close();
   }
 }

@@ -1,4 +1,4 @@
-import { Publisher } from '@loopstack/client';
+import type { Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, type Priority } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
@@ -41,7 +41,6 @@ export interface WorkflowState {
 export class Worker {
   readonly #logger = new Logger(Worker.name);
   readonly #consumers: WorkflowConsumer[] = [];
-  readonly #publisher: Publisher;
   readonly #events: RunEvents;
   readonly #canceled: CanceledRuns;
   readonly #name = `${hostname()}:${process.pid}`;
@@ -55,10 +54,10 @@ export class Worker {
     private readonly api: JetStreamApi,
     private readonly topology: Topology,
     private readonly options: ResolvedNatsOptions,
+    private readonly publisher: Publisher,
     readonly alarms: Alarms,
   ) {
-    this.#publisher = new Publisher(nc, { timeoutMs: options.publishTimeoutMs, maxInFlight: options.maxInFlight });
-    this.#events = new RunEvents(api, this.#publisher, options.names);
+    this.#events = new RunEvents(api, this.publisher, options.names);
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;
@@ -71,7 +70,7 @@ export class Worker {
   async start(runners: readonly WorkflowRunner[]): Promise<void> {
     await this.#canceled.start(this.nc);
     const suspects = new SuspectGate();
-    const deadLetters = new DeadLetterWriter(this.nc, this.#publisher, this.options.names);
+    const deadLetters = new DeadLetterWriter(this.nc, this.publisher, this.options.names);
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {
@@ -142,7 +141,6 @@ export class Worker {
     clearTimeout(timer);
     clearInterval(this.#tick);
     this.#canceled.stop();
-    await this.#publisher.close();
     if (!this.nc.isClosed()) await this.nc.flush().catch(() => undefined);
   }
 

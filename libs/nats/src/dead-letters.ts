@@ -1,0 +1,167 @@
+import type { Publisher } from '@loopstack/client';
+import {
+  HEADER,
+  LoopstackError,
+  decodeRunEvent,
+  encodeRunEvent,
+  readDeadLetter,
+  type DeadLetter,
+  type DeadReason,
+  type WireNames,
+} from '@loopstack/shared';
+import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
+import { MessageHeaders } from './message-headers.js';
+
+export interface DeadLetterFilter {
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly reason?: DeadReason;
+  readonly runId?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+  /** Letters that are returned, or worked on. Default: 100 for a list, all for a redrive or discard. */
+  readonly limit?: number;
+}
+
+/** One letter by its sequence, several, or all that match. */
+export type DeadLetterSelection = number | readonly number[] | DeadLetterFilter;
+
+export interface DeadLetterReport {
+  /** Sequences of the letters that were redriven or discarded. */
+  readonly done: readonly number[];
+  /** Letters that could not be, and why; they are still there. */
+  readonly failed: readonly { readonly deadSequence: number; readonly reason: string }[];
+}
+
+/**
+ * What became of commands that could not be done: to look at, to redrive, to discard. Every step is safe to interrupt
+ * and to repeat: a letter leaves its stream only after what replaces it is stored.
+ */
+export class DeadLetters {
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+  ) {}
+
+  /** Letters in the order in which they were given up. */
+  async list(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
+    const letters: DeadLetter[] = [];
+    for await (const letter of this.each({ limit: 100, ...filter })) letters.push(letter);
+    return letters;
+  }
+
+  /** All letters that match, one at a time: for more than fit in memory. */
+  async *each(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
+    const subject = this.names.dead({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' });
+    let left = filter.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
+    const since = filter.since?.getTime() ?? Number.NEGATIVE_INFINITY;
+    const until = filter.until?.getTime() ?? Number.POSITIVE_INFINITY;
+    for await (const stored of this.api.scan(this.names.streams.dead, subject, filter.since ? { fromTime: filter.since } : {})) {
+      const letter = this.letter(stored);
+      if (!letter || stored.timeMs < since || stored.timeMs > until) continue;
+      if (filter.reason !== undefined && letter.reason !== filter.reason) continue;
+      if (filter.runId !== undefined && letter.runId !== filter.runId) continue;
+      yield letter;
+      if (--left === 0) return;
+    }
+  }
+
+  /**
+   * One letter, with the body of its command also where the letter only points to it.
+   * @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST
+   */
+  async inspect(deadSequence: number): Promise<DeadLetter & { readonly body: Uint8Array }> {
+    const stored = await this.api.at(this.names.streams.dead, deadSequence);
+    const letter = stored && this.letter(stored);
+    if (!letter) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
+    return { ...letter, ...(await this.command(letter)) };
+  }
+
+  /**
+   * Sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
+   * new command is stored; interrupted in between and repeated, the run is started once.
+   */
+  async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
+    return this.forEach(selection, (letter) => this.redriveOne(letter));
+  }
+
+  /** Removes letters for good. */
+  async discard(selection: DeadLetterSelection): Promise<DeadLetterReport> {
+    return this.forEach(selection, (letter) => this.remove(letter.deadSequence));
+  }
+
+  private async forEach(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
+    const done: number[] = [];
+    const failed: { deadSequence: number; reason: string }[] = [];
+    const attempt = async (deadSequence: number, letter: () => Promise<DeadLetter>): Promise<void> => {
+      try {
+        await work(await letter());
+        done.push(deadSequence);
+      } catch (error) {
+        failed.push({ deadSequence, reason: (error as Error).message });
+      }
+    };
+    if (typeof selection === 'number' || Array.isArray(selection)) {
+      for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.inspect(deadSequence));
+    } else {
+      for await (const letter of this.each(selection as DeadLetterFilter))
+        await attempt(letter.deadSequence, async () => ({ ...letter, ...(await this.command(letter)) }));
+    }
+    return { done, failed };
+  }
+
+  private async redriveOne(letter: DeadLetter): Promise<void> {
+    const { streams } = this.names;
+    if (!(await this.reopen(letter))) return this.remove(letter.deadSequence);
+    const headers: Record<string, string> = { ...letter.headers };
+    // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
+    headers[HEADER.RUN_ID] = letter.runId;
+    headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
+    for (const name of Object.keys(headers)) if (/^nats-/i.test(name)) delete headers[name];
+    headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
+    const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
+    await this.publisher.publish(subject, letter.body as Uint8Array, headers);
+    return this.remove(letter.deadSequence);
+  }
+
+  /**
+   * Records that the run is queued again, before its command is: a worker that gets the command at once must not find
+   * the old outcome standing.
+   * @returns false if an earlier redrive of this letter has been run already
+   */
+  private async reopen(letter: DeadLetter): Promise<boolean> {
+    const subject = this.names.event(letter, letter.runId);
+    let last = 0;
+    let redriven = 0;
+    for await (const stored of this.api.scan(this.names.streams.events, subject)) {
+      last = stored.sequence;
+      if (decodeRunEvent(stored.data)?.redriveOf === letter.deadSequence) redriven = stored.sequence;
+    }
+    if (redriven > 0) return redriven === last;
+    const event = encodeRunEvent({ type: 'queued', at: new Date().toISOString(), attempt: 0, redriveOf: letter.deadSequence });
+    await this.publisher.publish(subject, event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) });
+    return true;
+  }
+
+  private async remove(deadSequence: number): Promise<void> {
+    try {
+      await this.api.request(`STREAM.MSG.DELETE.${this.names.streams.dead}`, { seq: deadSequence, no_erase: true });
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE)) throw error;
+    }
+  }
+
+  private async command(letter: DeadLetter): Promise<{ body: Uint8Array }> {
+    if (letter.body) return { body: letter.body };
+    const stored = await this.api.at(letter.stream, letter.sequence);
+    if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
+    return { body: stored.data };
+  }
+
+  private letter(stored: StoredMessage): DeadLetter | undefined {
+    const address = this.names.parseDead(stored.subject);
+    return address && readDeadLetter(address, stored.sequence, new MessageHeaders(stored.headers), stored.data);
+  }
+}
