@@ -53,7 +53,7 @@ export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersi
   const sources = [
     {
       name: names.streams.schedules,
-      subject_transforms: [{ src: `${names.prefix}.due.*.*`, dest: `${names.prefix}.run.{{wildcard(1)}}.{{wildcard(2)}}` }],
+      subject_transforms: names.dueTransforms,
     },
   ];
   list.push(

@@ -1,4 +1,4 @@
-import { createHash, randomFillSync } from 'node:crypto';
+import { createHash, randomBytes, randomFillSync } from 'node:crypto';
 
 /**
  * Run ids are UUIDs (RFC 9562) whose version tells where they come from:
@@ -56,6 +56,13 @@ export function newRunId(now = Date.now()): string {
   const count = counter > 0xff ? counter.toString(16) : counter > 0xf ? `0${counter.toString(16)}` : `00${counter.toString(16)}`;
   const variant = '89ab'[digits.charCodeAt(at) & 3] as string;
   return `${timeDigits}${count}-${variant}${digits.slice(at + 1, at + 4)}-${digits.slice(at + 4, at + 16)}`;
+}
+
+/** A new UUIDv7 with a time of its own: that at which a delayed command will be stored. */
+export function newRunIdAt(timeMs: number): string {
+  const time = Math.max(0, Math.trunc(timeMs)).toString(16).padStart(12, '0');
+  const random = randomBytes(10).toString('hex');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${'89ab'[Number.parseInt(random.slice(3, 4), 16) & 3] as string}${random.slice(4, 7)}-${random.slice(8)}`;
 }
 
 /** The id of the `sequence`-th message of a stream, stored at `timeMs`. */

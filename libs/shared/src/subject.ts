@@ -55,7 +55,9 @@ export interface WireNames {
   /** Subject that holds one schedule, and the one on which the server publishes the due command. */
   schedule(address: RunAddress, id: string): string;
   parseSchedule(subject: string): (RunAddress & { readonly id: string }) | undefined;
-  due(address: RunAddress): string;
+  due(address: RunAddress, priority?: Priority): string;
+  /** How due commands get into the runs stream: subject transforms of its source, the schedules stream. */
+  readonly dueTransforms: readonly { readonly src: string; readonly dest: string }[];
   /** Durable name of a workflow's consumer. Injective: `~` is in no name, so no two addresses share a durable. */
   durable(address: RunAddress, priority?: Priority): string;
 }
@@ -84,7 +86,7 @@ export function wireNames(prefix = 'loopstack'): WireNames {
       runs: [`${prefix}.run.*.*`, `${prefix}.lane.*.*.*`],
       events: [`${prefix}.event.*.*.*`, `${prefix}.cancel.*.*.*`],
       dead: [`${prefix}.dead.*.*`],
-      schedules: [`${prefix}.schedule.*.*.*`, `${prefix}.due.*.*`],
+      schedules: [`${prefix}.schedule.*.*.*`, `${prefix}.due.*.*`, `${prefix}.due.*.*.*`],
     },
     catalogue: `${upper}_CATALOGUE`,
     run: ({ workspace, workflow }, priority = 'normal') =>
@@ -109,7 +111,12 @@ export function wireNames(prefix = 'loopstack'): WireNames {
       const tokens = tokensAfter(`${prefix}.schedule.`, subject, 3);
       return tokens && { workspace: tokens[0] as string, workflow: tokens[1] as string, id: tokens[2] as string };
     },
-    due: ({ workspace, workflow }) => `${prefix}.due.${workspace}.${workflow}`,
+    due: ({ workspace, workflow }, priority = 'normal') =>
+      priority === 'normal' ? `${prefix}.due.${workspace}.${workflow}` : `${prefix}.due.${priority}.${workspace}.${workflow}`,
+    dueTransforms: [
+      { src: `${prefix}.due.*.*`, dest: `${prefix}.run.{{wildcard(1)}}.{{wildcard(2)}}` },
+      { src: `${prefix}.due.*.*.*`, dest: `${prefix}.lane.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}` },
+    ],
     durable: ({ workspace, workflow }, priority = 'normal') =>
       priority === 'normal' ? `${workspace}~${workflow}` : `${workspace}~${workflow}~${priority}`,
   });

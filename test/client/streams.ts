@@ -1,0 +1,46 @@
+import { wireNames, type WireNames } from '@loopstack/shared/contract';
+import type { NatsConnection } from 'nats';
+
+/** Fields that the client library's types do not know yet pass through to the server. */
+type StreamFields = Record<string, unknown>;
+
+async function api(nc: NatsConnection, subject: string, body: StreamFields): Promise<void> {
+  const answer = await nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5000 });
+  const { error } = answer.json<{ error?: { description: string } }>();
+  if (error) throw new Error(`${subject}: ${error.description}`);
+}
+
+/** The four streams as a worker provisions them. `runs` overrides fields of the runs stream. */
+export async function provisionStreams(nc: NatsConnection, overrides: { prefix?: string; runs?: StreamFields } = {}): Promise<WireNames> {
+  const names = wireNames(overrides.prefix);
+  const { streams, captures, dueTransforms } = names;
+  const common = { storage: 'file', retention: 'limits', num_replicas: 1 };
+  await api(nc, `STREAM.CREATE.${streams.events}`, { ...common, name: streams.events, subjects: captures.events, allow_direct: true, allow_atomic: true });
+  await api(nc, `STREAM.CREATE.${streams.schedules}`, {
+    ...common,
+    name: streams.schedules,
+    subjects: captures.schedules,
+    allow_direct: true,
+    allow_msg_schedules: true,
+    allow_msg_ttl: true,
+    allow_rollup_hdrs: true,
+  });
+  await api(nc, `STREAM.CREATE.${streams.runs}`, {
+    ...common,
+    name: streams.runs,
+    subjects: captures.runs,
+    discard: 'new',
+    allow_direct: true,
+    allow_atomic: true,
+    allow_batched: true,
+    duplicate_window: 120_000_000_000,
+    sources: [
+      {
+        name: streams.schedules,
+        subject_transforms: dueTransforms,
+      },
+    ],
+    ...overrides.runs,
+  });
+  return names;
+}
