@@ -1,3 +1,5 @@
+export type { NatsConnection } from 'nats';
+export { Bucket, type BucketOptions } from './bucket.js';
 export { NATS_CONNECTION } from './connection.js';
 export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
 export type { HealthResult } from './health.js';

@@ -1,10 +1,12 @@
-import type { ConnectionOptions, NatsConnection } from 'nats';
+import { credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
 import { LoopstackError, durationMs, jsonType, sizeBytes, wireNames, type Duration, type Size, type WireNames } from '@loopstack/shared';
 
 /** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
 export interface NatsOptions {
   /** Default `nats://127.0.0.1:4222`. */
   readonly servers?: string | readonly string[];
+  /** Contents of a credentials file: the user's JWT and NKey seed. */
+  readonly credentials?: Uint8Array;
   /** Anything else that the `nats` client takes: TLS, authenticator, name, inbox prefix. */
   readonly connect?: ConnectionOptions;
   /** A connection that the application has already; it stays the application's to close. */
@@ -97,6 +99,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     connection: given.connection,
     connect: {
       name: 'loopstack',
+      ...(given.credentials === undefined ? {} : { authenticator: credsAuthenticator(given.credentials) }),
       ...given.connect,
       servers: typeof servers === 'string' ? servers.split(',') : [...servers],
       // The client's own default gives up after ten tries, and then a consumer ends without an error.
