@@ -12,7 +12,8 @@ export interface Settings {
   /** The secret was made up for this process: tokens end with it. */
   readonly jwtSecretGenerated: boolean;
   readonly stripeWebhookSecret: string | undefined;
-  readonly logLevel: LogLevel;
+  /** From the least important one that is logged upwards. */
+  readonly logLevels: readonly LogLevel[];
   readonly logFormat: 'text' | 'json';
   readonly nats: NatsAccess;
   readonly prefix: string;
@@ -83,7 +84,9 @@ export const VARIABLES = {
     undefined,
     (text) => text,
   ),
-  LOG_LEVEL: variable(`Least important level that is logged: ${LOG_LEVELS.join(', ')}.`, 'log', (text) => oneOf(LOG_LEVELS, text)),
+  LOG_LEVEL: variable(`Least important level that is logged: ${LOG_LEVELS.join(', ')}.`, 'log', (text) =>
+    LOG_LEVELS.slice(LOG_LEVELS.indexOf(oneOf(LOG_LEVELS, text))),
+  ),
   LOG_FORMAT: variable('text or json. Default: json in production, else text.', undefined, (text) => oneOf(['text', 'json'], text)),
   LOOPSTACK_PREFIX: variable(
     'First token of every subject, and in upper case of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.',
@@ -135,7 +138,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     jwtSecret: known.JWT_SECRET ?? randomBytes(48).toString('base64url'),
     jwtSecretGenerated: known.JWT_SECRET === undefined,
     stripeWebhookSecret: known.STRIPE_WEBHOOK_SECRET,
-    logLevel: present.LOG_LEVEL,
+    logLevels: Object.freeze(present.LOG_LEVEL),
     logFormat: known.LOG_FORMAT ?? (production ? 'json' : 'text'),
     nats: Object.freeze({ ...present.NATS_URL, credentials: known.NATS_CREDS }),
     prefix: present.LOOPSTACK_PREFIX,

@@ -1,0 +1,1 @@
+export { CurrentUser } from '@loopstack/shared';

@@ -1,0 +1,6 @@
+import { Logger, Module } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
+import { HealthController } from './health.controller.js';
+
+@Module({ imports: [TerminusModule.forRoot({ logger: Logger })], controllers: [HealthController] })
+export class HealthModule {}

@@ -1,0 +1,29 @@
+import { randomUUID } from 'node:crypto';
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { CurrentUser } from '@loopstack/shared';
+import type { AuthenticatedUser } from '../auth/jwt.strategy.js';
+import { Documents } from '../documents/documents.js';
+import { NewOrder, type Order } from './order.js';
+import { OrderProcessingService } from './order-processing.service.js';
+
+@Controller('orders')
+export class OrdersController {
+  constructor(
+    private readonly documents: Documents,
+    private readonly processing: OrderProcessingService,
+  ) {}
+
+  /** Places an order of the current user; it waits to be processed. */
+  @Post()
+  async place(@Body() { items, priority = 'normal' }: NewOrder, @CurrentUser() { id: userId }: AuthenticatedUser): Promise<Order> {
+    const order: Order = { id: randomUUID(), userId, items, priority, placedAt: new Date().toISOString() };
+    return this.documents.create<Order>('orders', userId, order.id, order);
+  }
+
+  /** Starts a run for each order that waits, of every user. */
+  @Post('process-pending')
+  @HttpCode(202)
+  async processPending(): Promise<{ processed: number }> {
+    return this.processing.processPendingOrders();
+  }
+}
