@@ -15,7 +15,13 @@ export async function provisionStreams(nc: NatsConnection, overrides: { prefix?:
   const names = wireNames(overrides.prefix);
   const { streams, captures, dueTransforms } = names;
   const common = { storage: 'file', retention: 'limits', num_replicas: 1 };
-  await api(nc, `STREAM.CREATE.${streams.events}`, { ...common, name: streams.events, subjects: captures.events, allow_direct: true, allow_atomic: true });
+  await api(nc, `STREAM.CREATE.${streams.events}`, {
+    ...common,
+    name: streams.events,
+    subjects: captures.events,
+    allow_direct: true,
+    allow_atomic: true,
+  });
   await api(nc, `STREAM.CREATE.${streams.schedules}`, {
     ...common,
     name: streams.schedules,

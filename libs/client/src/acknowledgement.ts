@@ -33,7 +33,12 @@ export const ERR_CODE = {
   NO_MESSAGE: 10037,
 } as const;
 
-const FULL: ReadonlySet<number> = new Set([ERR_CODE.STORAGE_EXCEEDED, ERR_CODE.RESOURCES_EXCEEDED, ERR_CODE.MEMORY_EXCEEDED, ERR_CODE.STORE_FAILED]);
+const FULL: ReadonlySet<number> = new Set([
+  ERR_CODE.STORAGE_EXCEEDED,
+  ERR_CODE.RESOURCES_EXCEEDED,
+  ERR_CODE.MEMORY_EXCEEDED,
+  ERR_CODE.STORE_FAILED,
+]);
 
 /** The error that a refused publish is. `details.errCode` is the server's `err_code`, such as 10071 (wrong last sequence). */
 export function refusal(subject: string, error: ApiError, stream?: string, bytes?: number): LoopstackError {

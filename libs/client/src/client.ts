@@ -1,11 +1,25 @@
-import { HEADER, type Duration, type RunAddress, type RunEvent, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
+import {
+  HEADER,
+  type Duration,
+  type Priority,
+  type RunAddress,
+  type RunFilter,
+  type RunHandle,
+  type RunInfo,
+  type RunOptions,
+} from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
-import { prepareCommand } from './command.js';
+import { prepareCommand, type PreparedCommand } from './command.js';
 import { StoredRun, type RunDesk } from './handle.js';
 import { headerBlock } from './header-block.js';
+import { KeyedRuns } from './keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
 import { Publisher } from './publisher.js';
 import { RunEvents } from './run-events.js';
+import { RunList } from './run-list.js';
+import { RunState } from './run-state.js';
+import { Schedules, type Schedule } from './schedules.js';
+import { StoredCommands } from './stored-command.js';
 import { StreamReader } from './stream-reader.js';
 
 /** Starts runs and asks for them, on a NATS connection. */
@@ -14,7 +28,11 @@ export class LoopstackClient {
   readonly #options: ResolvedClientOptions;
   readonly #publisher: Publisher;
   readonly #events: RunEvents;
+  readonly #keyed: KeyedRuns;
+  readonly #state: RunState;
+  readonly #list: RunList;
   readonly #desk: RunDesk;
+  readonly schedules: Schedules;
   #ownsConnection = false;
 
   /**
@@ -26,8 +44,19 @@ export class LoopstackClient {
     this.#options = resolveClientOptions(options);
     const { maxInFlight, publishTimeoutMs, whileDisconnected, api, requestTimeoutMs } = this.#options;
     this.#publisher = new Publisher(nc, { maxInFlight, timeoutMs: publishTimeoutMs, whileDisconnected });
-    this.#events = new RunEvents(nc, this.#options, new StreamReader(nc, api, requestTimeoutMs));
-    this.#desk = this.#openDesk();
+    const reader = new StreamReader(nc, api, requestTimeoutMs);
+    const commands = new StoredCommands(this.#options, reader);
+    this.#events = new RunEvents(nc, this.#options, reader);
+    this.#keyed = new KeyedRuns(this.#options, this.#publisher, this.#events);
+    this.#state = new RunState(this.#options, reader, this.#publisher, commands);
+    this.#list = new RunList(this.#options, reader, commands);
+    this.schedules = new Schedules(this.#options, this.#publisher, reader);
+    this.#desk = {
+      result: (address, runId, options) => this.#events.result(address, runId, options),
+      events: (address, runId, options) => this.#events.history(address, runId, options),
+      get: (runId, address) => this.#state.get(runId, address),
+      cancel: (runId, address) => this.#state.cancel(runId, address),
+    };
   }
 
   /** Connects, reconnects for ever, and owns the connection: `close()` closes it. */
@@ -43,12 +72,18 @@ export class LoopstackClient {
    * @throws LoopstackError NAME_INVALID, USER_MISSING, PAYLOAD_UNSERIALIZABLE, PAYLOAD_TOO_LARGE, OPTION_INVALID,
    *   STREAM_FULL, PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE, PUBLISH_REFUSED, CLOSED
    */
-  run<Result = unknown>(workflow: string, workspace: string, payload: unknown, userId: string, options?: RunOptions): Promise<RunHandle<Result>> {
+  run<Result = unknown>(
+    workflow: string,
+    workspace: string,
+    payload: unknown,
+    userId: string,
+    options?: RunOptions,
+  ): Promise<RunHandle<Result>> {
     try {
       const command = prepareCommand(this.#options, workflow, workspace, payload, userId, options);
-      const block = headerBlock(`${HEADER.MSG_ID}: ${command.messageId}\r\n${command.lines}`);
       const run = new StoredRun<Result>(this.#desk, workspace, workflow, command.runId);
-      return this.#publisher.send<RunHandle<Result>>(command.subject, command.data, block, command.timeoutMs, true, run);
+      if (command.keyed || command.dueMs !== undefined) return this.#runSpecial(command, run, options?.priority);
+      return this.#store(command, run);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -63,12 +98,35 @@ export class LoopstackClient {
     options?: RunOptions & { readonly resultTimeout?: Duration; readonly signal?: AbortSignal },
   ): Promise<Result> {
     const run = await this.run<Result>(workflow, workspace, payload, userId, options);
-    return run.result({ ...(options?.resultTimeout === undefined ? {} : { timeout: options.resultTimeout }), ...(options?.signal ? { signal: options.signal } : {}) });
+    return run.result({
+      ...(options?.resultTimeout === undefined ? {} : { timeout: options.resultTimeout }),
+      ...(options?.signal ? { signal: options.signal } : {}),
+    });
   }
 
   /** The handle of a run that is known by its address and id. Asks nobody: the run may not exist. */
   handle<Result = unknown>(address: RunAddress, runId: string): RunHandle<Result> {
     return new StoredRun<Result>(this.#desk, address.workspace, address.workflow, runId);
+  }
+
+  /** The state of a run. One read if its address is given or it has an event. @throws LoopstackError RUN_UNKNOWN */
+  get(runId: string, address?: RunAddress): Promise<RunInfo> {
+    return this.#state.get(runId, address);
+  }
+
+  /** Runs, newest first. */
+  list(filter?: RunFilter): Promise<RunInfo[]> {
+    return this.#list.list(filter);
+  }
+
+  /** Ends a run before its start, during it, or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED */
+  cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
+    return this.#state.cancel(runId, address);
+  }
+
+  /** Starts a run at each time of a recurrence: `schedule('daily', '0 0 9 * * *', …, { timeZone: 'Europe/Berlin' })`. */
+  schedule(...args: Parameters<Schedules['put']>): Promise<Schedule> {
+    return this.schedules.put(...args);
   }
 
   /** Waits for what is being published, then refuses (CLOSED). Closes the connection if `connect()` made it. */
@@ -77,12 +135,15 @@ export class LoopstackClient {
     if (this.#ownsConnection) await this.#nc.close();
   }
 
-  #openDesk(): RunDesk {
-    return {
-      result: (address, runId, options) => this.#events.result(address, runId, options),
-      events: (address, runId, options): AsyncIterable<RunEvent> => this.#events.history(address, runId, options),
-      get: () => Promise.reject(new Error('not yet')),
-      cancel: () => Promise.reject(new Error('not yet')),
-    };
+  /** Cheap on purpose: this is the path of every plain run. */
+  #store<Result>(command: PreparedCommand, run: StoredRun<Result>): Promise<RunHandle<Result>> {
+    const block = headerBlock(`${HEADER.MSG_ID}: ${command.messageId}\r\n${command.lines}`);
+    return this.#publisher.send<RunHandle<Result>>(command.subject, command.data, block, command.timeoutMs, true, run);
+  }
+
+  #runSpecial<Result>(command: PreparedCommand, run: StoredRun<Result>, priority: Priority | undefined): Promise<RunHandle<Result>> {
+    const store = (): Promise<RunHandle<Result>> =>
+      command.dueMs === undefined ? this.#store(command, run) : this.schedules.delay(command, priority, run);
+    return command.keyed ? this.#keyed.run(command, run, store) : store();
   }
 }

@@ -8,6 +8,7 @@ import {
   keyedRunId,
   messageId,
   newRunId,
+  newRunIdAt,
   type RunAddress,
   type RunOptions,
 } from '@loopstack/shared/contract';
@@ -50,15 +51,13 @@ export function prepareCommand(
   const address = { workspace, workflow };
   const data = encodeRunCommand({ payload, userId });
   const key = options.idempotencyKey;
-  const runId = key === undefined ? newRunId() : keyedRunId(workspace, workflow, checkedKey(key));
+  const dueMs = options === NO_OPTIONS ? undefined : startTime(options);
+  // A delayed command is stored when it is due: its id carries that time, so that it is found there.
+  const runId = key !== undefined ? keyedRunId(workspace, workflow, checkedKey(key)) : dueMs === undefined ? newRunId() : newRunIdAt(dueMs);
   const subject = client.names.run(address, options.priority);
   const id = messageId(address, runId);
   let lines = `${HEADER.RUN_ID}: ${runId}\r\n`;
-  let dueMs: number | undefined;
-  if (options !== NO_OPTIONS) {
-    dueMs = startTime(options);
-    lines += optionLines(options, dueMs);
-  }
+  if (options !== NO_OPTIONS) lines += optionLines(options, dueMs);
   if (client.context) {
     const context = client.context();
     if (context) lines += headerLines(context);
@@ -100,6 +99,7 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
 }
 
 function invalid(option: string, expected: string, value: unknown): LoopstackError {
-  const received = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : value instanceof Date ? 'an invalid date' : typeof value;
+  const received =
+    typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : value instanceof Date ? 'an invalid date' : typeof value;
   return new LoopstackError('OPTION_INVALID', { option, expected, received });
 }

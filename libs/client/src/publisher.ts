@@ -1,8 +1,9 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
-import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import type { Msg, NatsConnection, Subscription } from 'nats';
 import { AckReader, refusal, type PubAck } from './acknowledgement.js';
 import { Fifo } from './fifo.js';
 import { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
+import { inboxOf } from './stream-reader.js';
 
 export interface PublisherOptions {
   /** Messages that are written and not yet acknowledged; further callers wait in order. Default 4,096. */
@@ -101,9 +102,7 @@ export class Publisher {
     this.#timeoutMs = options.timeoutMs ?? 5000;
     this.#failDisconnected = options.whileDisconnected === 'fail';
     this.#connected = nc.info !== undefined;
-    // The connection's own prefix: users with narrow permissions may subscribe nowhere else.
-    const { inboxPrefix } = (nc as { options?: { inboxPrefix?: string } }).options ?? {};
-    this.#inbox = `${createInbox(inboxPrefix)}.`;
+    this.#inbox = `${inboxOf(nc)}.`;
     this.#tokenStart = this.#inbox.length;
     this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#answered(error, msg) });
     void this.#watch();
@@ -135,7 +134,14 @@ export class Publisher {
    * As `publish`, with encoded headers, and with what the caller gets made by `receiver`. `resendable`: the message has
    * a `Nats-Msg-Id`, so that writing it twice stores it once.
    */
-  send<T>(subject: string, data: Uint8Array, block: Uint8Array | undefined, timeoutMs: number, resendable: boolean, receiver: Receiver<T>): Promise<T> {
+  send<T>(
+    subject: string,
+    data: Uint8Array,
+    block: Uint8Array | undefined,
+    timeoutMs: number,
+    resendable: boolean,
+    receiver: Receiver<T>,
+  ): Promise<T> {
     if (this.#closed) return Promise.reject(new LoopstackError('CLOSED'));
     const limit = this.#nc.info?.max_payload;
     if (limit !== undefined) {
@@ -197,7 +203,9 @@ export class Publisher {
 
   #answered(error: Error | null, msg: Msg): void {
     if (error) {
-      this.#failAll((pending) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject: pending.subject, reason: error.message }, { cause: error }));
+      this.#failAll(
+        (pending) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject: pending.subject, reason: error.message }, { cause: error }),
+      );
       return;
     }
     const subject = msg.subject;
@@ -212,7 +220,11 @@ export class Publisher {
     }
     const answer = this.#answers.read(data);
     if (answer === undefined) {
-      this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject: pending.subject, reason: 'the answer is no acknowledgement' }));
+      this.#fail(
+        token,
+        pending,
+        new LoopstackError('PUBLISH_REFUSED', { subject: pending.subject, reason: 'the answer is no acknowledgement' }),
+      );
     } else if ('error' in answer) {
       const refused = refusal(pending.subject, answer.error, answer.stream, pending.data.length);
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused);
@@ -241,7 +253,8 @@ export class Publisher {
 
   #refill(): void {
     if (this.#connected) {
-      while (this.#queue.length > 0 && this.#pending.size < this.#maxInFlight) this.#write(++this.#lastToken, this.#queue.shift() as Pending);
+      while (this.#queue.length > 0 && this.#pending.size < this.#maxInFlight)
+        this.#write(++this.#lastToken, this.#queue.shift() as Pending);
     }
     if (this.#idle && this.inFlight === 0) this.#idle();
   }
@@ -314,7 +327,8 @@ export class Publisher {
   /** The server says so once and answers nothing: without this the callers would wait for their timeout. */
   #denied(subject: string): void {
     for (const [token, pending] of [...this.#pending]) {
-      if (pending.subject === subject) this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'this user may not publish to it' }));
+      if (pending.subject === subject)
+        this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'this user may not publish to it' }));
     }
   }
 

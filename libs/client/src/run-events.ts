@@ -61,7 +61,11 @@ export class RunEvents {
   }
 
   /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT, CLOSED */
-  async result(address: RunAddress, runId: string, options: { readonly timeout?: Duration; readonly signal?: AbortSignal } = {}): Promise<unknown> {
+  async result(
+    address: RunAddress,
+    runId: string,
+    options: { readonly timeout?: Duration; readonly signal?: AbortSignal } = {},
+  ): Promise<unknown> {
     const timeoutMs = options.timeout === undefined ? this.#options.resultTimeoutMs : durationMs('timeout', options.timeout);
     options.signal?.throwIfAborted();
     return resultOf(runId, await this.#outcome(address, runId, timeoutMs, options.signal));
@@ -83,7 +87,7 @@ export class RunEvents {
     this.#followers.add(notice);
     signal?.addEventListener('abort', notice, { once: true });
     try {
-      for (let next = 1, ended = false; ; ) {
+      for (let next = 1, ended = false; ;) {
         const stored = storedEvent(await this.#reader.read(names.streams.events, { next: subject, sequence: next }));
         signal?.throwIfAborted();
         if (stored) {
@@ -142,7 +146,13 @@ export class RunEvents {
       const event = error ? undefined : decodeRunEvent(msg.data);
       if (event && isOutcome(event.type)) void this.#look(watch, AFTER_NOTICE_MS);
     };
-    const watch: Watch = { subject, waiters: new Set(), subscription: this.#nc.subscribe(subject, { callback }), looking: false, next: undefined };
+    const watch: Watch = {
+      subject,
+      waiters: new Set(),
+      subscription: this.#nc.subscribe(subject, { callback }),
+      looking: false,
+      next: undefined,
+    };
     this.#watches.set(subject, watch);
     // Subscribed first, read second: an outcome is either there already or noticed.
     void this.#look(watch, this.#firstLooks());
@@ -165,7 +175,7 @@ export class RunEvents {
       return;
     }
     watch.looking = true;
-    for (let left = waits; left.length > 0; ) {
+    for (let left = waits; left.length > 0;) {
       const [wait, ...rest] = left as [number, ...number[]];
       if (wait > 0) await delay(wait);
       if (watch.waiters.size === 0) break;
@@ -212,7 +222,11 @@ export function resultOf(runId: string, event: RunEvent): unknown {
       throw new LoopstackError('RUN_EXPIRED', { runId });
     default: {
       const { error } = event;
-      throw new LoopstackError('RUN_FAILED', { runId, reason: error?.message ?? 'no reason was recorded', error }, { errors: error?.errors ?? [] });
+      throw new LoopstackError(
+        'RUN_FAILED',
+        { runId, reason: error?.message ?? 'no reason was recorded', error },
+        { errors: error?.errors ?? [] },
+      );
     }
   }
 }

@@ -1,5 +1,5 @@
 import { LoopstackError, printable, type HeaderReader } from '@loopstack/shared/contract';
-import { NatsError, type Msg, type NatsConnection } from 'nats';
+import { NatsError, createInbox, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
 
 /** A message as a stream holds it. */
@@ -16,6 +16,11 @@ export interface StoredMessage {
 export type Position = { readonly last: string } | { readonly sequence: number } | { readonly next: string; readonly sequence: number };
 
 const NOT_FOUND = 404;
+const END_OF_BATCH = 204;
+/** Bytes of messages in one answer of a scan. */
+const PAGE_BYTES = 1024 * 1024;
+/** The server answers no more subjects at once (NATS ADR-31). */
+const MULTI_LAST = 1024;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -34,7 +39,12 @@ export class StreamReader {
   async read(stream: string, position: Position, leader = false): Promise<StoredMessage | undefined> {
     if (leader) return this.#readLeader(stream, position);
     const subject = 'last' in position ? `${this.api}.DIRECT.GET.${stream}.${position.last}` : `${this.api}.DIRECT.GET.${stream}`;
-    const query = 'last' in position ? undefined : 'next' in position ? { seq: position.sequence, next_by_subj: position.next } : { seq: position.sequence };
+    const query =
+      'last' in position
+        ? undefined
+        : 'next' in position
+          ? { seq: position.sequence, next_by_subj: position.next }
+          : { seq: position.sequence };
     const answer = await this.request(subject, query, stream);
     return storedMessage(answer, stream);
   }
@@ -46,7 +56,11 @@ export class StreamReader {
         : 'next' in position
           ? { seq: position.sequence, next_by_subj: position.next }
           : { seq: position.sequence };
-    const answer = await this.call<{ message: { subject: string; seq: number; time: string; hdrs?: string; data?: string } }>(`STREAM.MSG.GET.${stream}`, query, stream);
+    const answer = await this.call<{ message: { subject: string; seq: number; time: string; hdrs?: string; data?: string } }>(
+      `STREAM.MSG.GET.${stream}`,
+      query,
+      stream,
+    );
     if (answer === undefined) return undefined;
     const { subject, seq, time, hdrs, data } = answer.message;
     return {
@@ -56,6 +70,69 @@ export class StreamReader {
       headers: headersOf(hdrs === undefined ? '' : Buffer.from(hdrs, 'base64').toString('utf8')),
       data: data === undefined ? new Uint8Array(0) : Buffer.from(data, 'base64'),
     };
+  }
+
+  /**
+   * The messages of a subject (wildcards allowed) from a sequence or a time on, in pages of `page` messages.
+   * Needs nats-server 2.11 (batched direct get, NATS ADR-31).
+   */
+  async *scan(
+    stream: string,
+    subject: string,
+    from: { readonly sequence: number } | { readonly timeMs: number },
+    page = 256,
+  ): AsyncGenerator<StoredMessage> {
+    let start: object = 'sequence' in from ? { seq: from.sequence } : { start_time: new Date(from.timeMs).toISOString() };
+    for (;;) {
+      const { messages, more } = await this.#batch(stream, { ...start, next_by_subj: subject, batch: page, max_bytes: PAGE_BYTES });
+      yield* messages;
+      const last = messages.at(-1);
+      if (last === undefined || !more) return;
+      start = { seq: last.sequence + 1 };
+    }
+  }
+
+  /** The last message of each of the subjects that has one. */
+  async lastOf(stream: string, subjects: readonly string[]): Promise<readonly StoredMessage[]> {
+    const found: StoredMessage[] = [];
+    for (let i = 0; i < subjects.length; i += MULTI_LAST) {
+      const { messages } = await this.#batch(stream, { multi_last: subjects.slice(i, i + MULTI_LAST), batch: MULTI_LAST });
+      found.push(...messages);
+    }
+    return found;
+  }
+
+  /** Several messages in answer to one request; a message without data and with a status ends them. */
+  #batch(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
+    return new Promise((resolve, reject) => {
+      const messages: StoredMessage[] = [];
+      const inbox = inboxOf(this.nc);
+      const finish = (settle: () => void): void => {
+        clearTimeout(timer);
+        if (!this.nc.isClosed()) subscription.unsubscribe();
+        settle();
+      };
+      const fail = (reason: string): void => finish(() => reject(new LoopstackError('STREAM_UNAVAILABLE', { stream, reason })));
+      const subscription = this.nc.subscribe(inbox, {
+        callback: (error, answer) => {
+          if (error) return fail(error.message);
+          const code = answer.headers?.code ?? 0;
+          if (code === END_OF_BATCH) finish(() => resolve({ messages, more: Number(answer.headers?.get('Nats-Num-Pending')) > 0 }));
+          else if (code === NOT_FOUND) finish(() => resolve({ messages, more: false }));
+          else if (code !== 0) fail(`status ${answer.headers?.status}`);
+          else {
+            const message = storedMessage(answer, stream);
+            if (message) messages.push(message);
+            timer.refresh();
+          }
+        },
+      });
+      const timer = setTimeout(
+        () => fail(this.nc.isClosed() ? 'the connection is closed' : `no answer within ${this.timeoutMs} ms`),
+        this.timeoutMs,
+      );
+      this.nc.publish(`${this.api}.DIRECT.GET.${stream}`, encoder.encode(JSON.stringify(query)), { reply: inbox });
+    });
   }
 
   /** A request to the JetStream API; undefined if what is asked for does not exist. */
@@ -73,12 +150,28 @@ export class StreamReader {
 
   async request(subject: string, query: unknown, stream: string): Promise<Msg> {
     try {
-      return await this.nc.request(subject, query === undefined ? undefined : encoder.encode(JSON.stringify(query)), { timeout: this.timeoutMs });
+      return await this.nc.request(subject, query === undefined ? undefined : encoder.encode(JSON.stringify(query)), {
+        timeout: this.timeoutMs,
+      });
     } catch (cause) {
       if (this.nc.isClosed()) throw new LoopstackError('CLOSED', {}, { cause });
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: reasonOf(cause, this.timeoutMs) }, { cause });
     }
   }
+}
+
+/** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */
+export function inboxOf(nc: NatsConnection): string {
+  return createInbox((nc as { options?: { inboxPrefix?: string } }).options?.inboxPrefix);
+}
+
+/** @throws LoopstackError SERVER_TOO_OLD; nothing while the version is not known (disconnected) */
+export function requireServer(nc: NatsConnection, feature: string, major: number, minor: number): void {
+  const version = nc.info?.version;
+  if (version === undefined) return;
+  const [has = 0, hasMinor = 0] = version.split('.').map(Number);
+  if (has > major || (has === major && hasMinor >= minor)) return;
+  throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
 }
 
 function reasonOf(cause: unknown, timeoutMs: number): string {
@@ -94,7 +187,10 @@ export function storedMessage(answer: Msg, stream: string): StoredMessage | unde
   if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) {
     const code = headers?.code ?? 0;
     if (code === NOT_FOUND) return undefined;
-    throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: headers === undefined ? 'an answer without headers' : `status ${headers.status}` });
+    throw new LoopstackError('STREAM_UNAVAILABLE', {
+      stream,
+      reason: headers === undefined ? 'an answer without headers' : `status ${headers.status}`,
+    });
   }
   return {
     subject: headers.get('Nats-Subject'),

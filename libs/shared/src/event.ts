@@ -46,7 +46,16 @@ export interface RunEvent {
 }
 
 const OUTCOMES: ReadonlySet<string> = new Set<OutcomeType>(['succeeded', 'failed', 'canceled', 'expired']);
-const TYPES: ReadonlySet<string> = new Set<RunEventType>(['queued', 'started', 'progress', 'retrying', 'succeeded', 'failed', 'canceled', 'expired']);
+const TYPES: ReadonlySet<string> = new Set<RunEventType>([
+  'queued',
+  'started',
+  'progress',
+  'retrying',
+  'succeeded',
+  'failed',
+  'canceled',
+  'expired',
+]);
 
 export function isOutcome(type: RunEventType): type is OutcomeType {
   return OUTCOMES.has(type);
@@ -90,7 +99,13 @@ export function encodeRunEvent(event: RunEvent): Uint8Array {
 export function decodeRunEvent(bytes: Uint8Array): RunEvent | undefined {
   try {
     const value = JSON.parse(decoder.decode(bytes)) as RunEvent;
-    return typeof value === 'object' && value !== null && TYPES.has(value.type) && typeof value.at === 'string' && typeof value.attempt === 'number' ? value : undefined;
+    return typeof value === 'object' &&
+      value !== null &&
+      TYPES.has(value.type) &&
+      typeof value.at === 'string' &&
+      typeof value.attempt === 'number'
+      ? value
+      : undefined;
   } catch {
     return undefined;
   }

@@ -1,0 +1,167 @@
+import {
+  LoopstackError,
+  PRIORITIES,
+  assertName,
+  decodeRunEvent,
+  type Priority,
+  type RunAddress,
+  type RunFilter,
+  type RunInfo,
+  type RunStatus,
+} from '@loopstack/shared/contract';
+import type { ResolvedClientOptions } from './options.js';
+import { infoOf } from './run-state.js';
+import { queuedInfo, type StoredCommand, type StoredCommands } from './stored-command.js';
+import type { StoredMessage, StreamReader } from './stream-reader.js';
+
+const DEFAULT_LIMIT = 100;
+/** Sequences in the first block that is read, from the end of a stream backwards; each further one is twice as long. */
+const FIRST_BLOCK = 512;
+const MAX_BLOCK = 65_536;
+/** Messages that one list reads of a stream before it takes what it has. */
+const MAX_SCANNED = 200_000;
+
+/**
+ * Lists runs, newest first, from the ends of the streams backwards: what it costs grows with the messages between now
+ * and the last run that is listed, not with the streams. A list reads at most 200,000 events and as many commands.
+ */
+export class RunList {
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+  readonly #commands: StoredCommands;
+
+  constructor(options: ResolvedClientOptions, reader: StreamReader, commands: StoredCommands) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#commands = commands;
+  }
+
+  /** @throws LoopstackError NAME_INVALID, OPTION_INVALID, STREAM_UNAVAILABLE */
+  async list(filter: RunFilter = {}): Promise<RunInfo[]> {
+    const { workspace, workflow, limit = DEFAULT_LIMIT } = filter;
+    if (workspace !== undefined) assertName('workspace', workspace);
+    if (workflow !== undefined) assertName('workflow', workflow);
+    if (!Number.isSafeInteger(limit) || limit < 1) {
+      throw new LoopstackError('OPTION_INVALID', { option: 'limit', expected: 'a whole number from 1', received: String(limit) });
+    }
+    const statuses = statusSet(filter.status);
+    const listed: RunInfo[] = [];
+    if (statuses === undefined || statuses.has('queued')) listed.push(...(await this.#queued(filter, limit)));
+    listed.push(...(await this.#recorded(filter, statuses, limit)));
+    return listed.sort((a, b) => timeOf(b) - timeOf(a)).slice(0, limit);
+  }
+
+  async #recorded(filter: RunFilter, statuses: ReadonlySet<RunStatus> | undefined, limit: number): Promise<RunInfo[]> {
+    const { names } = this.#options;
+    const subject = names.event(anyOf(filter), '*');
+    const seen = new Set<string>();
+    const listed: RunInfo[] = [];
+    for await (const block of this.#backwards(names.streams.events, subject, filter.since, 1)) {
+      for (const message of block.reverse()) {
+        const parsed = names.parseEvent(message.subject);
+        const event = decodeRunEvent(message.data);
+        if (!parsed || !event || seen.has(message.subject)) continue;
+        // The newest event of a run is its state; older ones of it are history.
+        seen.add(message.subject);
+        const info = infoOf(parsed.runId, { ...parsed, event });
+        if (statuses && !statuses.has(info.status)) continue;
+        if (listed.push(info) === limit) return listed;
+      }
+    }
+    return listed;
+  }
+
+  /** Commands without an event, also those that are not due yet. */
+  async #queued(filter: RunFilter, limit: number): Promise<RunInfo[]> {
+    const { names } = this.#options;
+    const listed: RunInfo[] = [];
+    const floors = await this.#floors();
+    const floorOf = (address: RunAddress, priority: Priority): number => floors.get(names.durable(address, priority)) ?? 0;
+    for (const priority of PRIORITIES) {
+      let room = limit;
+      const { workspace, workflow } = filter;
+      const lowest = workspace === undefined || workflow === undefined ? 0 : floorOf({ workspace, workflow }, priority);
+      for await (const block of this.#backwards(names.streams.runs, this.#commands.subject(priority, filter), filter.since, lowest + 1)) {
+        const commands = block.reverse().flatMap((message) => this.#commands.read(message) ?? []);
+        const unsettled = commands.filter((command) => command.sequence > floorOf(command, command.priority));
+        for (const command of await this.#withoutEvent(unsettled)) if (room-- > 0) listed.push(queuedInfo(command));
+        if (room <= 0) break;
+      }
+    }
+    try {
+      const delayed: StoredCommand[] = [];
+      for await (const command of this.#commands.scheduled(filter)) {
+        if (filter.since === undefined || command.queuedAtMs >= filter.since.getTime()) delayed.push(command);
+      }
+      listed.push(...(await this.#withoutEvent(delayed)).map(queuedInfo));
+    } catch {
+      // No stream for schedules, so no delayed commands.
+    }
+    return listed;
+  }
+
+  async #withoutEvent(commands: readonly StoredCommand[]): Promise<StoredCommand[]> {
+    const { names } = this.#options;
+    if (commands.length === 0) return [];
+    const events = await this.#reader.lastOf(
+      names.streams.events,
+      commands.map((command) => names.event(command, command.runId)),
+    );
+    const known = new Set(events.map((event) => event.subject));
+    return commands.filter((command) => !known.has(names.event(command, command.runId)));
+  }
+
+  /** The ack floor of each durable consumer: what is below was executed, also if its events have aged out. */
+  async #floors(): Promise<Map<string, number>> {
+    const { runs } = this.#options.names.streams;
+    const floors = new Map<string, number>();
+    for (;;) {
+      const page = await this.#reader
+        .call<{ total: number; consumers: { name: string; ack_floor: { stream_seq: number } }[] }>(
+          `CONSUMER.LIST.${runs}`,
+          { offset: floors.size },
+          runs,
+        )
+        .catch(() => undefined);
+      for (const { name, ack_floor } of page?.consumers ?? []) floors.set(name, ack_floor.stream_seq);
+      if (!page || page.consumers.length === 0 || floors.size >= page.total) return floors;
+    }
+  }
+
+  /** Messages of a subject in blocks, the newest block first, each in stream order, down to a sequence or a time. */
+  async *#backwards(stream: string, subject: string, since: Date | undefined, lowest: number): AsyncGenerator<StoredMessage[]> {
+    const last = await this.#reader.read(stream, { last: subject });
+    let scanned = 0;
+    let size = FIRST_BLOCK;
+    for (let end = (last?.sequence ?? 0) + 1; end > lowest && scanned < MAX_SCANNED; size = Math.min(size * 2, MAX_BLOCK)) {
+      const start = Math.max(lowest, end - size);
+      const block: StoredMessage[] = [];
+      for await (const message of this.#reader.scan(stream, subject, { sequence: start }, Math.min(size, 1024))) {
+        if (message.sequence >= end) break;
+        if (since === undefined || message.timeMs >= since.getTime()) block.push(message);
+        scanned++;
+      }
+      if (block.length > 0) yield block;
+      else if (since !== undefined && (await this.#olderThan(stream, start, since))) return;
+      end = start;
+    }
+  }
+
+  async #olderThan(stream: string, sequence: number, since: Date): Promise<boolean> {
+    const message = await this.#reader.read(stream, { next: '>', sequence });
+    return message === undefined || message.timeMs < since.getTime();
+  }
+}
+
+function anyOf({ workspace = '*', workflow = '*' }: Partial<RunAddress>): RunAddress {
+  return { workspace, workflow };
+}
+
+function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefined {
+  if (status === undefined) return undefined;
+  return new Set(typeof status === 'string' ? [status] : status);
+}
+
+function timeOf({ updatedAt, queuedAt }: RunInfo): number {
+  return Date.parse(updatedAt ?? queuedAt ?? '') || 0;
+}

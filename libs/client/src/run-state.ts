@@ -1,0 +1,149 @@
+import {
+  LoopstackError,
+  assertName,
+  decodeRunEvent,
+  encodeRunEvent,
+  HEADER,
+  isOutcome,
+  statusOf,
+  type RunAddress,
+  type RunEvent,
+  type RunInfo,
+} from '@loopstack/shared/contract';
+import { ERR_CODE } from './acknowledgement.js';
+import type { ResolvedClientOptions } from './options.js';
+import type { Publisher } from './publisher.js';
+import { queuedInfo, type StoredCommands } from './stored-command.js';
+import type { StreamReader } from './stream-reader.js';
+
+interface FoundEvent extends RunAddress {
+  readonly event: RunEvent;
+  /** Sequence in the events stream. */
+  readonly eventSequence: number;
+}
+
+/** Races that a cancel may lose before it gives up; each means that a worker recorded something in between. */
+const CANCEL_TRIES = 10;
+
+/** What became of a run, and the end of it. */
+export class RunState {
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+  readonly #publisher: Publisher;
+  readonly #commands: StoredCommands;
+
+  constructor(options: ResolvedClientOptions, reader: StreamReader, publisher: Publisher, commands: StoredCommands) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#publisher = publisher;
+    this.#commands = commands;
+  }
+
+  /**
+   * One read of the run's last event; a run without one is looked for among the commands.
+   * @throws LoopstackError RUN_UNKNOWN, NAME_INVALID, STREAM_UNAVAILABLE
+   */
+  async get(runId: string, address?: RunAddress): Promise<RunInfo> {
+    assertName('run id', runId);
+    const found = await this.#lastEvent(runId, address);
+    if (found) return this.#withCommand(infoOf(runId, found));
+    const command = await this.#commands.find(runId, address);
+    if (command && !(await this.#settled(command, command.sequence))) return queuedInfo(command);
+    // It may have ended while its command was looked for.
+    const ended = command && (await this.#lastEvent(runId, command, true));
+    if (ended) return this.#withCommand(infoOf(runId, ended));
+    throw new LoopstackError('RUN_UNKNOWN', { runId });
+  }
+
+  /**
+   * Records the outcome `canceled`, so that nobody can record another one, then tells the workers. A run that is
+   * canceled already is told of again, so a cancel that was interrupted can be repeated.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, STREAM_UNAVAILABLE, PUBLISH_…
+   */
+  async cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
+    const { names } = this.#options;
+    for (let tries = 1; ; tries++) {
+      const found = await this.#lastEvent(runId, address, tries > 1);
+      // Also when there is an event: the address of the run is what an outcome is recorded under.
+      const info = found ? infoOf(runId, found) : await this.get(runId, address);
+      if (info.status === 'canceled') return this.#announce(info);
+      if (found && isOutcome(found.event.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
+      const event: RunEvent = {
+        type: 'canceled',
+        at: new Date().toISOString(),
+        attempt: info.attempt,
+        ...(info.sequence === undefined ? {} : { sequence: info.sequence }),
+      };
+      try {
+        await this.#publisher.publish(names.event(info, runId), encodeRunEvent(event), {
+          [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(found?.eventSequence ?? 0),
+        });
+        return await this.#announce({ ...info, status: 'canceled', updatedAt: event.at });
+      } catch (error) {
+        if (tries === CANCEL_TRIES || !(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE)
+          throw error;
+      }
+    }
+  }
+
+  async #announce(info: RunInfo): Promise<RunInfo> {
+    const { names } = this.#options;
+    await this.#publisher.publish(names.cancel(info, info.id), new Uint8Array(0));
+    // A delayed command that is not due yet need not come at all. Where this is not permitted, it comes and is refused.
+    if (info.sequence === undefined) {
+      const { schedules } = names.streams;
+      await this.#reader.call(`STREAM.PURGE.${schedules}`, { filter: names.schedule(info, info.id) }, schedules).catch(() => undefined);
+    }
+    return info;
+  }
+
+  async #lastEvent(
+    runId: string,
+    address: RunAddress = { workspace: '*', workflow: '*' },
+    leader = false,
+  ): Promise<FoundEvent | undefined> {
+    const { names } = this.#options;
+    const message = await this.#reader.read(names.streams.events, { last: names.event(address, runId) }, leader);
+    const event = message && decodeRunEvent(message.data);
+    const parsed = message && names.parseEvent(message.subject);
+    return event && parsed && { workspace: parsed.workspace, workflow: parsed.workflow, event, eventSequence: message.sequence };
+  }
+
+  /** Adds what only the command knows, while the stream still has it. */
+  async #withCommand(info: RunInfo): Promise<RunInfo> {
+    if (info.sequence === undefined) return info;
+    const command = await this.#commands.at(info.sequence).catch(() => undefined);
+    if (!command || command.workspace !== info.workspace || command.workflow !== info.workflow) return info;
+    return {
+      ...info,
+      queuedAt: new Date(command.queuedAtMs).toISOString(),
+      ...(command.userId === undefined ? {} : { userId: command.userId }),
+    };
+  }
+
+  /** Whether the workflow's consumer is done with a command: then its events have aged out. Without a consumer nobody is. */
+  async #settled(address: RunAddress & { readonly priority: 'high' | 'normal' | 'low' }, sequence: number): Promise<boolean> {
+    const { names } = this.#options;
+    const durable = names.durable(address, address.priority);
+    const info = await this.#reader
+      .call<{ ack_floor: { stream_seq: number } }>(`CONSUMER.INFO.${names.streams.runs}.${durable}`, {}, names.streams.runs)
+      .catch(() => undefined);
+    return info !== undefined && sequence > 0 && sequence <= info.ack_floor.stream_seq;
+  }
+}
+
+export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {
+  const { attempt, at, sequence, result, error, nextAttemptAt } = event;
+  return {
+    workspace,
+    workflow,
+    id: runId,
+    status: statusOf(event),
+    attempt,
+    updatedAt: at,
+    ...(sequence === undefined ? {} : { sequence }),
+    ...(result === undefined ? {} : { result }),
+    ...(error === undefined ? {} : { error }),
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+  };
+}

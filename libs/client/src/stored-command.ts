@@ -1,0 +1,175 @@
+import {
+  HEADER,
+  PRIORITIES,
+  decodeRunCommand,
+  runIdOf,
+  runIdOrigin,
+  runIdSequence,
+  runIdTime,
+  type Priority,
+  type RunAddress,
+  type RunInfo,
+} from '@loopstack/shared/contract';
+import type { ResolvedClientOptions } from './options.js';
+import type { StoredMessage, StreamReader } from './stream-reader.js';
+
+/** A command as a stream holds it. */
+export interface StoredCommand extends RunAddress {
+  readonly runId: string;
+  readonly userId: string | undefined;
+  readonly priority: Priority;
+  /** Sequence in the runs stream; 0 while a schedule keeps it. */
+  readonly sequence: number;
+  readonly queuedAtMs: number;
+}
+
+/** Messages of a first look: at 100,000 commands a second still 20 ms of them. */
+const FIRST_LOOK = 2048;
+/** Clocks of producers and of the server are hardly further apart, and no command waits longer to be written. */
+const SKEW_MS = 2_000;
+const WAIT_MS = 120_000;
+/** Beyond that, an id does not tell where its command is. */
+const FAR_MS = 600_000;
+/** Commands at the end of the stream that are looked through for an id that carries no time. */
+const TAIL = 20_000;
+
+/**
+ * Finds commands that have no event yet, without an index. What it costs: an id of ours (UUIDv7) is found within the
+ * first messages from the time that it carries; a derived one (UUIDv8) names its sequence; others are looked for
+ * among the last 20,000 commands. An id that was never accepted costs a scan of the 20 minutes around its time.
+ */
+export class StoredCommands {
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+
+  constructor(options: ResolvedClientOptions, reader: StreamReader) {
+    this.#options = options;
+    this.#reader = reader;
+  }
+
+  async find(runId: string, address?: RunAddress): Promise<StoredCommand | undefined> {
+    const scheduled = await this.#scheduled(runId, address);
+    if (scheduled) return scheduled;
+    const sequence = runIdSequence(runId);
+    if (sequence !== undefined) {
+      const derived = await this.at(sequence);
+      return derived?.runId === runId ? derived : undefined;
+    }
+    const subjects = PRIORITIES.map((priority) => this.subject(priority, address));
+    const timeMs = runIdOrigin(runId) === 'producer' ? runIdTime(runId) : undefined;
+    return timeMs === undefined ? this.#inTail(runId, subjects) : this.#aroundTime(runId, subjects, timeMs);
+  }
+
+  /** The command at a sequence of the runs stream. */
+  async at(sequence: number): Promise<StoredCommand | undefined> {
+    const message = await this.#reader.read(this.#options.names.streams.runs, { sequence });
+    return message && this.read(message);
+  }
+
+  /** The command in a message of the runs stream; undefined for one that is none. */
+  read(message: StoredMessage): StoredCommand | undefined {
+    const parsed = this.#options.names.parseRun(message.subject);
+    return parsed && storedCommand(parsed, parsed.priority, message, message.sequence);
+  }
+
+  /** Delayed commands: each is a schedule whose id is the run's. */
+  async *scheduled(address: Partial<RunAddress> = {}): AsyncGenerator<StoredCommand> {
+    const { names } = this.#options;
+    const subject = names.schedule({ workspace: address.workspace ?? '*', workflow: address.workflow ?? '*' }, '*');
+    for await (const message of this.#reader.scan(names.streams.schedules, subject, { sequence: 1 })) {
+      const command = this.#readScheduled(message);
+      if (command) yield command;
+    }
+  }
+
+  /** The subject on which commands of a priority are stored, those of one address or of all. */
+  subject(priority: Priority, address?: Partial<RunAddress>): string {
+    return this.#options.names.run({ workspace: address?.workspace ?? '*', workflow: address?.workflow ?? '*' }, priority);
+  }
+
+  async #scheduled(runId: string, address: RunAddress = { workspace: '*', workflow: '*' }): Promise<StoredCommand | undefined> {
+    const { names } = this.#options;
+    // A server that is too old for schedules, or a user who may not see them, keeps no delayed command for this one.
+    const message = await this.#reader.read(names.streams.schedules, { last: names.schedule(address, runId) }).catch(() => undefined);
+    return message && this.#readScheduled(message);
+  }
+
+  #readScheduled(message: StoredMessage): StoredCommand | undefined {
+    const parsed = this.#options.names.parseSchedule(message.subject);
+    if (!parsed || message.headers.get(HEADER.RUN_ID) !== parsed.id) return undefined;
+    return storedCommand(parsed, 'normal', message, 0);
+  }
+
+  async #aroundTime(runId: string, subjects: readonly string[], timeMs: number): Promise<StoredCommand | undefined> {
+    return (
+      (await this.#scan(runId, subjects, timeMs, timeMs + WAIT_MS, FIRST_LOOK)) ??
+      (await this.#scan(runId, subjects, timeMs - SKEW_MS, timeMs + WAIT_MS)) ??
+      (await this.#scan(runId, subjects, timeMs - FAR_MS, timeMs + FAR_MS))
+    );
+  }
+
+  async #scan(
+    runId: string,
+    subjects: readonly string[],
+    fromMs: number,
+    toMs: number,
+    limit = Infinity,
+  ): Promise<StoredCommand | undefined> {
+    for (const subject of subjects) {
+      let left = limit;
+      for await (const message of this.#reader.scan(this.#options.names.streams.runs, subject, { timeMs: fromMs })) {
+        if (message.headers.get(HEADER.RUN_ID) === runId) return this.read(message);
+        if (message.timeMs > toMs || --left === 0) break;
+      }
+    }
+    return undefined;
+  }
+
+  async #inTail(runId: string, subjects: readonly string[]): Promise<StoredCommand | undefined> {
+    for (const subject of subjects) {
+      const last = await this.#reader.read(this.#options.names.streams.runs, { last: subject });
+      if (!last) continue;
+      for await (const message of this.#reader.scan(this.#options.names.streams.runs, subject, {
+        sequence: Math.max(1, last.sequence - TAIL),
+      })) {
+        const command = this.read(message);
+        if (command?.runId === runId) return command;
+      }
+    }
+    return undefined;
+  }
+}
+
+function storedCommand(address: RunAddress, priority: Priority, message: StoredMessage, sequence: number): StoredCommand | undefined {
+  const { headers, timeMs } = message;
+  let userId: string | undefined;
+  let key: string | undefined;
+  try {
+    const command = decodeRunCommand(message.data, headers);
+    userId = command.userId;
+    key = command.idempotencyKey;
+  } catch {
+    // A worker will make a dead letter of it; until then it is a queued run like others.
+  }
+  try {
+    const runId = runIdOf(address, { sequence: message.sequence, timeMs }, headers.get(HEADER.RUN_ID), key);
+    return { workspace: address.workspace, workflow: address.workflow, runId, userId, priority, sequence, queuedAtMs: timeMs };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A run whose command is stored and that has no event yet. */
+export function queuedInfo(command: StoredCommand): RunInfo {
+  const { workspace, workflow, runId, userId, sequence, queuedAtMs } = command;
+  return {
+    workspace,
+    workflow,
+    id: runId,
+    status: 'queued',
+    attempt: 0,
+    queuedAt: new Date(queuedAtMs).toISOString(),
+    ...(userId === undefined ? {} : { userId }),
+    ...(sequence === 0 ? {} : { sequence }),
+  };
+}
