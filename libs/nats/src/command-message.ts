@@ -1,5 +1,6 @@
 import type { Delivery, Execution } from '@loopstack/core';
 import type { Lane } from './lane.js';
+import type { LeaseTable } from './lease-table.js';
 import type { Msg, NatsConnection } from 'nats';
 import { MessageHeaders } from './message-headers.js';
 
@@ -21,8 +22,9 @@ export class CommandMessage implements Delivery {
   readonly timeMs: number;
   /** Commands that wait behind this one in the stream. */
   readonly pending: number;
-  /** When the lease began or was last extended. */
-  leasedAtMs: number;
+  /** Place in the table of leases, or -1. */
+  readonly #slot: number;
+  #leasedAtMs: number;
   /** Id of the run, once it is known. */
   runId: string | undefined;
   execution: Execution | undefined;
@@ -36,6 +38,8 @@ export class CommandMessage implements Delivery {
     private readonly nc: NatsConnection,
     private readonly msg: Msg,
     nowMs: number,
+    leaseMs: number,
+    private readonly table: LeaseTable,
     readonly lane?: Lane,
   ) {
     const tokens = (msg.reply ?? '').split('.');
@@ -45,7 +49,13 @@ export class CommandMessage implements Delivery {
     this.timeMs = Number((tokens[at + 3] as string).slice(0, -NS_DIGITS));
     this.pending = Number(tokens[at + 4]);
     this.headers = new MessageHeaders(msg.headers);
-    this.leasedAtMs = nowMs;
+    this.#leasedAtMs = nowMs;
+    this.#slot = table.acquire(msg.reply as string, leaseMs, nowMs);
+  }
+
+  /** When the lease began or was last renewed, by this thread or the lease thread. */
+  get leasedAtMs(): number {
+    return this.#slot < 0 ? this.#leasedAtMs : this.table.leasedAtMs(this.#slot);
   }
 
   get subject(): string {
@@ -72,19 +82,25 @@ export class CommandMessage implements Delivery {
   /** Keeps the lease for another period. */
   extend(nowMs: number): void {
     if (this.#settled) return;
-    this.leasedAtMs = nowMs;
+    this.#leasedAtMs = nowMs;
+    if (this.#slot >= 0) this.table.renewed(this.#slot, nowMs);
     this.#reply(IN_PROGRESS);
   }
 
   /** Forgets the command without a word to the server: another worker may have it. */
   drop(): void {
-    this.#settled = true;
+    this.#end();
   }
 
   #settle(word: Uint8Array): void {
-    if (this.#settled) return;
+    if (this.#end()) this.#reply(word);
+  }
+
+  #end(): boolean {
+    if (this.#settled) return false;
     this.#settled = true;
-    this.#reply(word);
+    if (this.#slot >= 0) this.table.release(this.#slot);
+    return true;
   }
 
   #reply(word: Uint8Array): void {

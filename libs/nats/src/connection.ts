@@ -1,11 +1,17 @@
 import { Logger } from '@nestjs/common';
-import { connect, type NatsConnection } from 'nats';
+import { connect, credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
 import type { ResolvedNatsOptions } from './options.js';
 
 /** Token of the process's one NATS connection. */
 export const NATS_CONNECTION = Symbol.for('loopstack:nats-connection');
 
 const ANNOUNCE_MS = 5000;
+
+/** Connects with the contents of a credentials file, if there are any, waiting for the first server. */
+export function connectWith(options: ConnectionOptions, credentials: Uint8Array | undefined): Promise<NatsConnection> {
+  const authenticator = credentials === undefined ? {} : { authenticator: credsAuthenticator(credentials) };
+  return connect({ ...options, ...authenticator, waitOnFirstConnect: true });
+}
 
 /** Connects, waiting as long as it takes for the first server, and says so. Reconnects for ever. */
 export async function openConnection(options: ResolvedNatsOptions): Promise<NatsConnection> {
@@ -17,7 +23,7 @@ export async function openConnection(options: ResolvedNatsOptions): Promise<Nats
     .replaceAll(/\/\/[^@/]*@/g, '//');
   const waiting = setInterval(() => logger.warn(`Waiting for a NATS server at ${servers}`), ANNOUNCE_MS);
   try {
-    const nc = await connect({ ...options.connect, waitOnFirstConnect: true });
+    const nc = await connectWith(options.connect, options.credentials);
     void log(nc, logger);
     return nc;
   } finally {

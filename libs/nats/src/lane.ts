@@ -1,6 +1,7 @@
 import type { Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
 import { CommandMessage } from './command-message.js';
+import type { LeaseTable } from './lease-table.js';
 import { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './pull-loop.js';
 
 export interface LaneOwner {
@@ -31,6 +32,8 @@ export class Lane implements PullOwner {
     readonly target: PullTarget,
     options: PullOptions,
     private readonly owner: LaneOwner,
+    private readonly leaseMs: number,
+    private readonly table: LeaseTable,
     private readonly restoreConsumer: (reason: string) => Promise<boolean>,
   ) {
     this.loop = new PullLoop(nc, target, options, this);
@@ -48,7 +51,7 @@ export class Lane implements PullOwner {
   }
 
   message(msg: Msg): void {
-    const message = new CommandMessage(this.nc, msg, Date.now(), this);
+    const message = new CommandMessage(this.nc, msg, Date.now(), this.leaseMs, this.table, this);
     this.pending = message.pending;
     this.leases.add(message);
     this.#waiting.push(message);

@@ -1,20 +1,64 @@
+import { Logger } from '@nestjs/common';
+import { Worker as Thread } from 'node:worker_threads';
+import type { ConnectionOptions } from 'nats';
 import type { CommandMessage } from './command-message.js';
+import { LeaseTable } from './lease-table.js';
+import type { LeaseThreadData } from './lease-thread.js';
 
-/** What a keeper needs of a group of leases that share one period. */
-export interface LeaseGroup {
-  readonly leaseMs: number;
-  readonly leases: ReadonlySet<CommandMessage>;
+/**
+ * Keeps the leases of this process from a thread with a connection of its own, so that a handler that blocks the event
+ * loop does not lose its run, nor those that wait behind it (docs/adr/0003). The main thread is the second line: it
+ * renews what the thread has not, and gives up what is older than its period.
+ */
+export class LeaseKeeper {
+  readonly table = new LeaseTable();
+  readonly #logger = new Logger(LeaseKeeper.name);
+  #thread: Thread | undefined;
+
+  /** @param maxBlockedMs how long the event loop may be blocked: the longest timeout of a workflow */
+  start(connect: ConnectionOptions, credentials: Uint8Array | undefined, shortestLeaseMs: number, maxBlockedMs: number): void {
+    const data: LeaseThreadData = {
+      memory: this.table.memory,
+      connect: { ...connect, name: `${connect.name ?? 'loopstack'} leases` },
+      credentials,
+      everyMs: Math.max(50, Math.floor(shortestLeaseMs / 12)),
+      maxBlockedMs,
+    };
+    this.table.beat(Date.now());
+    try {
+      this.#thread = new Thread(new URL('./lease-thread.js', import.meta.url), { workerData: data });
+    } catch (error) {
+      // Options that hold functions cannot be given to a thread.
+      this.#logger.warn(`Leases are kept by the main thread only; a handler must not block it for long: ${(error as Error).message}`);
+      return;
+    }
+    this.#thread.on('error', (error: Error) =>
+      this.#logger.error(`The lease thread ended, the main thread keeps leases alone: ${error.message}`),
+    );
+    this.#thread.unref();
+  }
+
+  stop(): void {
+    this.#thread?.postMessage('stop');
+    this.#thread = undefined;
+  }
 }
 
 /**
- * Extends every lease that is a third of its period old, and gives up those that are older than the period: another
- * worker may have them. One pass over what is held instead of a timer for each; what settles fast costs nothing.
+ * One pass over what a workflow holds: renews every lease that is half of its period old, and gives up those that are
+ * older than the period, because another worker may have them. What settles fast costs nothing.
  */
-export function keepLeases(group: LeaseGroup, nowMs: number, lost: (message: CommandMessage) => void): void {
-  for (const message of group.leases) {
+export function keepLeases(
+  leases: Iterable<CommandMessage>,
+  leaseMs: number,
+  nowMs: number,
+  connected: boolean,
+  lost: (message: CommandMessage) => void,
+): void {
+  for (const message of leases) {
     if (message.settled) continue;
     const ageMs = nowMs - message.leasedAtMs;
-    if (ageMs >= group.leaseMs) lost(message);
-    else if (ageMs >= group.leaseMs / 3) message.extend(nowMs);
+    if (ageMs >= leaseMs) lost(message);
+    else if (connected && ageMs >= leaseMs / 2) message.extend(nowMs);
   }
 }

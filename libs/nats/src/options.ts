@@ -1,4 +1,4 @@
-import { credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
+import type { ConnectionOptions, NatsConnection } from 'nats';
 import { LoopstackError, durationMs, jsonType, sizeBytes, wireNames, type Duration, type Size, type WireNames } from '@loopstack/shared';
 
 /** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
@@ -7,9 +7,9 @@ export interface NatsOptions {
   readonly servers?: string | readonly string[];
   /** Contents of a credentials file: the user's JWT and NKey seed. */
   readonly credentials?: Uint8Array;
-  /** Anything else that the `nats` client takes: TLS, authenticator, name, inbox prefix. */
+  /** Anything else that the `nats` client takes: user, token, TLS, name, inbox prefix. With an authenticator, which is a function, leases are kept by the main thread alone. */
   readonly connect?: ConnectionOptions;
-  /** A connection that the application has already; it stays the application's to close. */
+  /** A connection that the application has already; it stays the application's to close. Leases are then kept by the main thread alone, unless `servers` tells the lease thread where to go. */
   readonly connection?: NatsConnection;
   /** First token of every subject, and in upper case of every stream. Default `loopstack`. */
   readonly prefix?: string;
@@ -57,6 +57,9 @@ export interface NatsOptions {
 export interface ResolvedNatsOptions {
   readonly connection: NatsConnection | undefined;
   readonly connect: ConnectionOptions;
+  readonly credentials: Uint8Array | undefined;
+  /** Whether the lease thread can open a connection of its own. */
+  readonly leaseThread: boolean;
   readonly names: WireNames;
   readonly domain: string | undefined;
   readonly provision: boolean;
@@ -99,13 +102,14 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     connection: given.connection,
     connect: {
       name: 'loopstack',
-      ...(given.credentials === undefined ? {} : { authenticator: credsAuthenticator(given.credentials) }),
       ...given.connect,
       servers: typeof servers === 'string' ? servers.split(',') : [...servers],
       // The client's own default gives up after ten tries, and then a consumer ends without an error.
       maxReconnectAttempts: -1,
       reconnectTimeWait: given.connect?.reconnectTimeWait ?? 500,
     },
+    credentials: given.credentials,
+    leaseThread: (given.connection === undefined || given.servers !== undefined) && given.connect?.authenticator === undefined,
     names: wireNames(given.prefix),
     domain: given.domain,
     provision: given.provision ?? true,

@@ -65,6 +65,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
         this.worker.reconnected();
       } else if (type === 'disconnect') {
         this._status$.next('disconnected');
+        this.worker.disconnected();
       }
       const argument = type === 'error' ? [new Error(String(status.data))] : [];
       for (const listener of this.#listeners.get(type) ?? []) (listener as (...args: unknown[]) => void)(...argument);

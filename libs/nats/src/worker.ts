@@ -9,16 +9,22 @@ import { DeadLetterWriter } from './dead-letter-writer.js';
 import { Alarms } from './health.js';
 import type { JetStreamApi } from './jetstream-api.js';
 import { Lane } from './lane.js';
-import { keepLeases } from './lease-keeper.js';
+import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
+import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
+import { Strays } from './strays.js';
 import { durableOf, type DesiredConsumer, type Topology } from './topology.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
 /** A pull that waits is made anew after this; its death is seen by its heartbeat long before. */
 const PULL_EXPIRES_MS = 30_000;
+
+/** Between looks for commands that no consumer sees, and between trims of executed commands. */
+const SWEEP_MS = 5000;
+const TRIM_MS = 60_000;
 
 /** How the worker stands; what health and diagnosis read. */
 export interface WorkerState {
@@ -42,10 +48,13 @@ export class Worker {
   readonly #logger = new Logger(Worker.name);
   readonly #consumers: WorkflowConsumer[] = [];
   readonly #events: RunEvents;
+  readonly #leases = new LeaseKeeper();
+  #connected = true;
   readonly #canceled: CanceledRuns;
   readonly #name = `${hostname()}:${process.pid}`;
   #tick: NodeJS.Timeout | undefined;
   #tickedAtMs = 0;
+  #chores: NodeJS.Timeout[] = [];
   #running = false;
   #stopped: Promise<void> | undefined;
 
@@ -90,10 +99,21 @@ export class Worker {
       this.#consumers.push(consumer);
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+    if (runners.length > 0 && this.options.leaseThread) {
+      const each = (read: (runner: WorkflowRunner) => number): number[] => runners.map(read);
+      const longestMs = Math.max(...each(({ entry }) => entry.options.timeoutMs));
+      this.#leases.start(
+        this.options.connect,
+        this.options.credentials,
+        Math.min(...each(({ entry }) => entry.options.leaseMs)),
+        longestMs,
+      );
+    }
     this.#running = true;
     this.#tickedAtMs = Date.now();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
     for (const lane of this.#lanes()) lane.loop.start();
+    this.#startChores(runners);
     this.#logger.log(`${this.#name} consumes ${runners.length} workflow${runners.length === 1 ? '' : 's'}`);
   }
 
@@ -121,8 +141,14 @@ export class Worker {
 
   /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
   reconnected(): void {
+    this.#connected = true;
     for (const lane of this.#lanes()) lane.loop.reconnected();
     void this.#canceled.load().catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
+  }
+
+  /** Leases cannot be renewed now, and run out. */
+  disconnected(): void {
+    this.#connected = false;
   }
 
   /** Stops pulling, gives back what waits, lets running workflows finish within the grace period. */
@@ -140,8 +166,37 @@ export class Worker {
     await Promise.all(this.#consumers.map((consumer) => consumer.stop(deadline)));
     clearTimeout(timer);
     clearInterval(this.#tick);
+    for (const timer of this.#chores) clearInterval(timer);
+    this.#leases.stop();
     this.#canceled.stop();
     if (!this.nc.isClosed()) await this.nc.flush().catch(() => undefined);
+  }
+
+  /** What any worker does for all of them, now and then. */
+  #startChores(runners: readonly WorkflowRunner[]): void {
+    const { names, runs, provision } = this.options;
+    if (!provision) return;
+    const strays = new Strays(this.api, this.publisher, names);
+    const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
+    const targets = runners
+      .flatMap(lanesOf)
+      .flatMap((lane) =>
+        lane.priorities.map((priority) => ({ subject: names.run(lane.address, priority), durable: durableOf(names, lane) })),
+      );
+    const chore = (everyMs: number, name: string, work: () => Promise<unknown>): void => {
+      let busy = false;
+      const timer = setInterval(() => {
+        if (busy || !this.#connected || !this.#running) return;
+        busy = true;
+        void work()
+          .catch((error: Error) => this.#logger.warn(`${name}: ${error.message}`))
+          .finally(() => (busy = false));
+      }, everyMs);
+      timer.unref();
+      this.#chores.push(timer);
+    };
+    chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
+    chore(Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs)), 'Executed commands could not be trimmed', () => retention.trim(targets));
   }
 
   #lanes(): readonly Lane[] {
@@ -153,7 +208,9 @@ export class Worker {
     const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
     const priority: Priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-    return new Lane(this.nc, priority, target, pull, consumer, (reason) => this.#restore(desired, target.durable, reason));
+    return new Lane(this.nc, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, (reason) =>
+      this.#restore(desired, target.durable, reason),
+    );
   }
 
   async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
@@ -175,11 +232,12 @@ export class Worker {
     const now = Date.now();
     const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
     this.#tickedAtMs = now;
+    this.#leases.table.beat(now);
     for (const consumer of this.#consumers) {
       const { leaseMs } = consumer.runner.entry.options;
       for (const lane of consumer.lanes) {
         lane.tick(now);
-        keepLeases({ leaseMs, leases: lane.leases }, now, (message) => {
+        keepLeases(lane.leases, leaseMs, now, this.#connected, (message) => {
           if (message.execution && !message.execution.ended) message.execution.abort('lease-lost');
           else lane.drop(message);
         });

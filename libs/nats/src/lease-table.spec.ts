@@ -1,0 +1,47 @@
+import { LeaseTable, SLOTS } from './lease-table.js';
+
+describe('the table of leases', () => {
+  const due = (table: LeaseTable, nowMs: number): string[] => {
+    const renewed: string[] = [];
+    table.renewDue(nowMs, (reply) => renewed.push(reply));
+    return renewed;
+  };
+
+  it('renews a lease that is a third of its period old, once, and not before', () => {
+    const table = new LeaseTable();
+    table.acquire('$JS.ACK.a', 3000, 1000);
+    expect(due(table, 1999)).toEqual([]);
+    expect(due(table, 2000)).toEqual(['$JS.ACK.a']);
+    expect(due(table, 2999)).toEqual([]);
+    expect(due(table, 3000)).toEqual(['$JS.ACK.a']);
+  });
+
+  it('never renews a lease that is older than its period: another worker may have it', () => {
+    const table = new LeaseTable();
+    table.acquire('$JS.ACK.a', 3000, 1000);
+    expect(due(table, 4000)).toEqual([]);
+  });
+
+  it('shows what the other thread renewed', () => {
+    const table = new LeaseTable();
+    const slot = table.acquire('$JS.ACK.a', 3000, 1000);
+    new LeaseTable(table.memory).renewDue(2500, () => undefined);
+    expect(table.leasedAtMs(slot)).toBe(2500);
+  });
+
+  it('forgets a lease that is released, and uses its slot again', () => {
+    const table = new LeaseTable();
+    const slot = table.acquire('$JS.ACK.first', 3000, 0);
+    table.release(slot);
+    expect(due(table, 1500)).toEqual([]);
+    expect(table.acquire('$JS.ACK.second', 3000, 0)).toBe(slot);
+    expect(due(table, 1500)).toEqual(['$JS.ACK.second']);
+  });
+
+  it('says that it is full, and that a subject is too long, instead of forgetting a lease', () => {
+    const table = new LeaseTable();
+    expect(table.acquire('x'.repeat(1000), 3000, 0)).toBe(-1);
+    for (let i = 0; i < SLOTS; i++) table.acquire(`$JS.ACK.${i}`, 3000, 0);
+    expect(table.acquire('$JS.ACK.more', 3000, 0)).toBe(-1);
+  });
+});

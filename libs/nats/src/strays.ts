@@ -1,0 +1,62 @@
+import type { Publisher } from '@loopstack/client';
+import { HEADER, LoopstackError, deadLetterHeaders, printable, sequenceRunId, type WireNames } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import { API, JetStreamApiError, originalHeaders, type JetStreamApi } from './jetstream-api.js';
+import { MessageHeaders } from './message-headers.js';
+
+/** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
+export const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
+
+/**
+ * Commands on subjects that the stream captures and the grammar refuses (the server stores wildcards, NUL and emoji
+ * without complaint). No workflow's consumer sees them; this finds them by the stream's list of subjects, makes dead
+ * letters of them, and removes them from the queue. Any number of workers may do so at once.
+ */
+export class Strays {
+  readonly #logger = new Logger(Strays.name);
+
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+  ) {}
+
+  /** @returns commands buried */
+  async sweep(): Promise<number> {
+    let buried = 0;
+    for (const head of ['run', 'lane']) {
+      const subjects = await this.api.subjects(this.names.streams.runs, `${this.names.prefix}.${head}.>`);
+      for (const subject of subjects.keys()) if (!this.names.parseRun(subject)) buried += await this.buryAll(subject);
+    }
+    return buried;
+  }
+
+  private async buryAll(subject: string): Promise<number> {
+    const { runs } = this.names.streams;
+    let buried = 0;
+    // A subject with a wildcard in it would match others as a filter: each message is asked for its own subject.
+    for await (const stored of this.api.scan(runs, subject)) {
+      if (stored.subject !== subject) continue;
+      const error = new LoopstackError('NAME_INVALID', { what: 'subject', value: printable(JSON.stringify(subject), 200) });
+      const facts = {
+        reason: 'invalid' as const,
+        code: error.code,
+        message: error.message,
+        attempts: 0,
+        runId: sequenceRunId(stored.timeMs, stored.sequence),
+        stream: runs,
+        sequence: stored.sequence,
+        subject,
+        time: new Date().toISOString(),
+      };
+      const headers = deadLetterHeaders(facts, new MessageHeaders(originalHeaders(stored.headers)));
+      await this.publisher.publish(this.names.dead(STRAY), stored.data, { ...headers, [HEADER.MSG_ID]: `dead:${runs}:${stored.sequence}` });
+      await this.api.request(`STREAM.MSG.DELETE.${runs}`, { seq: stored.sequence, no_erase: true }).catch((cause: unknown) => {
+        if (!(cause instanceof JetStreamApiError && cause.errCode === API.NO_MESSAGE)) throw cause;
+      });
+      buried++;
+    }
+    this.#logger.warn(`Buried ${buried} commands on ${printable(subject, 200)}: the subject is no run command`);
+    return buried;
+  }
+}
