@@ -1,0 +1,22 @@
+import { LoopstackModule, type LoopstackOptions } from '@loopstack/core';
+import { JetStreamServer, NatsModule, type NatsOptions } from '@loopstack/nats';
+import { Module, type INestMicroservice, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microservices';
+
+/** A worker in this process: the given workflows and workspaces, on the server at `nats.servers`. */
+export async function startApp(
+  providers: readonly Type<object>[],
+  nats: NatsOptions,
+  loopstack: LoopstackOptions = {},
+): Promise<INestMicroservice> {
+  @Module({ imports: [LoopstackModule.forRoot(loopstack), NatsModule.forRoot(nats)], providers: [...providers] })
+  class App {}
+  const strategy: AsyncMicroserviceOptions = {
+    inject: [JetStreamServer],
+    useFactory: (server: JetStreamServer): CustomStrategy => ({ strategy: server }),
+  };
+  const app = await NestFactory.createMicroservice<AsyncMicroserviceOptions>(App, { ...strategy, logger: ['fatal'], abortOnError: false });
+  await app.listen();
+  return app;
+}
