@@ -25,7 +25,7 @@ export interface NatsOptions {
     /** When it is full, publishes are refused (STREAM_FULL) and nothing queued is dropped. */
     readonly maxBytes?: Size;
     readonly maxMessages?: number;
-    /** Time in which the server drops a second message with the same id. Server's default: 2 min. */
+    /** Time in which the server drops a second message with the same id. Default `'2m'`; the server's own is none for a stream with sources. */
     readonly deduplication?: Duration;
     /** Time that executed commands are kept for replay. Default `'7d'`. */
     readonly keepExecuted?: Duration;
@@ -68,7 +68,7 @@ export interface ResolvedNatsOptions {
   readonly runs: {
     readonly maxBytes: number | undefined;
     readonly maxMessages: number | undefined;
-    readonly deduplicationMs: number | undefined;
+    readonly deduplicationMs: number;
     readonly keepExecutedMs: number;
   };
   readonly events: { readonly maxAgeMs: number; readonly maxBytes: number | undefined };
@@ -118,7 +118,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     runs: {
       maxBytes: maybe(runs.maxBytes, (v) => sizeBytes('runs.maxBytes', v)),
       maxMessages: maybe(runs.maxMessages, (n) => integer('runs.maxMessages', n, 1)),
-      deduplicationMs: maybe(runs.deduplication, (v) => durationMs('runs.deduplication', v)),
+      deduplicationMs: durationMs('runs.deduplication', runs.deduplication ?? '2m'),
       keepExecutedMs: durationMs('runs.keepExecuted', runs.keepExecuted ?? '7d'),
     },
     events: {

@@ -64,7 +64,7 @@ export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersi
       {
         max_bytes: runs.maxBytes,
         max_msgs: runs.maxMessages,
-        duplicate_window: runs.deduplicationMs === undefined ? undefined : runs.deduplicationMs * NS,
+        duplicate_window: runs.deduplicationMs * NS,
         allow_batched: server.atLeast(2, 14) ? true : undefined,
         sources: server.atLeast(2, 12) ? sources : undefined,
       },
