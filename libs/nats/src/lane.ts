@@ -18,7 +18,7 @@ export class Lane implements PullOwner {
   readonly leases = new Set<CommandMessage>();
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
-  /** Commands taken ahead of free slots: what this process settles in a tenth of a second. A slow workflow takes none that another worker could start. */
+  /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
   #ahead = 0;
   #settledInTick = 0;
   #whenEmpty: (() => void) | undefined;
@@ -89,7 +89,7 @@ export class Lane implements PullOwner {
   /** Called ten times a second. */
   tick(nowMs: number): void {
     if (this.#settledInTick > 0) this.lastSettledMs = nowMs;
-    this.#ahead = Math.min(MAX_AHEAD, Math.max(this.#settledInTick, this.#ahead >> 1));
+    this.#ahead = Math.min(MAX_AHEAD, Math.max(2 * this.#settledInTick, this.#ahead >> 1));
     this.#settledInTick = 0;
   }
 
