@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** `up`: from the client to the server. */
+export type Direction = 'up' | 'down';
+
+/**
+ * pass: bytes go through, after `delayMs`; pause: bytes are held, in order, until the mode changes; drop: bytes are
+ * swallowed, as by a firewall that forgot the connection. After `drop` a connection is good for nothing: `cut()` it.
+ */
+export type Mode = 'pass' | 'pause' | 'drop';
+
+class Flow {
+  mode: Mode = 'pass';
+  delayMs = 0;
+}
+
+/** A TCP proxy on the loopback address in front of a port, to be broken in the ways in which networks break. */
+export class Proxy {
+  readonly #flows: Readonly<Record<Direction, Flow>> = { up: new Flow(), down: new Flow() };
+  readonly #pairs = new Set<{ readonly client: Socket; readonly server: Socket; readonly changed: () => void }>();
+  readonly #listener: Server;
+  readonly #target: { readonly host: string; readonly port: number };
+  #refusing = false;
+
+  private constructor(target: string) {
+    const { hostname, port } = new URL(target);
+    this.#target = { host: hostname, port: Number(port) };
+    this.#listener = createServer((socket) => this.#accept(socket));
+  }
+
+  /** @param target such as `nats://127.0.0.1:4222` */
+  static async start(target: string): Promise<Proxy> {
+    const proxy = new Proxy(target);
+    proxy.#listener.listen(0, '127.0.0.1');
+    await once(proxy.#listener, 'listening');
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#listener.address() as { port: number }).port;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  set(direction: Direction, mode: Mode): void {
+    this.#flows[direction].mode = mode;
+    for (const pair of this.#pairs) pair.changed();
+  }
+
+  delay(direction: Direction, ms: number): void {
+    this.#flows[direction].delayMs = ms;
+  }
+
+  /** Ends all connections with a reset. */
+  cut(): void {
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+  }
+
+  /** Ends all connections, and each new one at once, until `heal()`. */
+  isolate(): void {
+    this.#refusing = true;
+    this.cut();
+  }
+
+  heal(): void {
+    this.#refusing = false;
+    this.set('up', 'pass');
+    this.set('down', 'pass');
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    this.#listener.close();
+    await once(this.#listener, 'close');
+  }
+
+  #accept(client: Socket): void {
+    client.on('error', () => undefined);
+    if (this.#refusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(this.#target);
+    server.on('error', () => undefined);
+    const up = new Pipe(client, server, this.#flows.up);
+    const down = new Pipe(server, client, this.#flows.down);
+    const pair = {
+      client,
+      server,
+      changed: (): void => {
+        up.flush();
+        down.flush();
+      },
+    };
+    this.#pairs.add(pair);
+    const closed = (): void => {
+      this.#pairs.delete(pair);
+      client.destroy();
+      server.destroy();
+    };
+    client.on('close', closed);
+    server.on('close', closed);
+  }
+}
+
+/** One direction of one connection. */
+class Pipe {
+  readonly #held: Buffer[] = [];
+
+  constructor(
+    from: Socket,
+    private readonly to: Socket,
+    private readonly flow: Flow,
+  ) {
+    from.setNoDelay(true);
+    from.on('data', (chunk: Buffer) => this.#received(chunk));
+    from.on('end', () => to.end());
+  }
+
+  flush(): void {
+    if (this.flow.mode === 'pause') return;
+    const held = this.#held.splice(0);
+    if (this.flow.mode === 'pass') for (const chunk of held) this.to.write(chunk);
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.flow.mode === 'drop') return;
+    if (this.flow.mode === 'pause') this.#held.push(chunk);
+    else if (this.flow.delayMs === 0) this.to.write(chunk);
+    else setTimeout(() => this.to.writable && this.to.write(chunk), this.flow.delayMs);
+  }
+}

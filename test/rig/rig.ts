@@ -1,0 +1,188 @@
+import { LoopstackClient, type ClientOptions } from '@loopstack/client';
+import type { NatsOptions } from '@loopstack/nats';
+import { startNatsCluster, startNatsServer, type NatsCluster, type NatsServer, type NatsServerOptions } from '@loopstack/nats-server';
+import { HEADER, type RunEvent, type RunHandle } from '@loopstack/shared';
+import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Journal } from './journal.js';
+import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
+import { until } from './until.js';
+import { WorkerProcess } from './worker-process.js';
+import type { Job } from './worker/behaviour.js';
+import type { PlannedWorkflow } from './worker/program.js';
+
+export { Proxy } from './proxy.js';
+export { held } from './measure.js';
+export { timed, until } from './until.js';
+
+/** The long form has the issue's numbers, the short one fits into `npm test`. */
+export const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
+
+/** A number of the long form, and what it is in the short one. */
+export const scaled = (long: number, short: number): number => (LONG ? long : short);
+
+export interface RigOptions {
+  readonly workflows?: readonly PlannedWorkflow[];
+  /** Options of every worker; `servers` is set. */
+  readonly nats?: Omit<NatsOptions, 'connection' | 'connect'>;
+  readonly server?: NatsServerOptions;
+  /** A cluster of three instead of one server. */
+  readonly cluster?: boolean;
+}
+
+export interface Published {
+  readonly workflow?: string;
+  readonly workspace?: string;
+  readonly job?: Job;
+}
+
+export const WORKSPACE = 'Rig';
+export const STREAMS = { runs: 'LOOPSTACK_RUNS', events: 'LOOPSTACK_EVENTS', dead: 'LOOPSTACK_DEAD' } as const;
+
+/** The usual workflow of a case: leases of a second, so that what is lost comes back soon. */
+export const JOB: PlannedWorkflow = {
+  workspace: WORKSPACE,
+  name: 'Job',
+  options: { lease: '1s', retry: { attempts: 3, delay: '100ms' }, concurrency: 16 },
+};
+
+/** A server or a cluster, workers, a producer, and the journal: what a case needs, and nothing left behind. */
+export class Rig {
+  readonly #workers: WorkerProcess[] = [];
+  readonly #clients: LoopstackClient[] = [];
+  readonly journal: Journal;
+  /** Ids of runs whose publish was acknowledged. */
+  readonly acked: string[] = [];
+  #gates = 0;
+
+  private constructor(
+    private readonly options: RigOptions,
+    readonly home: string,
+    private readonly one: NatsServer | undefined,
+    private readonly three: NatsCluster | undefined,
+    /** A connection of the test's own, past every proxy. */
+    readonly nc: NatsConnection,
+    readonly jsm: JetStreamManager,
+  ) {
+    this.journal = new Journal(join(home, 'journal'));
+  }
+
+  static async start(options: RigOptions = {}): Promise<Rig> {
+    const home = await mkdtemp(join(tmpdir(), 'loopstack-faults-'));
+    const cluster = options.cluster ? await startNatsCluster() : undefined;
+    const server = cluster ? undefined : await startNatsServer(options.server);
+    const nc = await connect({
+      servers: (cluster ?? server)?.url.split(',') ?? [],
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+      ...admin(options),
+    });
+    return new Rig(options, home, server, cluster, nc, await nc.jetstreamManager({ checkAPI: false }));
+  }
+
+  get server(): NatsServer {
+    if (!this.one) throw new Error('this rig has a cluster');
+    return this.one;
+  }
+
+  get cluster(): NatsCluster {
+    if (!this.three) throw new Error('this rig has one server');
+    return this.three;
+  }
+
+  get url(): string {
+    return (this.three ?? this.one)?.url ?? '';
+  }
+
+  /** Starts a worker; resolves when it consumes. */
+  async worker(nats: NatsOptions = {}, workflows = this.options.workflows ?? [JOB]): Promise<WorkerProcess> {
+    const plan = { journal: this.journal.file, nats: { servers: this.url, ...this.options.nats, ...nats }, workflows };
+    const worker = await WorkerProcess.start(plan, join(this.home, `worker-${this.#workers.length + 1}.log`));
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  /** A producer with a connection of its own. */
+  async producer(options: ClientOptions & { readonly servers?: string } = {}): Promise<LoopstackClient> {
+    const { servers = this.url, ...rest } = options;
+    const client = await LoopstackClient.connect({ servers: servers.split(','), reconnectTimeWait: 50, ...rest });
+    this.#clients.push(client);
+    return client;
+  }
+
+  #producer: Promise<LoopstackClient> | undefined;
+
+  /** Starts a run, and counts it as acknowledged when it is. */
+  async run({ workflow = 'Job', workspace = WORKSPACE, job = {} }: Published = {}, options?: Parameters<LoopstackClient['run']>[4]): Promise<RunHandle> {
+    const client = await (this.#producer ??= this.producer());
+    const handle = await client.run(workflow, workspace, job, 'u1', options);
+    this.acked.push(handle.id);
+    return handle;
+  }
+
+  async runs(count: number, published: Published = {}): Promise<RunHandle[]> {
+    return Promise.all(Array.from({ length: count }, () => this.run(published)));
+  }
+
+  /** Path of a file for which jobs wait, and the function that makes it. */
+  gate(): { readonly path: string; readonly open: () => Promise<void> } {
+    const path = join(this.home, `gate-${++this.#gates}`);
+    return { path, open: () => writeFile(path, '') };
+  }
+
+  consumer(workflow = 'Job', workspace = WORKSPACE): Promise<ConsumerInfo> {
+    return this.jsm.consumers.info(STREAMS.runs, `${workspace}~${workflow}`);
+  }
+
+  /** Resolves when each consumer of the runs stream has nothing that is queued or not settled. */
+  async settled(deadlineMs = 30_000): Promise<void> {
+    await until('everything is settled', async () => (await this.queued()) === 0, deadlineMs).catch(async (error: Error) => {
+      throw new Error(`${error.message}: ${await this.queued()} are left\n${this.logs()}`, { cause: error });
+    });
+  }
+
+  /** Commands that are queued or not settled. */
+  async queued(): Promise<number> {
+    const consumers = await this.jsm.consumers.list(STREAMS.runs).next();
+    return consumers.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
+  }
+
+  async deadLetters(): Promise<readonly Stored[]> {
+    return readStream(this.nc, STREAMS.dead);
+  }
+
+  async events(): Promise<ReadonlyMap<string, readonly RunEvent[]>> {
+    return readEvents(this.nc, STREAMS.events);
+  }
+
+  async eventsOf(runId: string): Promise<readonly RunEvent[]> {
+    return (await this.events()).get(runId) ?? [];
+  }
+
+  /** Z and E1 of everything that happened so far. */
+  async balance(acked: Iterable<string> = this.acked): Promise<Balance> {
+    const dead = new Set((await this.deadLetters()).map((letter) => letter.header(HEADER.RUN_ID) ?? ''));
+    return balance(acked, this.journal.effects(), dead, await this.events(), await this.queued());
+  }
+
+  /** The last lines that each worker printed, for the error of a case that fails. */
+  logs(): string {
+    return this.#workers.map((worker) => `worker ${worker.pid}: …${worker.log().slice(-1500)}`).join('\n');
+  }
+
+  /** Ends everything. */
+  async end(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.end()));
+    await Promise.all(this.#clients.map((client) => Promise.race([client.close(), this.nc.closed()]).catch(() => undefined)));
+    await this.nc.close();
+    await (this.three ?? this.one)?.stop();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
+
+/** Servers whose configuration has accounts let the user `admin` do everything. */
+function admin({ server }: RigOptions): { user?: string; pass?: string } {
+  return server?.config?.includes('user: admin') ? { user: 'admin', pass: 'admin' } : {};
+}

@@ -1,0 +1,139 @@
+import type { RunContext } from '@loopstack/core';
+import { existsSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** One line of the journal. ASCII only, so that a line is one write and bytes are characters. */
+export interface Entry {
+  /** `start`: the workflow was called; `effect`: its work is done; `aborted`: `ctx.signal` fired, `note` says why. */
+  readonly kind: 'start' | 'effect' | 'aborted';
+  readonly run: string;
+  readonly attempt: number;
+  readonly pid: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly workflow: string;
+  readonly note?: string;
+}
+
+/** What a run does: the payload of the rig's workflows. */
+export interface Job {
+  /** Default `ok`. */
+  readonly do?: keyof typeof BEHAVIOURS;
+  /** For how long, where that means something. */
+  readonly ms?: number;
+  /** Path of a file for which `hold` waits. */
+  readonly gate?: string;
+  /** `fail-first`: attempts that fail. */
+  readonly failures?: number;
+  /** `big`: bytes of the result. */
+  readonly bytes?: number;
+  readonly note?: string;
+}
+
+export class JournalWriter {
+  readonly #fd: number;
+
+  constructor(file: string) {
+    // O_APPEND: entries of many processes do not overwrite or mix with each other.
+    this.#fd = openSync(file, 'a');
+  }
+
+  write(kind: Entry['kind'], ctx: RunContext, note?: string): void {
+    const entry: Entry = {
+      kind,
+      run: ctx.runId,
+      attempt: ctx.attempt,
+      pid: process.pid,
+      at: Date.now(),
+      workflow: ctx.workflow,
+      ...(note === undefined ? {} : { note }),
+    };
+    writeSync(this.#fd, `${JSON.stringify(entry).replace(/[^\u0020-\u007e]/g, '?')}\n`);
+  }
+}
+
+/** An unusual thing to throw: no Error, and not to be written as JSON. */
+function strange(): unknown {
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  return circular;
+}
+
+type Behaviour = (job: Job, ctx: RunContext) => unknown;
+
+const BEHAVIOURS = {
+  ok: () => undefined,
+  slow: ({ ms = 1000 }, { signal }) => delay(ms, undefined, { signal }),
+  /** Does not look at its signal. */
+  stubborn: ({ ms = 1000 }) => delay(ms),
+  /** Waits for a file: the test decides when the run goes on. */
+  hold: async ({ gate = '' }, { signal }) => {
+    while (!existsSync(gate)) await delay(20, undefined, { signal });
+  },
+  /** Waits for a file in the first attempt only. */
+  'hold-first': async ({ gate = '' }, { signal, attempt }) => {
+    while (attempt === 1 && !existsSync(gate)) await delay(20, undefined, { signal });
+  },
+  block: ({ ms = 1000 }) => {
+    for (const end = Date.now() + ms; Date.now() < end;);
+  },
+  throw: () => {
+    throw new Error('boom');
+  },
+  /** A message that would forge a line of the log, and ring the terminal's bell. */
+  'throw-forged': () => {
+    throw new Error('boom\u0007\r\n[Nest] 1  - LOG everything is fine\u001b[2J');
+  },
+  'throw-text': () => {
+    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
+    throw 'only text';
+  },
+  'throw-strange': () => {
+    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
+    throw strange();
+  },
+  // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- workflows do
+  'reject-undefined': () => Promise.reject(undefined),
+  'reject-null': async () => {
+    await delay(1);
+    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
+    throw null;
+  },
+  never: () => new Promise(() => undefined),
+  'reject-late': async ({ ms = 1000 }) => {
+    await delay(ms);
+    throw new Error('too late');
+  },
+  'fail-first': ({ failures = 1 }, { attempt }) => {
+    if (attempt <= failures) throw new Error(`attempt ${attempt} fails`);
+  },
+  'fail-then-hold': async ({ failures = 1, gate = '' }, { attempt, signal }) => {
+    if (attempt <= failures) throw new Error(`attempt ${attempt} fails`);
+    while (!existsSync(gate)) await delay(20, undefined, { signal });
+  },
+  kill: () => process.kill(process.pid, 'SIGKILL'),
+  'kill-first': ({ failures = 1 }, { attempt }) => {
+    if (attempt <= failures) process.kill(process.pid, 'SIGKILL');
+  },
+  abort: () => process.abort(),
+  exit: () => process.exit(3),
+  /** An error that nobody catches ends a Node process. */
+  uncaught: () => {
+    setImmediate(() => {
+      throw new Error('uncaught');
+    });
+    return new Promise(() => undefined);
+  },
+  big: ({ bytes = 0 }) => 'x'.repeat(bytes),
+} satisfies Record<string, Behaviour>;
+
+/** Runs a job and keeps the journal of it. */
+export async function behave(journal: JournalWriter, job: Job, ctx: RunContext): Promise<unknown> {
+  journal.write('start', ctx, job.note);
+  ctx.signal.addEventListener('abort', () => journal.write('aborted', ctx, (ctx.signal.reason as { code?: string }).code), { once: true });
+  const result: unknown = await (BEHAVIOURS[job.do ?? 'ok'] as Behaviour)(job, ctx);
+  // As a workflow should: no effect once its signal says that the run is no longer its own.
+  if (job.do !== 'stubborn') ctx.signal.throwIfAborted();
+  journal.write('effect', ctx, job.note);
+  return result;
+}
