@@ -21,6 +21,7 @@ const GATES = {
   format: () => [tool('prettier'), '--check', '--log-level', 'warn', '.'],
   unused: () => [tool('knip'), '--no-progress', '--no-config-hints'],
   text: () => [join(root, '.ci', 'text.mjs')],
+  lock: () => [join(root, '.ci', 'complete-lock.mjs'), '--check'],
 };
 
 /** Runs one gate; resolves to its exit code and what it printed. */

@@ -146,6 +146,10 @@ function adr(title: string, header = ['- Status: accepted', '- Date: 2026-01-31'
   return `${[title, '', ...header, '', '## Context', '', '## Decision', '', '## Consequences', '', '## How it was measured'].join('\n')}\n`;
 }
 
+/** A lock file with one package, and without the builds of it that it names. */
+const lockFile = (optionalDependencies: Record<string, string>): string =>
+  JSON.stringify({ packages: { 'node_modules/tool': { version: '1.0.0', optionalDependencies } } });
+
 const withTree = (): (() => PlantedTree) => {
   let tree: PlantedTree | undefined;
   beforeAll(async () => {
@@ -171,9 +175,10 @@ describe('npm run check', () => {
       'src/format.ts': 'export const  n = 1\n',
       'src/unused.ts': 'export const n = 1;\n',
       'src/text.ts': '// TODO: the rest\n',
+      'package-lock.json': lockFile({ '@native/tool-linux-x64': '1.0.0' }),
     });
     const { code, output } = await tree().check();
-    expect(output).toMatch(/\ncheck failed: types, lint, format, unused, text\n$/);
+    expect(output).toMatch(/\ncheck failed: types, lint, format, unused, text, lock\n$/);
     expect(code).toBe(1);
   });
 
@@ -288,5 +293,14 @@ describe('the gate of texts', () => {
   it('has a plant for every rule of it', async () => {
     const rules = [...(await readFile(join(checkout, '.ci/text.mjs'), 'utf8')).matchAll(/name: '([\w-]+)'|'(adr-\w+)'|: (adr-\w+): /g)];
     expect(new Set(rules.map(([, name, record, other]) => name ?? record ?? other))).toEqual(new Set(TEXT.map(([rule]) => rule)));
+  });
+});
+
+describe('the gate of the lock file', () => {
+  const tree = withTree();
+
+  it('names the build of a native package that is not in it', async () => {
+    await tree().plant({ 'package-lock.json': lockFile({ '@native/tool-linux-x64': '1.0.0' }) });
+    expect(await tree().run('.ci/complete-lock.mjs', '--check')).toEqual({ code: 1, output: 'node_modules/@native/tool-linux-x64\n' });
   });
 });

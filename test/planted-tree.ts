@@ -73,6 +73,7 @@ const CLEAN: Readonly<Record<string, string>> = {
     "import { adapter } from '@loopstack/nats';\nimport { settings } from './settings.js';\n\nexport const main = { adapter, settings };\n",
   'test/run.e2e.ts':
     "import { connect } from 'nats';\nimport { find } from '@loopstack/nats-server';\nimport { main } from '../src/main.js';\n\nit('has what it needs', () => {\n  expect([connect, find, main]).toHaveLength(3);\n});\n",
+  'package-lock.json': '{ "packages": {} }\n',
   'docs/adr/0001-first.md':
     '# 0001: First\n\n- Status: accepted\n- Date: 2026-01-31\n\n## Context\n\n## Decision\n\n## Consequences\n\n## How it was measured\n',
 };
