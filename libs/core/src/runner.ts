@@ -249,6 +249,7 @@ export class WorkflowRunner {
         this.#sweep = undefined;
       }
     }, everyMs);
+    this.#sweep.unref();
   }
 }
 
