@@ -43,6 +43,8 @@ export interface WireNames {
   };
   /** Name of the KV bucket that holds the catalogue of workflows. */
   readonly catalogue: string;
+  /** Name of the KV bucket that holds the batch replays: what was asked, by whom, and how far it is. */
+  readonly replays: string;
   run(address: RunAddress, priority?: Priority): string;
   /** The address in a run or lane subject; undefined if it is not one, or holds a name that the grammar refuses. */
   parseRun(subject: string): (RunAddress & { readonly priority: Priority }) | undefined;
@@ -56,6 +58,8 @@ export interface WireNames {
   schedule(address: RunAddress, id: string): string;
   parseSchedule(subject: string): (RunAddress & { readonly id: string }) | undefined;
   due(address: RunAddress, priority?: Priority): string;
+  /** Subject in the runs stream on which a batch replay marks its place, in one batch with the commands up to it. */
+  replay(id: string): string;
   /** How due commands get into the runs stream: subject transforms of its source, the schedules stream. */
   readonly dueTransforms: readonly { readonly src: string; readonly dest: string }[];
   /** Durable name of a workflow's consumer. Injective: `~` is in no name, so no two addresses share a durable. */
@@ -83,12 +87,13 @@ export function wireNames(prefix = 'loopstack'): WireNames {
     prefix,
     streams: { runs: `${upper}_RUNS`, events: `${upper}_EVENTS`, dead: `${upper}_DEAD`, schedules: `${upper}_SCHEDULES` },
     captures: {
-      runs: [`${prefix}.run.*.*`, `${prefix}.lane.*.*.*`],
+      runs: [`${prefix}.run.*.*`, `${prefix}.lane.*.*.*`, `${prefix}.replay.*`],
       events: [`${prefix}.event.*.*.*`, `${prefix}.cancel.*.*.*`],
       dead: [`${prefix}.dead.*.*`],
       schedules: [`${prefix}.schedule.*.*.*`, `${prefix}.due.*.*`, `${prefix}.due.*.*.*`],
     },
     catalogue: `${upper}_CATALOGUE`,
+    replays: `${upper}_REPLAYS`,
     run: ({ workspace, workflow }, priority = 'normal') =>
       priority === 'normal' ? `${prefix}.run.${workspace}.${workflow}` : `${prefix}.lane.${priority}.${workspace}.${workflow}`,
     parseRun(subject) {
@@ -113,6 +118,7 @@ export function wireNames(prefix = 'loopstack'): WireNames {
     },
     due: ({ workspace, workflow }, priority = 'normal') =>
       priority === 'normal' ? `${prefix}.due.${workspace}.${workflow}` : `${prefix}.due.${priority}.${workspace}.${workflow}`,
+    replay: (id) => `${prefix}.replay.${id}`,
     dueTransforms: [
       { src: `${prefix}.due.*.*`, dest: `${prefix}.run.{{wildcard(1)}}.{{wildcard(2)}}` },
       { src: `${prefix}.due.*.*.*`, dest: `${prefix}.lane.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}` },
