@@ -145,10 +145,10 @@ export class PullLoop {
     else this.#later();
   }
 
-  #later(): void {
+  #later(next = (): void => this.pull()): void {
     this.#refused ??= setTimeout(() => {
       this.#refused = undefined;
-      this.pull();
+      next();
     }, REFUSED_MS);
   }
 
@@ -159,7 +159,8 @@ export class PullLoop {
     void this.owner.restore(reason).then((restored) => {
       this.#restoring = false;
       if (restored) this.pull();
-      else this.#later();
+      // Until it succeeds: the alarm that a failure raised ends only with a success.
+      else this.#later(() => this.#void(slot, reason));
     });
   }
 }
