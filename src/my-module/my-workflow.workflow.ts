@@ -20,6 +20,6 @@ export class MyWorkflow {
 
   async run({ message }: MyPayload, { runId, userId }: RunContext): Promise<Summary> {
     const words = message.split(/\s+/).filter((word) => word !== '').length;
-    return this.documents.create<Summary>('summaries', userId, runId, { message, words, characters: [...message].length });
+    return this.documents.create<Summary>('summaries', userId, runId, { message, words, characters: message.length });
   }
 }
