@@ -14,7 +14,7 @@ export interface LoopstackAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
 
 /**
  * Makes `RunService` injectable everywhere and finds the application's workflows. Global: import it once, beside the
- * module of a broker (`NatsModule` of `@loopstack/nats`).
+ * module of a broker.
  */
 @Module({})
 export class LoopstackModule {

@@ -47,7 +47,7 @@ export class RunService {
    *   field errors, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
    *   afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
    */
-  run<W extends WorkflowClass<never, unknown>>(
+  run<W extends WorkflowClass>(
     workflow: W,
     workspace: string | WorkspaceClass,
     payload: PayloadOf<W>,

@@ -2,6 +2,7 @@ import {
   HEADER,
   LoopstackError,
   decodeRunCommand,
+  isServerHeader,
   printable,
   runIdOf,
   runIdOrigin,
@@ -96,7 +97,7 @@ export class Execution {
 
 function readHeaders(delivery: Delivery): Headers {
   const headers: Record<string, string> = {};
-  for (const [name, value] of delivery.headers.entries()) if (!/^nats-/i.test(name)) headers[name] = value;
+  for (const [name, value] of delivery.headers.entries()) if (!isServerHeader(name)) headers[name] = value;
   return headers;
 }
 
@@ -117,6 +118,7 @@ export function failure(workflow: string, thrown: unknown): { readonly error: Lo
 
 function describe(thrown: unknown): string {
   try {
+    // oxlint-disable-next-line typescript/no-base-to-string -- no object gets there
     return printable(typeof thrown === 'object' ? (JSON.stringify(thrown) ?? typeof thrown) : String(thrown), 300);
   } catch {
     return `a ${typeof thrown}`;

@@ -1,5 +1,5 @@
 import { printable, type ErrorCode, type FieldError } from './error.js';
-import { HEADER, ORIGINAL_PREFIX, type HeaderReader, type Headers } from './header.js';
+import { HEADER, ORIGINAL_PREFIX, isServerHeader, type HeaderReader, type Headers } from './header.js';
 import type { RunAddress } from './subject.js';
 
 /** Why a command became a dead letter. */
@@ -70,7 +70,7 @@ export function deadLetterHeaders(
   const headers: Record<string, string> = {};
   for (const [name, value] of original) {
     if (DEAD_HEADERS.has(name)) continue;
-    headers[/^nats-/i.test(name) ? `${ORIGINAL_PREFIX}${name}` : name] = value;
+    headers[isServerHeader(name) ? `${ORIGINAL_PREFIX}${name}` : name] = value;
   }
   headers[HEADER.RUN_ID] = facts.runId;
   headers[HEADER.DEAD_REASON] = facts.reason;
@@ -116,7 +116,7 @@ export function readDeadLetter(
   if (reason === undefined || runId === undefined || !Number.isSafeInteger(sequence)) return undefined;
   const original: Record<string, string> = {};
   for (const [name, value] of headers) {
-    if (DEAD_HEADERS.has(name) || /^nats-/i.test(name)) continue;
+    if (DEAD_HEADERS.has(name) || isServerHeader(name)) continue;
     original[name.startsWith(ORIGINAL_PREFIX) ? name.slice(ORIGINAL_PREFIX.length) : name] = value;
   }
   let errors: readonly FieldError[] = [];

@@ -27,6 +27,11 @@ export const HEADER = {
   REDRIVEN: 'Loopstack-Redriven',
 } as const;
 
+/** Whether a header is the server's: it acts (deduplicates, expects, schedules) wherever the message is published again. */
+export function isServerHeader(name: string): boolean {
+  return /^nats-/i.test(name);
+}
+
 /** Prefix under which a dead letter keeps the broker's control headers of the original message. */
 export const ORIGINAL_PREFIX = 'Loopstack-Original-';
 
