@@ -37,7 +37,11 @@ describe('POST /run-my-workflow', () => {
   it('starts a run for anybody, whose document can be read back', async () => {
     const { status, body } = await worker.request('POST', '/run-my-workflow', { body: { message: 'Hello to you' } });
     expect({ status, body }).toEqual({ status: 201, body: { message: 'Automation run is queued.', runId: expect.any(String) } });
-    expect(await worker.document('summaries', body['runId'] as string, 'user-123')).toEqual({ message: 'Hello to you', words: 3, characters: 12 });
+    expect(await worker.document('summaries', body['runId'] as string, 'user-123')).toEqual({
+      message: 'Hello to you',
+      words: 3,
+      characters: 12,
+    });
   });
 
   it('answers 400 with the fields that are wrong, and publishes nothing', async () => {
@@ -112,7 +116,10 @@ describe('POST /webhooks/stripe', () => {
   });
 
   it('refuses a signed body that is no event', async () => {
-    expect(await deliver('[]', stripeSignature('[]'))).toMatchObject({ status: 400, body: { code: 'REQUEST_INVALID', errors: [{ path: 'id' }] } });
+    expect(await deliver('[]', stripeSignature('[]'))).toMatchObject({
+      status: 400,
+      body: { code: 'REQUEST_INVALID', errors: [{ path: 'id' }] },
+    });
   });
 });
 
@@ -126,12 +133,19 @@ describe('POST /applications/submit', () => {
       status: 201,
       body: { message: 'Application submitted successfully', status: 'processing', applicationId: expect.any(String) },
     });
-    expect(await worker.document('applications', body['applicationId'] as string, 'ada')).toMatchObject({ applicant: form, status: 'in-review', missing: [] });
+    expect(await worker.document('applications', body['applicationId'] as string, 'ada')).toMatchObject({
+      applicant: form,
+      status: 'in-review',
+      missing: [],
+    });
   });
 
   it('decides by what was sent', async () => {
     const { body } = await worker.request('POST', '/applications/submit', { body: { ...form, resume: 'Analyst' }, user: 'ada' });
-    expect(await worker.document('applications', body['applicationId'] as string, 'ada')).toMatchObject({ status: 'incomplete', missing: ['resume'] });
+    expect(await worker.document('applications', body['applicationId'] as string, 'ada')).toMatchObject({
+      status: 'incomplete',
+      missing: ['resume'],
+    });
   });
 
   it('answers 400 with the field that is wrong', async () => {
@@ -212,7 +226,13 @@ describe('a protected endpoint', () => {
   it.each<[string, string]>([
     ['that has expired', token({ sub: 'u1', exp: nowS - 1 })],
     ['of another secret', token({ sub: 'u1' }, { secret: 'another-secret-of-at-least-32-bytes!!' })],
-    ['without a signature', `${token({ sub: 'u1' }, { header: { alg: 'none' } }).split('.').slice(0, 2).join('.')}.`],
+    [
+      'without a signature',
+      `${token({ sub: 'u1' }, { header: { alg: 'none' } })
+        .split('.')
+        .slice(0, 2)
+        .join('.')}.`,
+    ],
     ['of another algorithm', token({ sub: 'u1' }, { header: { alg: 'HS512' }, hash: 'sha512' })],
     ['that names nobody', token({})],
     ['whose subject is empty', token({ sub: '' })],

@@ -10,7 +10,10 @@ export const JWT_SECRET = 'a-secret-for-tests-of-at-least-32-bytes';
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** A JSON Web Token (RFC 7519), good for an hour unless the claims say otherwise. */
-export function token(claims: object, { secret = JWT_SECRET, header = { alg: 'HS256', typ: 'JWT' } as object, hash = 'sha256' } = {}): string {
+export function token(
+  claims: object,
+  { secret = JWT_SECRET, header = { alg: 'HS256', typ: 'JWT' } as object, hash = 'sha256' } = {},
+): string {
   const signed = `${part(header)}.${part({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })}`;
   return `${signed}.${createHmac(hash, secret).update(signed).digest('base64url')}`;
 }

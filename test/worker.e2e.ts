@@ -27,7 +27,10 @@ describe('the worker', () => {
   it('is alive and ready without a token', async () => {
     worker = await WorkerProcess.start({ NATS_URL: server.url });
     for (const path of ['/health/live', '/health/ready']) {
-      expect(await worker.request('GET', path)).toMatchObject({ status: 200, body: { status: 'ok', details: { loopstack: { status: 'up' } } } });
+      expect(await worker.request('GET', path)).toMatchObject({
+        status: 200,
+        body: { status: 'ok', details: { loopstack: { status: 'up' } } },
+      });
     }
   });
 
@@ -83,7 +86,9 @@ describe('a boot that cannot succeed ends with exit code 1 and a message without
   it('production without JWT_SECRET', async () => {
     expect(await failure({ NODE_ENV: 'production', JWT_SECRET: '' })).toEqual({
       code: 1,
-      stderr: expect.stringMatching(/^The worker did not start\. The settings are invalid:\n {2}- JWT_SECRET: missing; production needs one of at least 32 bytes.*\n$/),
+      stderr: expect.stringMatching(
+        /^The worker did not start\. The settings are invalid:\n {2}- JWT_SECRET: missing; production needs one of at least 32 bytes.*\n$/,
+      ),
     });
   });
 
