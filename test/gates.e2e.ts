@@ -105,6 +105,10 @@ const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly
     may: [...EVERYWHERE, ...NATS, ...SHARED, '@loopstack/client', '@loopstack/core', '@nestjs/common'],
     paths: ['../../core/src/name.js'],
   },
+  'libs/cli/src': {
+    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', '@loopstack/nats', '@loopstack/nats-server', '@nestjs/common'],
+    paths: ['../../client/src/name.js'],
+  },
   'libs/nats-server/src': { may: EVERYWHERE, paths: ['../../shared/src/name.js'] },
   src: { may: [...EVERYWHERE, ...DOORS, '@nestjs/common'], paths: ['../libs/core/src/name.js', '../test/run.e2e.js', '../dist/main.js'] },
   test: {
