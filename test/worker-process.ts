@@ -32,7 +32,7 @@ export interface Request {
   readonly headers?: Record<string, string>;
 }
 
-/** The built worker (`dist/main.js`) as a process of its own. */
+/** The built worker (`dist/main.js`), or another program that says where it listens, as a process of its own. */
 export class WorkerProcess {
   stdout = '';
   stderr = '';
@@ -40,8 +40,8 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
 
   /** @param env settings; nothing of this process's environment but PATH reaches it */
-  constructor(env: Record<string, string>) {
-    this.#child = spawn(process.execPath, [MAIN], {
+  constructor(env: Record<string, string>, main = MAIN) {
+    this.#child = spawn(process.execPath, [main], {
       env: { PATH: process.env['PATH'], PORT: '0', HOST: '127.0.0.1', JWT_SECRET, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -51,8 +51,8 @@ export class WorkerProcess {
   }
 
   /** Resolves when it listens. */
-  static async start(env: Record<string, string>): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(env);
+  static async start(env: Record<string, string>, main = MAIN): Promise<WorkerProcess> {
+    const worker = new WorkerProcess(env, main);
     await until('the worker listens', () => {
       if (worker.#child.exitCode !== null) throw new Error(`the worker ended: ${worker.stderr}`);
       return worker.#url;

@@ -1,0 +1,5 @@
+import { Workspace } from '@loopstack/core';
+import { ProcessApplicationWorkflow } from './workflows/process-application.workflow';
+
+@Workspace({ workflows: [ProcessApplicationWorkflow] })
+export class ApplicationsWorkspace {}

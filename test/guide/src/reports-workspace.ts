@@ -1,0 +1,5 @@
+import { Workspace } from '@loopstack/core';
+import { DailyReportWorkflow } from './workflows/daily-report.workflow';
+
+@Workspace({ workflows: [DailyReportWorkflow] })
+export class ReportsWorkspace {}
