@@ -77,6 +77,7 @@ const SPECIFIERS = [
   '@loopstack/core',
   '@loopstack/core/testing',
   '@loopstack/nats',
+  '@loopstack/nats/operations',
   '@loopstack/nats-server',
   '@loopstack/shared/dist/name.js',
   'nats',
@@ -93,7 +94,8 @@ const SPECIFIERS = [
 const EVERYWHERE = ['node:fs/promises', './neighbour.js'];
 const NATS = ['nats', 'nats/lib/src/mod.js', '@nats-io/transport-node'];
 const SHARED = ['@loopstack/shared', '@loopstack/shared/contract'];
-const DOORS = [...SHARED, '@loopstack/client', '@loopstack/core', '@loopstack/nats', '@loopstack/nats-server'];
+const ADAPTER = ['@loopstack/nats', '@loopstack/nats/operations'];
+const DOORS = [...SHARED, '@loopstack/client', '@loopstack/core', ...ADAPTER, '@loopstack/nats-server'];
 
 /** What each room may import of them, and of paths; all else is refused. A room that is not named yet may import the least. */
 const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly paths: readonly string[] }>> = {
@@ -106,7 +108,7 @@ const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly
     paths: ['../../core/src/name.js'],
   },
   'libs/cli/src': {
-    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', '@loopstack/nats', '@loopstack/nats-server', '@nestjs/common'],
+    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', ...ADAPTER, '@loopstack/nats-server', '@nestjs/common'],
     paths: ['../../client/src/name.js'],
   },
   'libs/nats-server/src': { may: EVERYWHERE, paths: ['../../shared/src/name.js'] },
