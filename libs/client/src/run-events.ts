@@ -19,9 +19,12 @@ export interface StoredEvent {
 
 /** Looks at the stream after a notice, in ms after one another: a notice may overtake the storing, or tell of a refused publish. */
 const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
-/** In a cluster the interest of a new subscription takes a moment to reach all servers: one more look after it. */
-const IN_CLUSTER_MS = [0, 500];
-const ONCE_MS = [0];
+/**
+ * Looks of a new watch: an event that was published just before the subscription is stored by another thread of the server
+ * than the one that answers the first look (seen with worker and waiter on one connection), and in a cluster the interest
+ * of a subscription takes a moment to reach all servers.
+ */
+const FIRST_LOOKS_MS = [0, 10, 90, 400];
 /** Between looks that failed. */
 const AGAIN_MS = 1000;
 
@@ -155,17 +158,13 @@ export class RunEvents {
     };
     this.#watches.set(subject, watch);
     // Subscribed first, read second: an outcome is either there already or noticed.
-    void this.#look(watch, this.#firstLooks());
+    void this.#look(watch, FIRST_LOOKS_MS);
     return watch;
   }
 
   #unwatch(watch: Watch): void {
     this.#watches.delete(watch.subject);
     if (!this.#nc.isClosed()) watch.subscription.unsubscribe();
-  }
-
-  #firstLooks(): readonly number[] {
-    return this.#nc.info?.cluster === undefined ? ONCE_MS : IN_CLUSTER_MS;
   }
 
   /** Reads the last event until it is an outcome, once after each of the waits. Ends when nobody waits any more. */
@@ -199,7 +198,7 @@ export class RunEvents {
     for await (const status of this.#nc.status()) {
       if (status.type !== 'reconnect') continue;
       // What was published in between was noticed by nobody here.
-      for (const watch of this.#watches.values()) void this.#look(watch, this.#firstLooks());
+      for (const watch of this.#watches.values()) void this.#look(watch, FIRST_LOOKS_MS);
       for (const follower of this.#followers) follower();
     }
     for (const follower of this.#followers) follower();
