@@ -56,8 +56,12 @@ export class StoredCommands {
       return derived?.runId === runId ? derived : undefined;
     }
     const subjects = PRIORITIES.map((priority) => this.subject(priority, address));
-    const timeMs = runIdOrigin(runId) === 'producer' ? runIdTime(runId) : undefined;
-    return timeMs === undefined ? this.#inTail(runId, subjects) : this.#aroundTime(runId, subjects, timeMs);
+    const origin = runIdOrigin(runId);
+    const timeMs = runIdTime(runId);
+    if (timeMs === undefined) return this.#inTail(runId, subjects);
+    if (origin === 'producer') return this.#aroundTime(runId, subjects, timeMs);
+    // The time is that of the event; the command came at once, or much later for an event from before its binding.
+    return (await this.#scan(runId, subjects, timeMs, timeMs + WAIT_MS, FIRST_LOOK)) ?? this.#inTail(runId, subjects);
   }
 
   /** The command at a sequence of the runs stream. */

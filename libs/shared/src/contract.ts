@@ -1,5 +1,6 @@
 export * from './command.js';
 export * from './dead-letter.js';
+export * from './durable.js';
 export * from './duration.js';
 export * from './error.js';
 export * from './event.js';
@@ -7,4 +8,5 @@ export * from './header.js';
 export * from './run-id.js';
 export * from './run.js';
 export * from './strict-json.js';
+export * from './subject-filter.js';
 export * from './subject.js';

@@ -14,7 +14,9 @@ export interface DeadLetterFacts {
   readonly attempts: number;
   readonly runId: string;
   readonly userId?: string;
-  /** Where the command is stored. */
+  /** Durable name of the binding, where this is an event that a binding could not use and no command. */
+  readonly binding?: string;
+  /** Where the command, or the event, is stored. */
   readonly stream: string;
   readonly sequence: number;
   readonly subject: string;
@@ -82,6 +84,7 @@ export function deadLetterHeaders(
   headers[HEADER.DEAD_SUBJECT] = encodeURI(facts.subject);
   headers[HEADER.DEAD_TIME] = facts.time;
   if (facts.userId !== undefined) headers[HEADER.DEAD_USER] = encodeURIComponent(facts.userId.toWellFormed());
+  if (facts.binding !== undefined) headers[HEADER.DEAD_BINDING] = facts.binding;
   if (facts.errors && facts.errors.length > 0) headers[HEADER.DEAD_ERRORS] = boundedErrors(facts.errors);
   if (form === 'pointer') headers[HEADER.DEAD_FORM] = 'pointer';
   return headers;
@@ -126,6 +129,7 @@ export function readDeadLetter(
     // A stranger's header: the letter is still a letter.
   }
   const user = headers.get(HEADER.DEAD_USER);
+  const binding = headers.get(HEADER.DEAD_BINDING);
   return {
     ...address,
     deadSequence,
@@ -136,6 +140,7 @@ export function readDeadLetter(
     attempts: Number(headers.get(HEADER.DEAD_ATTEMPTS) ?? 0),
     runId,
     ...(user === undefined ? {} : { userId: decoded(decodeURIComponent, user) }),
+    ...(binding === undefined ? {} : { binding }),
     stream: headers.get(HEADER.DEAD_STREAM) ?? '',
     sequence,
     subject: decoded(decodeURI, headers.get(HEADER.DEAD_SUBJECT) ?? ''),

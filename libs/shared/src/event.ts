@@ -41,8 +41,15 @@ export interface RunEvent {
   readonly progress?: unknown;
   /** Name of the process that recorded it. */
   readonly worker?: string;
+  /** On whose behalf the run is; with an outcome. */
+  readonly userId?: string;
+  /** With an outcome, where the command carried them. */
+  readonly correlationId?: string;
+  readonly causeDepth?: number;
   /** With `queued` after a redrive: sequence of the dead letter. */
   readonly redriveOf?: number;
+  /** With `queued` after a batch replay as the same run: the replay and the sequence in its source, `<id>:<sequence>`. */
+  readonly replay?: string;
 }
 
 const OUTCOMES: ReadonlySet<string> = new Set<OutcomeType>(['succeeded', 'failed', 'canceled', 'expired']);

@@ -7,6 +7,8 @@ export const HEADER = {
   REPLAY_OF: 'Loopstack-Replay-Of',
   CAUSE: 'Loopstack-Cause',
   CAUSE_DEPTH: 'Loopstack-Cause-Depth',
+  /** `<stream>:<sequence>` of the event that started the run. */
+  EVENT: 'Loopstack-Event',
   CORRELATION_ID: 'Loopstack-Correlation-Id',
   EXPIRES_AT: 'Loopstack-Expires-At',
   TRACEPARENT: 'traceparent',
@@ -21,6 +23,8 @@ export const HEADER = {
   DEAD_SUBJECT: 'Loopstack-Dead-Subject',
   DEAD_TIME: 'Loopstack-Dead-Time',
   DEAD_USER: 'Loopstack-Dead-User',
+  /** Durable name of the binding whose event this was; absent for a command. */
+  DEAD_BINDING: 'Loopstack-Dead-Binding',
   /** `pointer`: the body did not fit and is read from DEAD_STREAM at DEAD_SEQUENCE. */
   DEAD_FORM: 'Loopstack-Dead-Form',
   /** Number of times that the run was redriven from a dead letter. */

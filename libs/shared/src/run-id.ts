@@ -4,18 +4,20 @@ import { createHash, randomBytes, randomFillSync } from 'node:crypto';
  * Run ids are UUIDs (RFC 9562) whose version tells where they come from:
  * - 7: made by a producer; carries its time, so a command without an event is found by a short scan from there
  * - 8: derived by the worker from time and sequence of a command that came without an id
+ * - 8, variant `b`: derived from an event and the workflow that it starts: the same event is the same run
  * - 5: derived from an idempotency key: the same key is the same run
  */
-export type RunIdOrigin = 'producer' | 'sequence' | 'key' | 'foreign';
+export type RunIdOrigin = 'producer' | 'sequence' | 'event' | 'key' | 'foreign';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([578])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([578])[0-9a-f]{3}-([89ab])[0-9a-f]{3}-[0-9a-f]{12}$/;
 
 export function runIdOrigin(runId: string): RunIdOrigin {
-  switch (UUID.exec(runId)?.[1]) {
+  const [, version, variant] = UUID.exec(runId) ?? [];
+  switch (version) {
     case '7':
       return 'producer';
     case '8':
-      return 'sequence';
+      return variant === 'b' ? 'event' : 'sequence';
     case '5':
       return 'key';
     default:
@@ -23,10 +25,10 @@ export function runIdOrigin(runId: string): RunIdOrigin {
   }
 }
 
-/** Milliseconds since the epoch in an id of origin `producer` or `sequence`, else undefined. */
+/** Milliseconds since the epoch in an id of origin `producer`, `sequence` or `event` (when the event was stored), else undefined. */
 export function runIdTime(runId: string): number | undefined {
   const origin = runIdOrigin(runId);
-  if (origin !== 'producer' && origin !== 'sequence') return undefined;
+  if (origin === 'key' || origin === 'foreign') return undefined;
   return Number.parseInt(runId.slice(0, 8) + runId.slice(9, 13), 16);
 }
 
@@ -84,4 +86,14 @@ export function keyedRunId(workspace: string, workflow: string, key: string): st
   h[8] = ((h[8] as number) & 0x3f) | 0x80;
   const s = h.toString('hex', 0, 16);
   return `${s.slice(0, 8)}-${s.slice(8, 12)}-${s.slice(12, 16)}-${s.slice(16, 20)}-${s.slice(20)}`;
+}
+
+/**
+ * The id of the run that an event starts: the message at `sequence` of `stream`, stored at `timeMs`. Time first, so that
+ * ids of events of one time are neighbours; the rest is a hash, because a stream of that name may be made anew.
+ */
+export function eventRunId(workspace: string, workflow: string, stream: string, sequence: number, timeMs: number): string {
+  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
+  const hash = createHash('sha1').update(`loopstack\0${workspace}\0${workflow}\0${stream}\0${sequence}\0${time}`).digest('hex');
+  return `${time.slice(0, 8)}-${time.slice(8)}-8${hash.slice(0, 3)}-b${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
 }

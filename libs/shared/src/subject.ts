@@ -62,6 +62,10 @@ export interface WireNames {
   replay(id: string): string;
   /** How due commands get into the runs stream: subject transforms of its source, the schedules stream. */
   readonly dueTransforms: readonly { readonly src: string; readonly dest: string }[];
+  /** Stream for events that no other stream captures, where the application allows one. */
+  readonly inbound: string;
+  /** Subject on which the worker that consumes a binding is asked to use an event again. */
+  redrive(durable: string): string;
   /** Durable name of a workflow's consumer. Injective: `~` is in no name, so no two addresses share a durable. */
   durable(address: RunAddress, priority?: Priority): string;
 }
@@ -123,6 +127,8 @@ export function wireNames(prefix = 'loopstack'): WireNames {
       { src: `${prefix}.due.*.*`, dest: `${prefix}.run.{{wildcard(1)}}.{{wildcard(2)}}` },
       { src: `${prefix}.due.*.*.*`, dest: `${prefix}.lane.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}` },
     ],
+    inbound: `${upper}_INBOUND`,
+    redrive: (durable) => `${prefix}.redrive.${durable}`,
     durable: ({ workspace, workflow }, priority = 'normal') =>
       priority === 'normal' ? `${workspace}~${workflow}` : `${workspace}~${workflow}~${priority}`,
   });
