@@ -122,6 +122,7 @@ function packages() {
 
 /** @param {string} directory */
 function filesIn(directory) {
+  if (!existsSync(directory)) return [];
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(ts|js|json)$/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
