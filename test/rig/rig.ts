@@ -1,6 +1,7 @@
 import { LoopstackClient, type ClientOptions } from '@loopstack/client';
 import type { NatsOptions } from '@loopstack/nats';
-import { startNatsCluster, startNatsServer, type NatsCluster, type NatsServer, type NatsServerOptions } from '@loopstack/nats-server';
+import { startNatsCluster, startNatsServer, type NatsCluster, type NatsServer } from '@loopstack/nats-server';
+import { jest } from '@jest/globals';
 import { HEADER, type RunEvent, type RunHandle } from '@loopstack/shared';
 import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -19,6 +20,11 @@ export { timed, until } from './until.js';
 
 /** The long form has the issue's numbers, the short one fits into `npm test`. */
 export const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
+
+type NatsServerOptions = NonNullable<Parameters<typeof startNatsServer>[0]>;
+
+// Worker processes take their time to start on a machine that is busy with other tests.
+jest.setTimeout(LONG ? 900_000 : 120_000);
 
 /** A number of the long form, and what it is in the short one. */
 export const scaled = (long: number, short: number): number => (LONG ? long : short);

@@ -27,6 +27,8 @@ export interface Delivery {
   readonly timeMs: number;
   /** From 1. */
   readonly deliveries: number;
+  /** The broker may have forgotten an earlier delivery, so the count says nothing. */
+  readonly doubtful?: boolean;
 }
 
 /** A decoded command: who it is, and whether its history must be looked at before it runs. */
@@ -36,8 +38,10 @@ export interface PreparedRun {
   /** Undefined where `error` tells why the command cannot run. */
   readonly command: DecodedCommand | undefined;
   readonly error: LoopstackError | undefined;
-  /** Delivered before, keyed or redriven: its run may have a history. */
+  /** Perhaps delivered before, keyed or redriven: its run may have a history. */
   readonly examined: boolean;
+  /** Keyed or redriven: of several commands for the run, the first one that claims it runs. */
+  readonly claimed: boolean;
   readonly expiresAtMs: number | undefined;
 }
 
@@ -143,19 +147,21 @@ export class WorkflowRunner {
   prepare(delivery: Delivery): PreparedRun {
     const { headers } = delivery;
     const redriven = headers.get(HEADER.REDRIVEN) !== undefined;
+    const seen = delivery.deliveries > 1 || delivery.doubtful === true;
     let runId: string | undefined;
     try {
       const headerId = headers.get(HEADER.RUN_ID);
       if (headerId !== undefined) runId = runIdOf(this.entry, delivery, headerId, undefined);
       const command = decodeRunCommand(delivery.data, headers, this.maxDepth);
       runId ??= runIdOf(this.entry, delivery, undefined, command.idempotencyKey);
-      const examined = delivery.deliveries > 1 || redriven || runIdOrigin(runId) === 'key';
-      return { runId, delivery, command, error: undefined, examined, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
+      const claimed = redriven || runIdOrigin(runId) === 'key';
+      const examined = seen || claimed;
+      return { runId, delivery, command, error: undefined, examined, claimed, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
     } catch (thrown) {
       runId ??= sequenceRunId(delivery.timeMs, delivery.sequence);
       const error =
         thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
-      return { runId, delivery, command: undefined, error, examined: delivery.deliveries > 1, expiresAtMs: undefined };
+      return { runId, delivery, command: undefined, error, examined: seen, claimed: false, expiresAtMs: undefined };
     }
   }
 

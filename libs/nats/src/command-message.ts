@@ -17,14 +17,21 @@ const NS_DIGITS = 6;
  */
 export class CommandMessage implements Delivery {
   readonly headers: MessageHeaders;
-  readonly deliveries: number;
   readonly sequence: number;
   readonly timeMs: number;
   /** Commands that wait behind this one in the stream. */
   readonly pending: number;
+  /** Grows by one with each delivery by the consumer, to whichever worker. */
+  readonly consumerSequence: number;
+  /** The delivery with which this worker began. */
+  deliveries: number;
+  /** The last delivery that it holds. */
+  lastDelivery: number;
+  /** The server may have forgotten an earlier delivery, so the count says nothing. */
+  doubtful = false;
   /** Place in the table of leases, or -1. */
-  readonly #slot: number;
-  #leasedAtMs: number;
+  #slot = -1;
+  #leasedAtMs = 0;
   /** Id of the run, once it is known. */
   runId: string | undefined;
   execution: Execution | undefined;
@@ -36,21 +43,36 @@ export class CommandMessage implements Delivery {
 
   constructor(
     private readonly nc: NatsConnection,
-    private readonly msg: Msg,
-    nowMs: number,
-    leaseMs: number,
+    private msg: Msg,
+    private readonly leaseMs: number,
     private readonly table: LeaseTable,
     readonly lane?: Lane,
   ) {
     const tokens = (msg.reply ?? '').split('.');
     const at = tokens.length > 9 ? 6 : 4;
     this.deliveries = Number(tokens[at]);
+    this.lastDelivery = this.deliveries;
     this.sequence = Number(tokens[at + 1]);
+    this.consumerSequence = Number(tokens[at + 2]);
     this.timeMs = Number((tokens[at + 3] as string).slice(0, -NS_DIGITS));
     this.pending = Number(tokens[at + 4]);
     this.headers = new MessageHeaders(msg.headers);
-    this.#leasedAtMs = nowMs;
-    this.#slot = table.acquire(msg.reply as string, leaseMs, nowMs);
+  }
+
+  /** Begins the lease. */
+  hold(leasedAtMs: number): void {
+    if (this.#slot >= 0) this.table.release(this.#slot);
+    this.#leasedAtMs = leasedAtMs;
+    this.#slot = this.table.acquire(this.msg.reply as string, this.leaseMs, leasedAtMs);
+  }
+
+  /** The server has delivered the command again, to the process that holds it: from now on that delivery is answered. */
+  redelivered(again: CommandMessage, leasedAtMs: number): void {
+    // Deliveries in between went to other workers: there may be a history.
+    if (again.deliveries !== this.lastDelivery + 1) this.deliveries = again.deliveries;
+    this.lastDelivery = again.deliveries;
+    this.msg = again.msg;
+    this.hold(leasedAtMs);
   }
 
   /** When the lease began or was last renewed, by this thread or the lease thread. */

@@ -43,6 +43,7 @@ export interface StreamInfo {
 
 export interface ConsumerInfo {
   readonly name: string;
+  readonly created: string;
   readonly config: Config;
   readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
   readonly ack_floor: { readonly consumer_seq: number; readonly stream_seq: number };

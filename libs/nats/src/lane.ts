@@ -10,18 +10,32 @@ export interface LaneOwner {
   pump(): void;
 }
 
+/** What a lane asks of its surroundings. */
+export interface LaneSupport {
+  /** Since when a command that arrives now may have been on its way: its lease runs from there. */
+  onItsWaySince(nowMs: number): number;
+  restore(reason: string): Promise<boolean>;
+  /** The time by the server's clock up to which a stored command may have been delivered without its consumer knowing. */
+  doubt(): Promise<number>;
+}
+
 /** Most commands of one lane that a process holds beyond its slots. */
 const MAX_AHEAD = 2048;
 
 /** One durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
 export class Lane implements PullOwner {
-  readonly leases = new Set<CommandMessage>();
+  /** By sequence in the stream. */
+  readonly leases = new Map<number, CommandMessage>();
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
   /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
   #ahead = 0;
   #settledInTick = 0;
   #whenEmpty: (() => void) | undefined;
+  #refused: ((message: CommandMessage) => void) | undefined;
+  #doubtfulUntilMs = 0;
+  #doubting = false;
+  #consumerSequence = 0;
   /** Commands behind the last one delivered, by the server's count. */
   pending = 0;
   lastSettledMs = Date.now();
@@ -34,7 +48,7 @@ export class Lane implements PullOwner {
     private readonly owner: LaneOwner,
     private readonly leaseMs: number,
     private readonly table: LeaseTable,
-    private readonly restoreConsumer: (reason: string) => Promise<boolean>,
+    private readonly support: LaneSupport,
   ) {
     this.loop = new PullLoop(nc, target, options, this);
   }
@@ -51,11 +65,46 @@ export class Lane implements PullOwner {
   }
 
   message(msg: Msg): void {
-    const message = new CommandMessage(this.nc, msg, Date.now(), this.leaseMs, this.table, this);
+    const nowMs = Date.now();
+    const sinceMs = this.support.onItsWaySince(nowMs);
+    const message = new CommandMessage(this.nc, msg, this.leaseMs, this.table, this);
     this.pending = message.pending;
-    this.leases.add(message);
+    // Its lease ran out on the way: it has been delivered again, and any word about this delivery would be a lie.
+    if (nowMs - sinceMs >= this.leaseMs) return;
+    const held = this.leases.get(message.sequence);
+    if (held && !held.settled) {
+      held.redelivered(message, sinceMs);
+      return;
+    }
+    // A consumer that counts from the start again is another one, or has forgotten.
+    if (message.consumerSequence < this.#consumerSequence) this.doubt();
+    this.#consumerSequence = message.consumerSequence;
+    message.doubtful = message.timeMs <= this.#doubtfulUntilMs;
+    message.hold(sinceMs);
+    this.leases.set(message.sequence, message);
+    if (this.#refused) {
+      this.#refused(message);
+      return;
+    }
     this.#waiting.push(message);
     this.owner.pump();
+  }
+
+  /** Until it is known what the consumer may have forgotten, that is everything. */
+  doubt(): void {
+    this.#doubtfulUntilMs = Number.POSITIVE_INFINITY;
+    this.#consumerSequence = 0;
+    if (this.#doubting) return;
+    this.#doubting = true;
+    void this.support.doubt().then((untilMs) => {
+      this.#doubting = false;
+      this.#doubtfulUntilMs = untilMs;
+    });
+  }
+
+  /** Commands that were stored before this time, by the server's clock, are looked up before they run. */
+  doubtUntil(timeMs: number): void {
+    this.#doubtfulUntilMs = timeMs;
   }
 
   take(): CommandMessage | undefined {
@@ -71,7 +120,7 @@ export class Lane implements PullOwner {
   }
 
   restore(reason: string): Promise<boolean> {
-    return this.restoreConsumer(reason);
+    return this.support.restore(reason);
   }
 
   /** Gives up a message that nobody works on. */
@@ -81,7 +130,7 @@ export class Lane implements PullOwner {
   }
 
   settled(message: CommandMessage): void {
-    this.leases.delete(message);
+    if (this.leases.get(message.sequence) === message) this.leases.delete(message.sequence);
     this.#settledInTick++;
     if (this.leases.size === 0) this.#whenEmpty?.();
   }
@@ -93,13 +142,18 @@ export class Lane implements PullOwner {
     this.#settledInTick = 0;
   }
 
-  /** Stops pulling; returns what was delivered and not started. */
-  stop(): readonly CommandMessage[] {
-    this.loop.stop();
-    return this.#waiting.splice(0);
+  /** Stops pulling; what was delivered and not started, and what arrives yet, is handed to `refused`. */
+  stop(refused: (message: CommandMessage) => void): void {
+    this.#refused = refused;
+    for (const message of this.#waiting.splice(0)) if (!message.settled) refused(message);
+    this.#pulling = this.loop.stop();
   }
 
+  #pulling: Promise<void> = Promise.resolve();
+
+  /** Resolves when nothing arrives any more and all is settled. */
   async empty(): Promise<void> {
+    await this.#pulling;
     if (this.leases.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
   }
 }

@@ -19,6 +19,8 @@ export interface PullOwner {
   message(msg: Msg): void;
   /** The consumer is gone or silent: it is made sure of, then pulled from again. Must not reject. */
   restore(reason: string): Promise<boolean>;
+  /** The consumer may have forgotten what it delivered. */
+  doubt(): void;
 }
 
 /** One of the two pulls that a loop keeps in turn, so that messages flow while the next batch is asked for. */
@@ -31,6 +33,8 @@ interface Slot {
 
 /** Wait before a pull is repeated that the server refused for a reason that passes. */
 const REFUSED_MS = 250;
+/** Longest wait for what is on its way when a loop is stopped. */
+const DRAIN_MS = 1000;
 
 /**
  * Pulls from one durable for as long as it runs. Written on requests instead of the client's `consume()`, whose
@@ -110,15 +114,18 @@ export class PullLoop {
     this.pull();
   }
 
-  /** Asks for nothing more and gives the inboxes up. What arrives afterwards is delivered again to another worker. */
-  stop(): void {
+  /** Asks for nothing more and gives the inboxes up. Resolves when the server has said that nothing more is on its way. */
+  async stop(): Promise<void> {
     this.#running = false;
     clearTimeout(this.#refused);
     this.#refused = undefined;
-    for (const slot of this.#slots) {
-      slot.remaining = 0;
-      if (!this.nc.isClosed()) slot.subscription?.unsubscribe();
-    }
+    for (const slot of this.#slots) slot.remaining = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
+    // While the connection is down nobody answers, and nothing arrives.
+    const drained = Promise.all(this.#slots.map(({ subscription }) => subscription?.drain())).catch(() => undefined);
+    await Promise.race([drained, enough]);
+    clearTimeout(timer);
   }
 
   #received(slot: Slot, error: Error | null, msg: Msg): void {
@@ -142,7 +149,10 @@ export class PullLoop {
     }
     const reason = msg.headers?.description ?? 'unknown status';
     if (code === 503 || /deleted|not found/i.test(reason)) this.#void(slot, code === 503 ? 'nothing answers for the consumer' : reason);
-    else this.#later();
+    else {
+      if (/leader|shutdown/i.test(reason)) this.owner.doubt();
+      this.#later();
+    }
   }
 
   #later(next = (): void => this.pull()): void {
@@ -158,7 +168,10 @@ export class PullLoop {
     this.#restoring = true;
     void this.owner.restore(reason).then((restored) => {
       this.#restoring = false;
-      if (restored) this.pull();
+      if (restored) {
+        this.owner.doubt();
+        this.pull();
+      }
       // Until it succeeds: the alarm that a failure raised ends only with a success.
       else this.#later(() => this.#void(slot, reason));
     });

@@ -25,6 +25,12 @@ export function recordedError(error: LoopstackError): RecordedError {
   };
 }
 
+/** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
+function framesOf(thrown: unknown): string | undefined {
+  const lines = thrown instanceof Error ? thrown.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) : undefined;
+  return lines?.map((line) => printable(line)).join('\n');
+}
+
 const REASON_OF: Partial<Record<string, DeadReason>> = {
   HANDLER_TIMEOUT: 'timeout',
   WORKER_DIED: 'worker-died',
@@ -86,7 +92,7 @@ export class Settler {
         case 'dead':
           this.#logger.error(
             `Run ${run.runId} is dead after attempt ${attempt}: ${settlement.error.message}`,
-            settlement.error.cause instanceof Error ? settlement.error.cause.stack : undefined,
+            framesOf(settlement.error.cause),
           );
           return await this.bury(message, run, attempt, recordedError(settlement.error));
       }
@@ -163,7 +169,7 @@ export class Settler {
   /** Gives a command back in a shutdown; the attempt does not count. Recording that is an attempt only: the process ends. */
   async giveBack(message: CommandMessage, runId: string, attempt: number): Promise<void> {
     await this.events
-      .append(this.entry, runId, message.eventSequence, this.event('queued', attempt - 1, message, { deliveries: message.deliveries }))
+      .append(this.entry, runId, message.eventSequence, this.event('queued', attempt - 1, message, { deliveries: message.lastDelivery }))
       .catch((error: Error) => this.#logger.debug(`Run ${runId} is given back without a record: ${error.message}`));
     message.nak(0);
   }

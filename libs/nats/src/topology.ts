@@ -205,8 +205,12 @@ export class Topology {
     });
   }
 
-  /** Makes sure that the durable exists as wanted; returns its name. @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
-  async ensureConsumer(consumer: DesiredConsumer): Promise<string> {
+  /**
+   * Makes sure that the durable exists as wanted.
+   * @returns when it was created, in milliseconds since the epoch by the server's clock
+   * @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING
+   */
+  async ensureConsumer(consumer: DesiredConsumer): Promise<number> {
     const stream = this.options.names.streams.runs;
     const config = desiredConsumer(this.options.names, consumer);
     const name = config.durable_name;
@@ -221,7 +225,7 @@ export class Topology {
         config,
         CONSUMER_FIELDS.filter((f) => config[f] !== undefined),
       );
-    if (differing?.length === 0) return name;
+    if (existing && differing?.length === 0) return Date.parse(existing.created);
     const field = differing?.[0];
     if (!this.options.provision) {
       if (field === undefined) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Consumer', name });
@@ -234,8 +238,9 @@ export class Topology {
       });
     }
     try {
-      await this.api.createConsumer(stream, config);
+      const { created } = await this.api.createConsumer(stream, config);
       if (differing) this.#logger.log(`Updated consumer ${name}: ${differing.join(', ')}`);
+      return Date.parse(created);
     } catch (error) {
       if (field === undefined || !(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
       throw Object.assign(
@@ -249,6 +254,5 @@ export class Topology {
         { cause: error },
       );
     }
-    return name;
   }
 }

@@ -19,6 +19,12 @@ import { durableOf, type DesiredConsumer, type Topology } from './topology.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
+/** A tick that is this late means that the event loop was blocked, or the process frozen. */
+const BEHIND_MS = 300;
+/** Between attempts to learn what a consumer may have forgotten. */
+const AGAIN_MS = 1000;
+/** Longest wait for the server to have read the last answers of a worker that stops. */
+const FLUSH_MS = 2000;
 /** A pull that waits is made anew after this; its death is seen by its heartbeat long before. */
 const PULL_EXPIRES_MS = 30_000;
 
@@ -54,6 +60,7 @@ export class Worker {
   readonly #name = `${hostname()}:${process.pid}`;
   #tick: NodeJS.Timeout | undefined;
   #tickedAtMs = 0;
+  #behindSinceMs: number | undefined;
   #chores: NodeJS.Timeout[] = [];
   #running = false;
   #stopped: Promise<void> | undefined;
@@ -88,8 +95,11 @@ export class Worker {
       const lanes: Lane[] = [];
       for (const desired of lanesOf(runner)) {
         try {
-          await this.topology.ensureConsumer(desired);
-          lanes.push(this.#lane(desired, consumer));
+          const createdMs = await this.topology.ensureConsumer(desired);
+          const lane = this.#lane(desired, consumer);
+          // What was stored before its consumer was made may have been delivered by one that is gone.
+          lane.doubtUntil(createdMs);
+          lanes.push(lane);
         } catch (error) {
           if (!(error instanceof LoopstackError)) throw error;
           problems.push(`${error.message}. ${error.fix}`);
@@ -142,7 +152,13 @@ export class Worker {
   /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
   reconnected(): void {
     this.#connected = true;
-    for (const lane of this.#lanes()) lane.loop.reconnected();
+    // Nothing that was on its way over the old connection arrives any more.
+    this.#behindSinceMs = undefined;
+    for (const lane of this.#lanes()) {
+      // A server that was killed has forgotten some of the last acknowledgements.
+      lane.doubt();
+      lane.loop.reconnected();
+    }
     void this.#canceled.load().catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
   }
 
@@ -169,7 +185,16 @@ export class Worker {
     for (const timer of this.#chores) clearInterval(timer);
     this.#leases.stop();
     this.#canceled.stop();
-    if (!this.nc.isClosed()) await this.nc.flush().catch(() => undefined);
+    await this.#flushed();
+  }
+
+  /** The last words are on the wire, or nobody is there to hear them. */
+  async #flushed(): Promise<void> {
+    if (this.nc.isClosed() || !this.#connected) return;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, FLUSH_MS)));
+    await Promise.race([this.nc.flush().catch(() => undefined), enough]);
+    clearTimeout(timer);
   }
 
   /** What any worker does for all of them, now and then. */
@@ -208,9 +233,34 @@ export class Worker {
     const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
     const priority: Priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-    return new Lane(this.nc, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, (reason) =>
-      this.#restore(desired, target.durable, reason),
-    );
+    return new Lane(this.nc, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, {
+      onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
+      restore: (reason) => this.#restore(desired, target.durable, reason),
+      doubt: () => this.#doubt(target.durable),
+    });
+  }
+
+  /** While the event loop is behind, what arrives may have waited for as long: until the server answers what is asked now. */
+  #onItsWaySince(nowMs: number): number {
+    if (this.#behindSinceMs === undefined && nowMs - this.#tickedAtMs > BEHIND_MS) {
+      this.#behindSinceMs = this.#tickedAtMs;
+      const caughtUp = (): void => (this.#behindSinceMs = undefined);
+      this.nc.flush().then(caughtUp, caughtUp);
+    }
+    return this.#behindSinceMs ?? nowMs;
+  }
+
+  async #doubt(durable: string): Promise<number> {
+    const { runs } = this.options.names.streams;
+    for (;;) {
+      try {
+        const [{ state }, { created }] = await Promise.all([this.api.streamInfo(runs), this.api.consumerInfo(runs, durable)]);
+        return Math.max(Date.parse(state.last_ts), Date.parse(created));
+      } catch {
+        if (!this.#running || this.nc.isClosed()) return Number.POSITIVE_INFINITY;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
   }
 
   async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
@@ -230,6 +280,7 @@ export class Worker {
 
   #ticked(): void {
     const now = Date.now();
+    this.#onItsWaySince(now);
     const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
     this.#tickedAtMs = now;
     this.#leases.table.beat(now);
@@ -237,8 +288,9 @@ export class Worker {
       const { leaseMs } = consumer.runner.entry.options;
       for (const lane of consumer.lanes) {
         lane.tick(now);
-        keepLeases(lane.leases, leaseMs, now, this.#connected, (message) => {
-          if (message.execution && !message.execution.ended) message.execution.abort('lease-lost');
+        keepLeases(lane.leases.values(), leaseMs, now, this.#connected, (message) => {
+          // What has ended is being recorded: whether it stands is for the fence to say, also without the lease.
+          if (message.execution) message.execution.abort('lease-lost');
           else lane.drop(message);
         });
         lane.loop.check(now, late);

@@ -35,6 +35,8 @@ export class WorkflowConsumer implements LaneOwner {
   #pumping = false;
   #stopping = false;
   #turn = 0;
+  /** Suspects whose turn it is, and that wait for a free slot. */
+  readonly #waitingForSlot: (() => void)[] = [];
   #finished = 0;
   lanes: readonly Lane[] = [];
 
@@ -69,6 +71,12 @@ export class WorkflowConsumer implements LaneOwner {
     this.#pumping = true;
     try {
       while (this.#active < this.#concurrency) {
+        const suspect = this.#waitingForSlot.shift();
+        if (suspect) {
+          this.#active++;
+          suspect();
+          continue;
+        }
         const message = this.#next();
         if (!message) break;
         this.#begin(message);
@@ -80,27 +88,32 @@ export class WorkflowConsumer implements LaneOwner {
   }
 
   cancel(runId: string): void {
-    for (const lane of this.lanes) for (const message of lane.leases) if (message.runId === runId) message.execution?.abort('canceled');
+    for (const lane of this.lanes) for (const message of lane.leases.values()) if (message.runId === runId) message.execution?.abort('canceled');
   }
 
   /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */
   async stop(deadline: Promise<void>): Promise<void> {
     this.#stopping = true;
-    for (const lane of this.lanes) {
-      for (const message of lane.stop()) {
-        const run = this.runner.prepare(message);
-        if (message.deliveries === 1) void this.settler.giveBack(message, run.runId, 1).finally(() => lane.settled(message));
-        else {
-          message.nak(0);
-          lane.settled(message);
-        }
-      }
+    for (const lane of this.lanes) lane.stop((message) => this.#giveBack(message, lane));
+    for (const suspect of this.#waitingForSlot.splice(0)) {
+      this.#active++;
+      suspect();
     }
     void deadline.then(() => {
       this.settler.stop();
       for (const execution of this.runner.active) execution.abort('shutdown');
     });
     await Promise.all(this.lanes.map((lane) => lane.empty()));
+  }
+
+  /** Gives back what was not started. */
+  #giveBack(message: CommandMessage, lane: Lane): void {
+    const run = this.runner.prepare(message);
+    if (!run.examined) void this.settler.giveBack(message, run.runId, 1).finally(() => lane.settled(message));
+    else {
+      message.nak(0);
+      lane.settled(message);
+    }
   }
 
   #next(): CommandMessage | undefined {
@@ -138,7 +151,7 @@ export class WorkflowConsumer implements LaneOwner {
   async #examine(message: CommandMessage, run: PreparedRun): Promise<void> {
     const { entry } = this.runner;
     let last = run.examined ? await this.events.last(entry, run.runId) : undefined;
-    if (!last && run.examined && message.deliveries === 1) last = await this.#claim(message, run);
+    if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
     message.eventSequence = last?.sequence ?? 0;
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
     if (decision.action === 'stands') {
@@ -159,10 +172,10 @@ export class WorkflowConsumer implements LaneOwner {
       return;
     }
     const { attempt } = decision;
-    const leave = decision.alone ? await this.suspects.enter() : undefined;
+    const leave = decision.alone ? await this.#aloneWithSlot() : undefined;
     try {
       if (message.settled || this.#stopping) {
-        this.#ended(message, run, attempt, { kind: 'shutdown' });
+        this.#ended(message, run, attempt, { kind: message.settled ? 'lease-lost' : 'shutdown' });
         leave?.();
         return;
       }
@@ -183,7 +196,23 @@ export class WorkflowConsumer implements LaneOwner {
       this.#released(message);
       return;
     }
+    if (message.settled) {
+      // The lease was lost while the start was recorded.
+      leave?.();
+      this.#ended(message, run, attempt, { kind: 'lease-lost' });
+      return;
+    }
     this.#execute(message, run, attempt, leave);
+  }
+
+  /** Waits for the gate of suspects, without a slot meanwhile: other runs go on. */
+  async #aloneWithSlot(): Promise<() => void> {
+    this.#active--;
+    this.pump();
+    const leave = await this.suspects.enter();
+    if (this.#active < this.#concurrency || this.#stopping) this.#active++;
+    else await new Promise<void>((resolve) => this.#waitingForSlot.push(resolve));
+    return leave;
   }
 
   /** A keyed run belongs to the first command that claims it. */

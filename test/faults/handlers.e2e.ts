@@ -1,0 +1,55 @@
+import { HEADER } from '@loopstack/shared';
+import { Rig, WORKSPACE, held, scaled } from '../rig/rig.js';
+import type { Job } from '../rig/worker/behaviour.js';
+
+/** What a handler does, and what the dead letter says of it. */
+const FAILURES: readonly (readonly [name: string, job: Job, reason: string, message: RegExp])[] = [
+  ['throws', { do: 'throw' }, 'failed', /Job failed: Error: boom/],
+  ['throws a text', { do: 'throw-text' }, 'failed', /it threw only text/],
+  ['throws what is no error and cannot be printed', { do: 'throw-strange' }, 'failed', /it threw a object|it threw an object/],
+  ['rejects with undefined', { do: 'reject-undefined' }, 'failed', /it threw undefined/],
+  ['rejects with null', { do: 'reject-null' }, 'failed', /it threw null/],
+  ['never settles', { do: 'never' }, 'timeout', /did not settle within 500 ms/],
+  ['rejects after its timeout', { do: 'reject-late', ms: 700 }, 'timeout', /did not settle within 500 ms/],
+];
+
+describe('a handler', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({
+      workflows: [{ workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 2, delay: '50ms' }, timeout: '500ms', concurrency: 8 } }],
+    });
+  });
+  afterEach(() => rig.end());
+
+  it('that throws, rejects with nothing, throws what is no error, or never settles is classified, and the loop goes on', async () => {
+    const worker = await rig.worker();
+    const copies = scaled(100, 5);
+    const failing = new Map<string, (typeof FAILURES)[number]>();
+    for (const failure of FAILURES) for (const { id } of await rig.runs(copies, { job: failure[1] })) failing.set(id, failure);
+    await rig.runs(100);
+    await rig.settled();
+    expect(worker.running).toBe(true);
+    const letters = await rig.deadLetters();
+    for (const letter of letters) {
+      const [name, , reason, message] = failing.get(letter.header(HEADER.RUN_ID) ?? '') as (typeof FAILURES)[number];
+      expect([name, letter.header(HEADER.DEAD_REASON), letter.header(HEADER.DEAD_ATTEMPTS)]).toEqual([name, reason, '2']);
+      expect(letter.header(HEADER.DEAD_MESSAGE)).toMatch(message);
+    }
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 100, dead: failing.size, lost: [], duplicates: 0, twiceEnded: [] });
+    held('handlers that fail in every way', balance);
+  });
+
+  it('whose error would forge a line of the log is logged without control characters', async () => {
+    const worker = await rig.worker();
+    await rig.run({ job: { do: 'throw-forged' } });
+    await rig.settled();
+    const log = worker.log();
+    expect(log).toContain('boom\\u0007');
+    // oxlint-disable-next-line no-control-regex
+    expect(log).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect(log).not.toMatch(/^\[Nest\] 1 /m);
+    held('error that forges a log line', await rig.balance());
+  });
+});

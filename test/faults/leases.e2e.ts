@@ -1,0 +1,76 @@
+import { JOB, Rig, held, scaled, until } from '../rig/rig.js';
+
+const LEASE_MS = 1000;
+
+describe('a lease of one second', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({ workflows: [{ ...JOB, options: { ...JOB.options, concurrency: 2 } }] });
+  });
+  afterEach(() => rig.end());
+
+  /** Each run was called once, recorded once and lost never. */
+  async function expectOnce(name: string): Promise<void> {
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: rig.acked.length, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    expect(rig.journal.entries.filter(({ kind }) => kind === 'start')).toHaveLength(rig.acked.length);
+    held(name, balance);
+  }
+
+  it('is kept while a handler takes three times as long, and for the commands that wait behind it', async () => {
+    const first = await rig.worker();
+    await rig.worker();
+    // A worker that settles fast takes commands ahead of its slots: those wait, leased, behind the slow ones.
+    await rig.runs(scaled(2000, 400));
+    await rig.runs(4, { job: { do: 'slow', ms: 3 * LEASE_MS } });
+    await rig.runs(200);
+    await rig.settled();
+    expect(first.running).toBe(true);
+    await expectOnce('handler of three leases');
+  });
+
+  it('is kept while a handler blocks the event loop three times as long, and for the commands that wait behind it', async () => {
+    await rig.worker();
+    await rig.worker();
+    await rig.runs(scaled(2000, 400));
+    await rig.runs(2, { job: { do: 'block', ms: 3 * LEASE_MS } });
+    await rig.runs(200);
+    await rig.settled();
+    await expectOnce('handler that blocks for three leases');
+  });
+
+  it('is lost by a worker that is frozen for three times as long: its outcome is refused, its signal is aborted', async () => {
+    const gate = rig.gate();
+    const frozen = await rig.worker();
+    const heeding = await rig.run({ job: { do: 'hold', gate: gate.path } });
+    const stubborn = await rig.run({ job: { do: 'stubborn', ms: 1500 } });
+    await rig.journal.started(heeding.id);
+    await rig.journal.started(stubborn.id);
+    frozen.signal('SIGSTOP');
+    const stoppedAt = Date.now();
+    const other = await rig.worker();
+    const isOthers = (runId: string) => (entry: { run: string; pid: number }) => entry.run === runId && entry.pid === other.pid;
+    await rig.journal.find('the other worker has done the stubborn run', (e) => isOthers(stubborn.id)(e) && e.kind === 'effect');
+    await rig.journal.find('the other worker has the heeding run', isOthers(heeding.id));
+    await until('three leases have passed', () => Date.now() - stoppedAt > 3 * LEASE_MS);
+    frozen.signal('SIGCONT');
+    await rig.journal.find('the signal of the stale worker is aborted', (e) => e.pid === frozen.pid && e.run === heeding.id && e.note === 'LEASE_LOST', 2000);
+    await gate.open();
+    await rig.settled();
+    await rig.journal.find('the stale worker has gone on with the stubborn run', (e) => e.pid === frozen.pid && e.run === stubborn.id && e.kind === 'effect');
+    // It is as good as new: the other one is not needed for the next runs.
+    await other.kill();
+    await rig.runs(10);
+    await rig.settled();
+
+    const events = await rig.events();
+    for (const { id } of [heeding, stubborn]) {
+      expect(events.get(id)?.filter(({ type }) => type === 'succeeded').map(({ worker }) => worker?.split(':').pop())).toEqual([String(other.pid)]);
+    }
+    expect(rig.journal.effects().get(heeding.id)).toBe(1);
+    const balance = await rig.balance();
+    // The stubborn handler does not ask its signal: two effects, but one outcome.
+    expect(balance).toMatchObject({ executed: 12, dead: 0, lost: [], duplicates: 1, twiceEnded: [] });
+    held('SIGSTOP for three leases', balance);
+  });
+});
