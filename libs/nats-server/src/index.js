@@ -7,3 +7,9 @@ export { endWithParent } from './guardian.js';
 export { isRecent, MINIMUM_VERSION, readServerInfo } from './info.js';
 export { isFree, pickPort } from './port.js';
 export { NatsServer, PortTakenError, startNatsServer } from './server.js';
+
+/** @typedef {import('./cluster.js').NatsClusterOptions} NatsClusterOptions */
+/** @typedef {import('./find.js').FindOptions} FindOptions */
+/** @typedef {import('./find.js').FoundServer} FoundServer */
+/** @typedef {import('./info.js').ServerInfo} ServerInfo */
+/** @typedef {import('./server.js').NatsServerOptions} NatsServerOptions */
