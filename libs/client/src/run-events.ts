@@ -31,7 +31,8 @@ const AGAIN_MS = 1000;
 /** All who wait for the outcome of one run share one subscription and its looks. */
 interface Watch {
   readonly subject: string;
-  readonly waiters: Set<(event: RunEvent) => void>;
+  /** Called with the outcome, or with the reason why there will be none. */
+  readonly waiters: Set<(outcome: RunEvent | Error) => void>;
   subscription: Subscription;
   looking: boolean;
   /** Looks that were asked for while one was under way. */
@@ -124,21 +125,17 @@ export class RunEvents {
         watch.waiters.delete(done);
         if (watch.waiters.size === 0) this.#unwatch(watch);
       };
-      const done = (event: RunEvent): void => {
+      const done = (outcome: RunEvent | Error): void => {
         finish();
-        resolve(event);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
       };
-      const aborted = (): void => {
-        finish();
-        reject(signal?.reason as Error);
-      };
-      const late = (): void => {
-        finish();
-        reject(this.#nc.isClosed() ? new LoopstackError('CLOSED') : new LoopstackError('RESULT_TIMEOUT', { runId, timeoutMs }));
-      };
-      const timer = setTimeout(late, timeoutMs);
+      const aborted = (): void => done(signal?.reason as Error);
+      const timer = setTimeout(() => done(new LoopstackError('RESULT_TIMEOUT', { runId, timeoutMs })), timeoutMs);
       signal?.addEventListener('abort', aborted, { once: true });
       watch.waiters.add(done);
+      // Subscribed first, read second: an outcome is either there already or noticed. A look ends where nobody waits.
+      void this.#look(watch, FIRST_LOOKS_MS);
     });
   }
 
@@ -157,8 +154,6 @@ export class RunEvents {
       next: undefined,
     };
     this.#watches.set(subject, watch);
-    // Subscribed first, read second: an outcome is either there already or noticed.
-    void this.#look(watch, FIRST_LOOKS_MS);
     return watch;
   }
 
@@ -201,6 +196,8 @@ export class RunEvents {
       for (const watch of this.#watches.values()) void this.#look(watch, FIRST_LOOKS_MS);
       for (const follower of this.#followers) follower();
     }
+    // The connection is closed for good.
+    for (const { waiters } of this.#watches.values()) for (const waiter of [...waiters]) waiter(new LoopstackError('CLOSED'));
     for (const follower of this.#followers) follower();
   }
 }
