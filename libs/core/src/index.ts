@@ -1,17 +1,34 @@
 export * from './attempt.js';
+export { causeDepthOf, causeHeaders, currentCauseHeaders, headersFromEvent, withCause, type Cause } from './cause.js';
 export { CONTEXT_TYPE } from './enhancers.js';
+export {
+  reasonOf,
+  settleEvent,
+  type EventOutcome,
+  type EventPolicy,
+  type EventSettlement,
+  type EventTarget,
+  type EventUse,
+} from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
+export { OnEvent, describeStart, useEvent, type EventBinding, type EventInfo, type ResolvedBinding, type StartFrom } from './on-event.js';
+export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
 export type { LoopstackOptions } from './options.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
 export { RunGateway } from './run-gateway.js';
+export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService } from './run-service.js';
 export { Execution, NonRetryableError, WorkflowRunner, type Delivery, type PreparedRun } from './runner.js';
 export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';
+export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
+export { useOutcome, type ResolvedChain } from './then.js';
 export {
   Workflow,
   Workspace,
+  type Chain,
+  type ChainDeclaration,
   type PayloadOf,
   type Recording,
   type ResolvedWorkflowOptions,

@@ -5,6 +5,7 @@ import { LoopstackExceptionFilter } from './exception-filter.js';
 import { LoopstackOptionsToken, resolveLoopstackOptions, type LoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
 import { RunService } from './run-service.js';
+import { Subscriptions } from './subscriptions.js';
 import { Workers } from './workers.js';
 
 export interface LoopstackAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
@@ -33,8 +34,16 @@ export class LoopstackModule {
       module: LoopstackModule,
       global: true,
       imports: [DiscoveryModule, ...imports],
-      providers: [options, WorkflowRegistry, Enhancers, Workers, RunService, { provide: APP_FILTER, useClass: LoopstackExceptionFilter }],
-      exports: [LoopstackOptionsToken, WorkflowRegistry, Workers, RunService],
+      providers: [
+        options,
+        WorkflowRegistry,
+        Enhancers,
+        Workers,
+        Subscriptions,
+        RunService,
+        { provide: APP_FILTER, useClass: LoopstackExceptionFilter },
+      ],
+      exports: [LoopstackOptionsToken, WorkflowRegistry, Workers, Subscriptions, RunService],
     };
   }
 }

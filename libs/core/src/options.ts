@@ -1,4 +1,4 @@
-import { LoopstackError, jsonType } from '@loopstack/shared';
+import { LoopstackError, assertName, jsonType } from '@loopstack/shared';
 import type { WorkflowDefaults } from './workflow.js';
 
 /** Options of `LoopstackModule.forRoot`. All optional. */
@@ -14,6 +14,10 @@ export interface LoopstackOptions {
   readonly globalEnhancers?: boolean;
   /** Levels that the JSON of a command may nest. Default 64. */
   readonly maxDepth?: number;
+  /** Name of the service that this process is a replica of: its replicas share the durables of `@OnRun` and `@EventPattern`. Needed for those alone. */
+  readonly service?: string;
+  /** Runs that may have started one another in a chain. A run beyond it is a dead letter (CAUSE_TOO_DEEP). Default 32. */
+  readonly maxCauseDepth?: number;
 }
 
 export interface ResolvedLoopstackOptions {
@@ -21,24 +25,29 @@ export interface ResolvedLoopstackOptions {
   readonly unknownWorkspaces: 'refuse' | 'publish' | undefined;
   readonly globalEnhancers: boolean;
   readonly maxDepth: number;
+  readonly service: string | undefined;
+  readonly maxCauseDepth: number;
 }
 
 export const LoopstackOptionsToken = Symbol.for('loopstack:options');
 
-/** @throws LoopstackError OPTION_INVALID */
-export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedLoopstackOptions {
-  const maxDepth = given.maxDepth ?? 64;
-  if (!Number.isInteger(maxDepth) || maxDepth < 2 || maxDepth > 1000) {
-    throw new LoopstackError('OPTION_INVALID', {
-      option: 'maxDepth',
-      expected: 'an integer from 2 to 1000',
-      received: typeof maxDepth === 'number' ? String(maxDepth) : jsonType(maxDepth),
-    });
+function integer(option: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    const received = typeof value === 'number' ? String(value) : jsonType(value);
+    throw new LoopstackError('OPTION_INVALID', { option, expected: `an integer from ${min} to ${max}`, received });
   }
+  return value;
+}
+
+/** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
+export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedLoopstackOptions {
+  if (given.service !== undefined) assertName('service', given.service);
   return Object.freeze({
     defaults: given.defaults ?? {},
     unknownWorkspaces: given.unknownWorkspaces,
     globalEnhancers: given.globalEnhancers ?? false,
-    maxDepth,
+    maxDepth: integer('maxDepth', given.maxDepth ?? 64, 2, 1000),
+    service: given.service,
+    maxCauseDepth: integer('maxCauseDepth', given.maxCauseDepth ?? 32, 0, 1000),
   });
 }

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { LoopstackError, type Headers } from '@loopstack/shared';
+import { HEADER, LoopstackError, type Headers } from '@loopstack/shared';
+import { causeDepthOf, causeHeaders, type Cause } from './cause.js';
 
 /** Why `ctx.signal` was aborted. */
 export type AbortReason = 'timeout' | 'canceled' | 'shutdown' | 'lease-lost';
@@ -20,6 +21,10 @@ export interface RunContext {
   /** The headers of the command, without the broker's. */
   readonly headers: Headers;
   readonly correlationId: string;
+  /** Runs in the chain of causes before this one. */
+  readonly causeDepth: number;
+  /** Headers for messages that the workflow publishes itself: a run that they start has this one as its cause. Runs that it starts have it anyhow. */
+  readonly causeHeaders: Headers;
   readonly logger: Logger;
   /** Records a progress event; a no-op unless the workflow records `full`. Never rejects. */
   progress(value: unknown): Promise<void>;
@@ -40,7 +45,7 @@ export interface ContextSource {
 }
 
 /** One per execution, on the hot path: what costs (AbortController, headers) is made when it is first asked for. */
-export class ExecutionRunContext implements RunContext {
+export class ExecutionRunContext implements RunContext, Cause {
   #controller: AbortController | undefined;
   #reason: LoopstackError | undefined;
   #headers: Headers | undefined;
@@ -68,7 +73,15 @@ export class ExecutionRunContext implements RunContext {
   }
 
   get correlationId(): string {
-    return this.headers['Loopstack-Correlation-Id'] ?? this.runId;
+    return this.headers[HEADER.CORRELATION_ID] ?? this.runId;
+  }
+
+  get causeDepth(): number {
+    return causeDepthOf(this.headers[HEADER.CAUSE_DEPTH]);
+  }
+
+  get causeHeaders(): Headers {
+    return causeHeaders(this);
   }
 
   get logger(): Logger {

@@ -2,11 +2,8 @@ import { Inject, Injectable, Optional } from '@nestjs/common';
 import {
   LoopstackError,
   assertName,
-  encodeJson,
   isUserId,
   jsonType,
-  parseStrictJson,
-  summarize,
   type RunAddress,
   type RunFilter,
   type RunHandle,
@@ -16,6 +13,7 @@ import {
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
 import { RunGateway } from './run-gateway.js';
+import { checkPayload } from './validation/check-payload.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
 import {
   workflowName,
@@ -72,7 +70,7 @@ export class RunService {
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
     const validator = this.resolve(address, workflow);
     if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
-    if (validator) await this.validate(validator, address, payload);
+    if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
     return gateway.run(address.workflow, address.workspace, payload, userId, options);
   }
 
@@ -106,15 +104,5 @@ export class RunService {
     if (policy === 'refuse') throw new LoopstackError('WORKSPACE_UNKNOWN', { ...address });
     const payload = workflowOptions(workflow)?.payload;
     return payload && payloadValidator(payload);
-  }
-
-  /** Validates what a worker will read: the payload as JSON, not as the object that it is here. */
-  private async validate(validator: PayloadValidator, { workflow }: RunAddress, payload: unknown): Promise<void> {
-    const bytes = encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {});
-    const validated = await validator.validate(parseStrictJson(bytes, this.options.maxDepth));
-    if (!validated.ok) {
-      const { errors } = validated;
-      throw new LoopstackError('PAYLOAD_INVALID', { workflow, summary: summarize(errors) }, { errors });
-    }
   }
 }

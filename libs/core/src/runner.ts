@@ -12,6 +12,7 @@ import {
   type HeaderReader,
   type Headers,
 } from '@loopstack/shared';
+import { assertCauseDepth, withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
 import type { RegisteredWorkflow } from './registry.js';
 import { ExecutionRunContext, type AbortReason } from './run-context.js';
@@ -40,7 +41,7 @@ export interface PreparedRun {
   readonly error: LoopstackError | undefined;
   /** Perhaps delivered before, keyed or redriven: its run may have a history. */
   readonly examined: boolean;
-  /** Keyed or redriven: of several commands for the run, the first one that claims it runs. */
+  /** Keyed, started by an event, or redriven: of several commands for the run, the first one that claims it runs. */
   readonly claimed: boolean;
   readonly expiresAtMs: number | undefined;
 }
@@ -138,6 +139,7 @@ export class WorkflowRunner {
     readonly entry: RegisteredWorkflow,
     private readonly invoke: Invoke,
     private readonly maxDepth: number,
+    private readonly maxCauseDepth = 32,
   ) {}
 
   get active(): ReadonlySet<Execution> {
@@ -154,7 +156,9 @@ export class WorkflowRunner {
       if (headerId !== undefined) runId = runIdOf(this.entry, delivery, headerId, undefined);
       const command = decodeRunCommand(delivery.data, headers, this.maxDepth);
       runId ??= runIdOf(this.entry, delivery, undefined, command.idempotencyKey);
-      const claimed = redriven || runIdOrigin(runId) === 'key';
+      assertCauseDepth(headers.get(HEADER.CAUSE_DEPTH), this.maxCauseDepth);
+      const origin = runIdOrigin(runId);
+      const claimed = redriven || origin === 'key' || origin === 'event';
       const examined = seen || claimed;
       return { runId, delivery, command, error: undefined, examined, claimed, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
     } catch (thrown) {
@@ -221,7 +225,8 @@ export class WorkflowRunner {
   #call(execution: Execution, payload: unknown): void {
     const failed = (thrown: unknown): void => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
     try {
-      const returned = this.invoke(payload, execution.context as ExecutionRunContext);
+      const context = execution.context as ExecutionRunContext;
+      const returned = withCause(context, this.invoke, payload, context);
       if (isThenable(returned)) returned.then((result) => execution.end(this.#outcome(result)), failed);
       else execution.end(this.#outcome(returned));
     } catch (thrown) {

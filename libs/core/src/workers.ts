@@ -14,6 +14,7 @@ export class Workers {
   ) {}
 
   runners(): readonly WorkflowRunner[] {
-    return this.registry.workflows.map((entry) => new WorkflowRunner(entry, this.enhancers.invoker(entry), this.options.maxDepth));
+    const { maxDepth, maxCauseDepth } = this.options;
+    return this.registry.workflows.map((entry) => new WorkflowRunner(entry, this.enhancers.invoker(entry), maxDepth, maxCauseDepth));
   }
 }

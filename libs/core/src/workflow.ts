@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { Injectable, type Type } from '@nestjs/common';
-import { LoopstackError, assertName, durationMs, jsonType, sizeBytes, type Duration, type Size } from '@loopstack/shared';
+import { LoopstackError, assertName, durationMs, jsonType, sizeBytes, type Duration, type OutcomeType, type Size } from '@loopstack/shared';
+import { declaredEvents, resolveBindings, type EventBinding, type ResolvedBinding, type StartFrom } from './on-event.js';
+import type { RunNotice } from './run-notice.js';
 import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
 import type { RunContext } from './run-context.js';
 
@@ -37,6 +39,10 @@ export interface WorkflowOptions<Payload extends object = object> {
   readonly resultLimit?: Size;
   /** Own queues for `priority: 'high'` and `'low'`. Default false: all priorities are taken in order of arrival. */
   readonly priorities?: boolean;
+  /** Events that start the workflow; `@OnEvent` on the class says the same. */
+  readonly on?: readonly EventBinding<NoInfer<Payload>>[];
+  /** Workflows that are started when a run has succeeded. Where classes know each other in a circle: `() => OtherWorkflow`. */
+  readonly then?: readonly ChainDeclaration[];
 }
 
 export interface ResolvedWorkflowOptions {
@@ -51,7 +57,31 @@ export interface ResolvedWorkflowOptions {
   readonly record: Recording;
   readonly resultLimitBytes: number;
   readonly priorities: boolean;
+  readonly on: readonly ResolvedBinding[];
+  readonly chains: readonly ChainDeclaration[];
 }
+
+/** A function of a run's result and of the run; the application knows the result's type. */
+export type OfRun<T> = { read(result: unknown, run: RunNotice): T | Promise<T> }['read'];
+
+/** A workflow that is started when a run of another one has ended. */
+export interface Chain {
+  /** Class or name. */
+  readonly workflow: string | WorkflowClass;
+  /** Class or name. Default: the one workspace of this process that lists the workflow. */
+  readonly workspace?: string | WorkspaceClass;
+  /** The outcome that starts it. Default `succeeded`. */
+  readonly on?: OutcomeType;
+  /** Payload of the next run. What it throws makes a dead letter. Default: the result, or `{}` where there is none. */
+  readonly map?: OfRun<unknown>;
+  /** Default: the user of the run that ended. */
+  readonly userId?: string | OfRun<string>;
+  readonly when?: OfRun<boolean>;
+  /** Default `now`: from the first start of a worker that declares it. */
+  readonly from?: StartFrom;
+}
+
+export type ChainDeclaration = string | WorkflowClass | Chain | (() => WorkflowClass | Chain);
 
 /** What an application may set for all of its workflows; a workflow's own options win. */
 export type WorkflowDefaults = Pick<WorkflowOptions, 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'>;
@@ -85,7 +115,15 @@ export function resolveWorkflowOptions(className: string, own: WorkflowOptions, 
     record: given.record ?? 'outcome',
     resultLimitBytes: sizeBytes(option('resultLimit'), given.resultLimit ?? '64KiB'),
     priorities: given.priorities ?? false,
+    on: resolveBindings(option('on'), given.on ?? []),
+    chains: checkRecorded(option('then'), given),
   });
+}
+
+/** @throws LoopstackError OPTION_INVALID where no outcome is recorded that could start anything */
+function checkRecorded(option: string, { then = [], record }: WorkflowOptions): readonly ChainDeclaration[] {
+  if (then.length === 0 || record !== 'none') return then;
+  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a workflow that records its outcome', received: "record: 'none'" });
 }
 
 export interface WorkspaceOptions {
@@ -118,7 +156,10 @@ export function Workspace(options: WorkspaceOptions) {
 }
 
 export function workflowOptions(target: unknown): WorkflowOptions | undefined {
-  return typeof target === 'function' ? (Reflect.getOwnMetadata(WORKFLOW, target) as WorkflowOptions | undefined) : undefined;
+  if (typeof target !== 'function') return undefined;
+  const own = Reflect.getOwnMetadata(WORKFLOW, target) as WorkflowOptions | undefined;
+  const events = declaredEvents(target);
+  return own && events.length > 0 ? { ...own, on: [...(own.on ?? []), ...(events as readonly EventBinding<object>[])] } : own;
 }
 
 export function workspaceOptions(target: unknown): WorkspaceOptions | undefined {

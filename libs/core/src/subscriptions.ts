@@ -1,0 +1,71 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import { LoopstackError } from '@loopstack/shared';
+import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
+import { hasReactions, resolveReactions, type Reaction, type ReactionCandidate } from './on-run.js';
+import type { ResolvedBinding } from './on-event.js';
+import { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
+import { resolveChains, type ResolvedChain } from './then.js';
+
+/** An event that starts a workflow of this process. */
+export interface WorkflowBinding {
+  readonly entry: RegisteredWorkflow;
+  readonly binding: ResolvedBinding;
+}
+
+/** The door for a broker's module: what this process listens to. */
+@Injectable()
+export class Subscriptions {
+  constructor(
+    private readonly registry: WorkflowRegistry,
+    private readonly discovery: DiscoveryService,
+    @Inject(LoopstackOptionsToken) private readonly options: ResolvedLoopstackOptions,
+  ) {}
+
+  /** Name of the service that this process is a replica of. */
+  get service(): string | undefined {
+    return this.options.service;
+  }
+
+  /** Levels that the JSON of an event may nest. */
+  get maxDepth(): number {
+    return this.options.maxDepth;
+  }
+
+  has(workspace: string, workflow: string): boolean {
+    return this.registry.find(workspace, workflow) !== undefined;
+  }
+
+  bindings(): readonly WorkflowBinding[] {
+    return this.registry.workflows.flatMap((entry) => entry.options.on.map((binding) => ({ entry, binding })));
+  }
+
+  /** Read late, when every module is loaded. @throws LoopstackError BOOT_FAILED */
+  chains(): readonly ResolvedChain[] {
+    const problems: string[] = [];
+    const workspacesOf = (workflow: string): string[] =>
+      this.registry.workflows.filter((entry) => entry.workflow === workflow).map((entry) => entry.workspace);
+    const chains = this.registry.workflows.flatMap((entry) => {
+      try {
+        return resolveChains({ workspace: entry.workspace, workflow: entry.workflow }, entry.options.chains, workspacesOf);
+      } catch (error) {
+        problems.push((error as Error).message);
+        return [];
+      }
+    });
+    if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+    return chains;
+  }
+
+  /** @throws LoopstackError BOOT_FAILED */
+  reactions(): readonly Reaction[] {
+    const seen = new Map<object, ReactionCandidate>();
+    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      const type = wrapper.metatype;
+      if (typeof type !== 'function' || !hasReactions(type)) continue;
+      const instance = wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? (wrapper.instance as object | undefined) : undefined;
+      seen.set(type, { type, instance });
+    }
+    return resolveReactions([...seen.values()], this.service);
+  }
+}
