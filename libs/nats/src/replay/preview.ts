@@ -1,0 +1,94 @@
+import type { JetStreamApi } from '../jetstream-api.js';
+import type { Judge, ReadyCommand } from './judge.js';
+import type { InvalidCommand, ReplayCounts } from './replay-log.js';
+import { invalidCommand, type ReplayProgress } from './replay-runner.js';
+import type { ReplayCommand, ReplayOrigin } from './request.js';
+import type { ResolvedReplay } from './resolve.js';
+import { StreamScan } from './stream-scan.js';
+
+/** A command as it was and as it would be published. */
+export interface ReplayExample {
+  readonly origin: ReplayOrigin;
+  readonly before: ReplayCommand;
+  readonly after: ReplayCommand;
+}
+
+/** What a replay would do. */
+export interface ReplayPreview {
+  readonly counts: Omit<ReplayCounts, 'published' | 'busy'>;
+  /** Commands that would be published. */
+  readonly ready: number;
+  readonly bound: number;
+  readonly examples: readonly ReplayExample[];
+  readonly invalid: readonly InvalidCommand[];
+  readonly elapsedMs: number;
+  /** How long the replay would take, from the time of the scan and the rate. Waiting for `maxQueued` is not in it. */
+  readonly estimatedMs: number;
+}
+
+export interface PreviewOptions {
+  readonly id: string;
+  readonly bound: number;
+  readonly examples: number;
+  readonly onProgress?: (progress: ReplayProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Commands a second that are stored where no rate is given; a small machine's (docs/adr/0004). */
+const USUAL_RATE = 25_000;
+const REPORT_MS = 250;
+
+/** Reads and judges as the replay would, and publishes nothing. */
+export async function previewReplay(
+  api: JetStreamApi,
+  replay: ResolvedReplay,
+  judge: Judge,
+  options: PreviewOptions,
+): Promise<ReplayPreview> {
+  const { id, bound, signal, onProgress } = options;
+  const counts = { read: 0, matched: 0, invalid: 0, replayed: 0, dropped: 0 };
+  const examples: ReplayExample[] = [];
+  const invalid: InvalidCommand[] = [];
+  const startedMs = Date.now();
+  let ready = 0;
+  let scanned = 0;
+  let first = 0;
+  let reportedMs = startedMs;
+  const { stream, subjects, sinceMs, fromSequence, limit } = replay;
+  const scan = new StreamScan(api, { stream, subjects, from: fromSequence, sinceMs, to: bound });
+  search: for await (const messages of scan.lists(signal)) {
+    first ||= messages[0]?.sequence ?? 0;
+    for (const verdict of await judge.judge(messages)) {
+      scanned = verdict.sequence;
+      counts.read++;
+      if (verdict.kind === 'replayed') counts.replayed++;
+      if (verdict.kind === 'replayed' || verdict.kind === 'other') continue;
+      counts.matched++;
+      if (verdict.kind === 'dropped') counts.dropped++;
+      if (verdict.kind === 'invalid') {
+        counts.invalid++;
+        if (invalid.length < options.examples) invalid.push(invalidCommand(verdict.sequence, verdict.error));
+      }
+      if (verdict.kind === 'ready') {
+        ready++;
+        if (examples.length < options.examples) examples.push(example(verdict.ready));
+      }
+      if (counts.matched >= limit) break search;
+    }
+    const elapsedMs = Date.now() - startedMs;
+    if (onProgress && Date.now() - reportedMs >= REPORT_MS) {
+      reportedMs = Date.now();
+      const share = (scanned - first + 1) / (bound - first + 1);
+      const leftMs = Math.round((elapsedMs * (1 - share)) / share);
+      onProgress({ id, counts: { ...counts, published: 0, busy: 0 }, scanned, bound, elapsedMs, perSecond: 0, leftMs, waiting: undefined });
+    }
+  }
+  signal?.throwIfAborted();
+  const elapsedMs = Date.now() - startedMs;
+  const estimatedMs = Math.max(elapsedMs, Math.round((ready * 1000) / (replay.rate ?? USUAL_RATE)));
+  return { counts, ready, bound, examples, invalid, elapsedMs, estimatedMs };
+}
+
+function example({ origin, original, command }: ReadyCommand): ReplayExample {
+  return { origin, before: original, after: command };
+}

@@ -1,0 +1,467 @@
+import { headerLines, type UnsignedCommand } from '@loopstack/client';
+import {
+  HEADER,
+  LoopstackError,
+  messageId,
+  newRunId,
+  printable,
+  type Headers,
+  type RunAddress,
+  type WireNames,
+} from '@loopstack/shared/contract';
+import { setTimeout as delay } from 'node:timers/promises';
+import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
+import { CommandBatches, TakenOverError, type WrittenCommand } from './command-batch.js';
+import type { Judge, ReadyCommand, Verdict } from './judge.js';
+import { withMark, type Mark } from './mark.js';
+import { Backlog, Rate, batchSize } from './pace.js';
+import {
+  HEARTBEAT_MS,
+  type InvalidCommand,
+  type ReplayCounts,
+  type ReplayLog,
+  type ReplayReport,
+  type ReplayStatus,
+  type ReplayWish,
+} from './replay-log.js';
+import type { ResolvedReplay } from './resolve.js';
+import type { RunHistories } from './run-histories.js';
+import { StreamScan } from './stream-scan.js';
+
+/** How a replay stands while it goes on. */
+export interface ReplayProgress {
+  readonly id: string;
+  readonly counts: ReplayCounts;
+  /** Sequence of the source up to which it has looked. */
+  readonly scanned: number;
+  readonly bound: number;
+  readonly elapsedMs: number;
+  /** Commands published per second, of late. */
+  readonly perSecond: number;
+  /** Undefined before there is anything to judge by. */
+  readonly leftMs: number | undefined;
+  /** What it waits for. */
+  readonly waiting: 'rate' | 'queue' | 'server' | 'pause' | undefined;
+}
+
+/** What a runner works with. */
+export interface ReplayTools {
+  readonly api: JetStreamApi;
+  readonly names: WireNames;
+  readonly log: ReplayLog;
+  readonly judge: Judge;
+  readonly batches: CommandBatches;
+  readonly histories: RunHistories;
+  readonly sign: ((command: UnsignedCommand) => Headers) | undefined;
+}
+
+type Counts = { -readonly [K in keyof ReplayCounts]: number };
+
+const TICK_MS = 250;
+/** Bounds a batch, beside its number of commands. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+/** A batch that is not full goes after this. */
+const LINGER_MS = 1000;
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 5000;
+/** How long a server may be away or a stream full before the replay is interrupted. */
+const PATIENCE_MS = 300_000;
+const KEPT_INVALID = 20;
+/** A batch that was not whole: messages were lost with a connection, or one of them was not allowed. */
+const BATCH_INCOMPLETE = 10176;
+const INCOMPLETE_TRIES = 5;
+
+/** Works on one replay, in this process, until it has ended or is told to stop. */
+export class ReplayRunner {
+  readonly #rate: Rate;
+  readonly #backlog: Backlog | undefined;
+  readonly #batchSize: number;
+  readonly #stopped = new AbortController();
+  readonly #startedMs = Date.now();
+  #workedBefore = 0;
+  /** Counts up to what was judged last, published ones as if what waits were. */
+  #counts: Counts;
+  #scanned = 0;
+  /** What is stored: the last mark, or further where nothing was to be published. */
+  #done: { readonly counts: ReplayCounts; readonly position: number };
+  #invalid: InvalidCommand[] = [];
+  #pending: ReadyCommand[] = [];
+  #pendingBytes = 0;
+  #flushedAtMs = Date.now();
+  #inFlight: Promise<void> = Promise.resolve();
+  /** Commands taken and not stored yet; what was dropped in a stop stays among them. */
+  #unsettled = 0;
+  #failed: Error | undefined;
+  #status: ReplayStatus = 'running';
+  #wish: ReplayWish['wish'] = 'run';
+  /** The last wish that was seen; a runner heeds those that come after its start. */
+  #seen: string | undefined;
+  #waiting: ReplayProgress['waiting'];
+  #saving: Promise<void> = Promise.resolve();
+  #published: { atMs: number; count: number }[] = [];
+  readonly #sleepers = new Set<() => void>();
+
+  constructor(
+    private report: ReplayReport,
+    private readonly replay: ResolvedReplay,
+    private readonly tools: ReplayTools,
+    private readonly onProgress: ((progress: ReplayProgress) => void) | undefined,
+  ) {
+    this.#rate = new Rate(replay.rate);
+    this.#backlog = replay.maxQueued === undefined ? undefined : new Backlog(tools.api, tools.names, replay.priority, replay.maxQueued);
+    this.#batchSize = batchSize(replay.rate);
+    this.#counts = { ...report.counts };
+    this.#done = { counts: report.counts, position: report.position };
+  }
+
+  /**
+   * @param signal stops the work; the replay is interrupted then, and can be resumed
+   * @throws LoopstackError REPLAY_LOST, REPLAY_BUSY if another process takes it over
+   */
+  async run(signal?: AbortSignal): Promise<ReplayReport> {
+    await this.#recover();
+    this.#seen = (await this.tools.log.wished(this.report.id))?.at;
+    const stop = (): void => this.#stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    await this.#save('running');
+    const ticker = setInterval(() => this.#tick(), TICK_MS);
+    const attendant = this.#attendToWishes();
+    try {
+      const finished = await this.#work();
+      await this.#inFlight;
+      this.#throwIfFailed();
+      return await this.#end(finished ? 'completed' : this.#wish === 'abort' ? 'aborted' : 'interrupted');
+    } catch (error) {
+      this.#stop();
+      await this.#inFlight;
+      if (error instanceof TakenOverError) {
+        const { runner } = await this.tools.log.get(this.report.id);
+        throw new LoopstackError('REPLAY_BUSY', { id: this.report.id, runner }, { cause: error });
+      }
+      return await this.#end('interrupted', error);
+    } finally {
+      this.#stop();
+      clearInterval(ticker);
+      signal?.removeEventListener('abort', stop);
+      await attendant;
+    }
+  }
+
+  /** The last mark tells what is published, whatever the log has heard of. */
+  async #recover(): Promise<void> {
+    const text = await this.tools.batches.open();
+    if (text !== undefined) this.report = withMark(this.report, text, this.tools.batches.markSequence);
+    else if (this.report.markSequence > 0)
+      throw new LoopstackError('REPLAY_LOST', { id: this.report.id, stream: this.tools.names.streams.runs });
+    const { counts, position, invalid, workedMs } = this.report;
+    this.#done = { counts, position };
+    this.#counts = { ...counts };
+    this.#scanned = position;
+    this.#invalid = [...invalid];
+    this.#workedBefore = workedMs;
+  }
+
+  /** @returns whether it came to its end */
+  async #work(): Promise<boolean> {
+    const { stream, subjects, sinceMs, fromSequence, limit } = this.replay;
+    const from = this.#scanned > 0 ? this.#scanned + 1 : fromSequence;
+    const scan = new StreamScan(this.tools.api, { stream, subjects, from, sinceMs, to: this.report.bound });
+    if (this.#counts.matched >= limit) return true;
+    for await (const messages of scan.lists(this.#stopped.signal)) {
+      for (const verdict of await this.#patiently(() => this.tools.judge.judge(messages))) {
+        if (!(await this.#take(verdict))) return false;
+        if (this.#counts.matched >= limit) return this.#flush();
+      }
+      this.#settle();
+      if (Date.now() - this.#flushedAtMs > LINGER_MS && !(await this.#flush())) return false;
+      if (!(await this.#mayGoOn())) return false;
+    }
+    return this.#flush();
+  }
+
+  /** @returns false to stop */
+  async #take(verdict: Verdict): Promise<boolean> {
+    const counts = this.#counts;
+    this.#scanned = verdict.sequence;
+    if (this.report.firstSequence === undefined) this.report = { ...this.report, firstSequence: verdict.sequence };
+    counts.read++;
+    switch (verdict.kind) {
+      case 'other':
+        return true;
+      case 'replayed':
+        counts.replayed++;
+        return true;
+      case 'dropped':
+        counts.matched++;
+        counts.dropped++;
+        return true;
+      case 'invalid': {
+        counts.matched++;
+        counts.invalid++;
+        if (this.#invalid.length < KEPT_INVALID) this.#invalid.push(invalidCommand(verdict.sequence, verdict.error));
+        return true;
+      }
+      case 'ready':
+        counts.matched++;
+        this.#unsettled++;
+        this.#pending.push(verdict.ready);
+        this.#pendingBytes += verdict.ready.data.length + verdict.ready.lines.length;
+        if (this.#pending.length < this.#batchSize && this.#pendingBytes < BATCH_BYTES) return true;
+        return (await this.#flush()) && this.#mayGoOn();
+    }
+  }
+
+  /** Where nothing waits to be stored, everything that was looked at is done. */
+  #settle(): void {
+    if (this.#unsettled === 0) this.#done = { counts: { ...this.#counts }, position: this.#scanned };
+  }
+
+  /** Sends what waits, after the batch before it is stored; does not wait for its own. @returns false to stop */
+  async #flush(): Promise<boolean> {
+    this.#flushedAtMs = Date.now();
+    const commands = this.#pending;
+    const position = this.#scanned;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (commands.length > 0 && !(await this.#hasLeave(commands))) return false;
+    await this.#inFlight;
+    this.#throwIfFailed();
+    if (this.#stopped.signal.aborted) return false;
+    if (commands.length === 0) return true;
+    const open = this.replay.sameRun ? await this.#reopened(commands) : commands;
+    const busy = commands.length - open.length;
+    this.#counts.published += open.length;
+    this.#counts.busy += busy;
+    this.#unsettled -= busy;
+    const counts = { ...this.#counts };
+    if (open.length > 0) this.#inFlight = this.#store(open, { token: newRunId(), position, counts, workedMs: this.#workedMs() });
+    return true;
+  }
+
+  /** Never rejects: a failure stops the work, and is thrown where that waits for the batch. */
+  async #store(commands: readonly ReadyCommand[], mark: Mark): Promise<void> {
+    try {
+      const written = commands.map((command) => this.#written(command));
+      const text = JSON.stringify(mark);
+      await this.#patiently(() => this.tools.batches.commit(written, text));
+      this.#unsettled -= commands.length;
+      this.#done = { counts: mark.counts, position: mark.position };
+      this.#published.push({ atMs: Date.now(), count: commands.length });
+    } catch (error) {
+      this.#failed = error as Error;
+      this.#stop();
+    }
+  }
+
+  async #reopened(commands: readonly ReadyCommand[]): Promise<readonly ReadyCommand[]> {
+    const { id } = this.report;
+    const runs = commands.map(({ command, origin }) => ({
+      workspace: command.workspace,
+      workflow: command.workflow,
+      runId: origin.runId as string,
+      mark: `${id}:${origin.sequence}`,
+    }));
+    const open = await this.#patiently(() => this.tools.histories.reopen(runs));
+    return commands.filter((_, index) => open.has(index));
+  }
+
+  /** Waits for what the rate and the queues allow. @returns false to stop */
+  async #hasLeave(commands: readonly ReadyCommand[]): Promise<boolean> {
+    if (this.#backlog) {
+      const counts = new Map<string, { address: RunAddress; count: number }>();
+      for (const { command } of commands) {
+        const key = `${command.workspace}.${command.workflow}`;
+        const entry = counts.get(key) ?? { address: command, count: 0 };
+        entry.count++;
+        counts.set(key, entry);
+      }
+      if (!(await this.#backlog.take(counts, (ms) => this.#wait(ms, 'queue')))) return false;
+    }
+    const waitMs = this.#rate.take(commands.length, Date.now());
+    return waitMs === 0 || this.#wait(waitMs, 'rate');
+  }
+
+  #written({ command, origin, redriven, data, lines }: ReadyCommand): WrittenCommand {
+    const { names, sign } = this.tools;
+    const { id } = this.report;
+    const { sameRun, priority } = this.replay;
+    const subject = names.run(command, priority);
+    const message = messageId(command, `replay-${id}-${origin.sequence}`);
+    const of = origin.runId ?? `${origin.stream}:${origin.sequence}`;
+    const runId = sameRun ? of : newRunId();
+    let all =
+      `${HEADER.MSG_ID}: ${message}\r\n${HEADER.RUN_ID}: ${runId}\r\n` +
+      `${HEADER.REPLAY_ID}: ${id}\r\n${HEADER.REPLAY_OF}: ${of}\r\n${lines}`;
+    // A run that is opened again has a history, which the worker must look at.
+    if (sameRun) all += `${HEADER.REDRIVEN}: ${redriven + 1}\r\n`;
+    if (sign) all += headerLines(sign({ subject, messageId: message, userId: command.userId, data }));
+    return { subject, data, lines: all };
+  }
+
+  /** Waits with a replay that is paused. @returns false to stop */
+  async #mayGoOn(): Promise<boolean> {
+    if (this.#wish === 'pause') {
+      await this.#inFlight;
+      return this.#hold();
+    }
+    this.#throwIfFailed();
+    return !this.#stopped.signal.aborted;
+  }
+
+  async #hold(): Promise<boolean> {
+    await this.#save('paused').catch(() => undefined);
+    while (this.#wish === 'pause') if (!(await this.#wait(HEARTBEAT_MS, 'pause'))) return false;
+    if (!this.#stopped.signal.aborted) await this.#save('running').catch(() => undefined);
+    return !this.#stopped.signal.aborted;
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failed !== undefined) throw this.#failed;
+  }
+
+  /** Tries again while the server is away or the stream is full. */
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+    let waitMs = FIRST_RETRY_MS;
+    let incomplete = 0;
+    const deadlineMs = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const temporary = isTemporary(error) || (isIncomplete(error) && ++incomplete < INCOMPLETE_TRIES);
+        if (!temporary || Date.now() > deadlineMs || this.tools.api.nc.isClosed()) throw error;
+        if (!(await this.#wait(waitMs, 'server'))) throw error;
+        waitMs = Math.min(LAST_RETRY_MS, 2 * waitMs);
+      }
+    }
+  }
+
+  /** A change of wish ends a wait, and a pause prolongs it. @returns false to stop */
+  async #wait(ms: number, what: NonNullable<ReplayProgress['waiting']>): Promise<boolean> {
+    if (this.#stopped.signal.aborted) return false;
+    this.#waiting = what;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#sleepers.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#sleepers.add(wake);
+    });
+    this.#waiting = undefined;
+    if (this.#wish === 'pause' && what !== 'pause') return this.#hold();
+    return !this.#stopped.signal.aborted;
+  }
+
+  #wake(): void {
+    for (const wake of this.#sleepers) wake();
+  }
+
+  #stop(): void {
+    this.#stopped.abort();
+    this.#wake();
+  }
+
+  /** Looks for what others ask for, and writes heartbeats. */
+  async #attendToWishes(): Promise<void> {
+    const { signal } = this.#stopped;
+    let savedAtMs = Date.now();
+    while (!signal.aborted) {
+      await delay(2 * TICK_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      const wished = await this.tools.log.wished(this.report.id).catch(() => undefined);
+      if (wished && wished.at !== this.#seen) this.#heed(wished);
+      if (Date.now() - savedAtMs > HEARTBEAT_MS && !signal.aborted) {
+        savedAtMs = Date.now();
+        await this.#save(this.#status).catch(() => undefined);
+      }
+    }
+  }
+
+  #heed({ wish, by, at }: ReplayWish): void {
+    this.#seen = at;
+    if (wish === this.#wish) return;
+    this.#wish = wish;
+    this.report = { ...this.report, actions: [...this.report.actions, { action: wish === 'run' ? 'resume' : wish, by, at }] };
+    if (wish === 'abort') this.#stop();
+    this.#wake();
+  }
+
+  async #end(status: ReplayStatus, error?: unknown): Promise<ReplayReport> {
+    this.#settle();
+    const ended = status !== 'interrupted';
+    this.report = {
+      ...this.report,
+      ...(error === undefined ? {} : { error: printable((error as Error).message) }),
+      ...(ended ? { finishedAt: new Date().toISOString() } : {}),
+    };
+    this.#tick();
+    // Where the server is gone the state cannot be told to it; the marks are true all the same.
+    await this.#save(status).catch((cause: unknown) => {
+      if (ended) throw cause;
+    });
+    if (ended) await this.tools.batches.clear();
+    return this.report;
+  }
+
+  /** One write at a time, in order. */
+  #save(status: ReplayStatus): Promise<void> {
+    this.#status = status;
+    this.report = {
+      ...this.report,
+      status,
+      counts: this.#done.counts,
+      position: this.#done.position,
+      markSequence: this.tools.batches.markSequence,
+      workedMs: this.#workedMs(),
+      invalid: this.#invalid,
+      heartbeatAt: new Date().toISOString(),
+    };
+    const { report } = this;
+    this.#saving = this.#saving.catch(() => undefined).then(() => this.tools.log.write(report));
+    return this.#saving;
+  }
+
+  #workedMs(): number {
+    return this.#workedBefore + Date.now() - this.#startedMs;
+  }
+
+  #tick(): void {
+    if (!this.onProgress) return;
+    const now = Date.now();
+    while (this.#published.length > 0 && now - (this.#published[0] as { atMs: number }).atMs > 5000) this.#published.shift();
+    const elapsedMs = now - this.#startedMs;
+    const recent = this.#published.reduce((sum, { count }) => sum + count, 0);
+    const { bound, id, firstSequence = 1 } = this.report;
+    const share = bound > firstSequence ? (this.#scanned - firstSequence + 1) / (bound - firstSequence + 1) : 1;
+    const limited = Number.isFinite(this.replay.limit) ? this.#counts.matched / this.replay.limit : 0;
+    const done = Math.max(share, limited);
+    this.onProgress({
+      id,
+      counts: { ...this.#counts, published: this.#done.counts.published },
+      scanned: this.#scanned,
+      bound,
+      elapsedMs,
+      perSecond: Math.round((recent * 1000) / Math.max(1, Math.min(elapsedMs, 5000))),
+      leftMs: done > 0.001 && this.#scanned > 0 ? Math.round((elapsedMs * (1 - done)) / done) : undefined,
+      waiting: this.#waiting,
+    });
+  }
+}
+
+/** The next try may succeed. */
+function isTemporary(error: unknown): boolean {
+  return (error instanceof LoopstackError && error.retryable) || (error instanceof JetStreamApiError && error.errCode === 0);
+}
+
+function isIncomplete(error: unknown): boolean {
+  return error instanceof LoopstackError && error.details['errCode'] === BATCH_INCOMPLETE;
+}
+
+/** What is kept of a refused command. */
+export function invalidCommand(sequence: number, error: LoopstackError): InvalidCommand {
+  const { code, errors } = error;
+  return { sequence, code, message: printable(error.message, 300), ...(errors.length > 0 ? { errors: errors.slice(0, 5) } : {}) };
+}

@@ -1,0 +1,216 @@
+import { Publisher, type UnsignedCommand } from '@loopstack/client';
+import { LoopstackError, wireNames, type Headers, type WireNames } from '@loopstack/shared/contract';
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NatsConnection } from 'nats';
+import { API, JetStreamApi, JetStreamApiError } from '../jetstream-api.js';
+import { CommandBatches } from './command-batch.js';
+import { Judge, type PayloadCheck } from './judge.js';
+import { withMark } from './mark.js';
+import type { ReplayFunctions, ReplayRequest } from './request.js';
+import { newReplayId, resolveReplay, type ResolvedReplay } from './resolve.js';
+import { previewReplay, type ReplayPreview } from './preview.js';
+import { ReplayLog, isAlive, newState, type ReplayReport } from './replay-log.js';
+import { ReplayRunner, type ReplayProgress } from './replay-runner.js';
+import { RunHistories } from './run-histories.js';
+
+/** All optional. */
+export interface ReplaysOptions {
+  /** Default `loopstack`. */
+  readonly prefix?: string;
+  /** JetStream domain of the streams. */
+  readonly domain?: string;
+  /** Copies of the bucket that holds the replays, when it is made. Default 1. */
+  readonly replicas?: number;
+  /** Checks payloads as a worker would. Default: commands are decoded strictly, and nothing is known of payloads. */
+  readonly payloads?: PayloadCheck;
+  /** Headers that prove where a command comes from. */
+  readonly sign?: (command: UnsignedCommand) => Headers;
+  /** Who asks, for the record. Default: host and process id. */
+  readonly by?: string;
+}
+
+export interface ReplayHooks {
+  /** What the request cannot hold. */
+  readonly functions?: ReplayFunctions;
+  /** Called about four times a second. */
+  readonly onProgress?: (progress: ReplayProgress) => void;
+  /** Stops the work. A replay that was started is interrupted then, and can be resumed. */
+  readonly signal?: AbortSignal;
+}
+
+/** How long a wish waits for the process that works on the replay. */
+const HEED_MS = 15_000;
+
+/**
+ * Batch replays: any slice of what was, again, as runs. A replay is named, recorded, and publishes each command exactly
+ * once however often it is killed and resumed (docs/adr/0004). Works on a connection alone, without a framework.
+ */
+export class Replays {
+  readonly #nc: NatsConnection;
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+  readonly #options: ReplaysOptions;
+  readonly #publisher: Publisher;
+  readonly #log: ReplayLog;
+  readonly #histories: RunHistories;
+
+  /** @throws LoopstackError NAME_INVALID */
+  constructor(nc: NatsConnection, options: ReplaysOptions = {}) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#names = wireNames(options.prefix);
+    this.#api = new JetStreamApi(nc, options.domain);
+    this.#publisher = new Publisher(nc);
+    this.#log = new ReplayLog(nc, this.#names, { domain: options.domain, replicas: options.replicas });
+    this.#histories = new RunHistories(this.#api, this.#publisher, this.#names);
+  }
+
+  /**
+   * What a replay would do: reads and checks everything, publishes nothing.
+   * @param examples commands that are shown, and refused ones. Default 3
+   * @throws LoopstackError OPTION_INVALID, NAME_INVALID, STREAM_UNAVAILABLE
+   */
+  async preview(request: ReplayRequest, hooks: ReplayHooks & { readonly examples?: number } = {}): Promise<ReplayPreview> {
+    const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
+    const id = request.id ?? newReplayId();
+    const bound = await this.#bound(replay);
+    return previewReplay(this.#api, replay, this.#judge(id, replay), { id, bound, examples: hooks.examples ?? 3, ...hooks });
+  }
+
+  /**
+   * Starts a replay and works on it. Resolves when it has ended, was aborted, or was interrupted (`signal`, or a server
+   * that was away for too long).
+   * @throws LoopstackError OPTION_INVALID, NAME_INVALID, STREAM_UNAVAILABLE, REPLAY_EXISTS
+   */
+  async start(request: ReplayRequest, hooks: ReplayHooks = {}): Promise<ReplayReport> {
+    const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
+    const bound = await this.#bound(replay);
+    const at = new Date().toISOString();
+    const order = { id: request.id ?? newReplayId(), request, by: this.#by, at, stream: replay.stream, bound };
+    const state = newState(this.#by, at, RUNNER);
+    await this.#log.create(order, state);
+    return this.#run({ ...order, ...state }, replay, hooks);
+  }
+
+  /**
+   * Goes on with a replay that was interrupted or paused. If the process that paused it is alive, that one goes on, and
+   * this returns at once; else this process does the work, with the functions that the replay was started with.
+   * @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED, REPLAY_BUSY, REPLAY_LOST, OPTION_INVALID
+   */
+  async resume(id: string, hooks: ReplayHooks = {}): Promise<ReplayReport> {
+    const report = await this.#unfinished(id);
+    if (isAlive(report)) {
+      if (report.status !== 'paused') throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
+      return this.#wish(id, 'run', (status) => status !== 'paused');
+    }
+    const replay = resolveReplay(report.request, hooks.functions ?? {}, this.#names);
+    const at = new Date().toISOString();
+    const { error: _, ...kept } = report;
+    const actions = [...report.actions, { action: 'resume' as const, by: this.#by, at }];
+    return this.#run({ ...kept, status: 'running', runner: RUNNER, heartbeatAt: at, actions }, replay, hooks);
+  }
+
+  /** Holds a replay; resolves when it is held. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
+  async pause(id: string): Promise<ReplayReport> {
+    const report = await this.#unfinished(id);
+    if (isAlive(report)) return this.#wish(id, 'pause', (status) => status !== 'running');
+    return this.#record(report, 'pause', 'paused');
+  }
+
+  /** Ends a replay where it is; what is published stays. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
+  async abort(id: string): Promise<ReplayReport> {
+    const report = await this.#unfinished(id);
+    if (isAlive(report)) return this.#wish(id, 'abort', (status) => status === 'aborted' || status === 'completed');
+    return this.#record(report, 'abort', 'aborted');
+  }
+
+  /** @throws LoopstackError REPLAY_UNKNOWN */
+  get(id: string): Promise<ReplayReport> {
+    return this.#log.get(id);
+  }
+
+  /** All replays that there ever were, newest first. */
+  list(): Promise<readonly ReplayReport[]> {
+    return this.#log.list();
+  }
+
+  /** Frees the inbox of acknowledgements; the connection stays. */
+  async close(): Promise<void> {
+    await this.#publisher.close();
+  }
+
+  get #by(): string {
+    return this.#options.by ?? RUNNER;
+  }
+
+  #judge(id: string, replay: ResolvedReplay): Judge {
+    return new Judge(id, replay, this.#names, this.#api, this.#histories, this.#options.payloads);
+  }
+
+  #batches(id: string): CommandBatches {
+    return new CommandBatches(this.#nc, this.#api, this.#publisher, this.#names.streams.runs, this.#names.replay(id));
+  }
+
+  #run(report: ReplayReport, replay: ResolvedReplay, { onProgress, signal }: ReplayHooks): Promise<ReplayReport> {
+    const tools = {
+      api: this.#api,
+      names: this.#names,
+      log: this.#log,
+      judge: this.#judge(report.id, replay),
+      batches: this.#batches(report.id),
+      histories: this.#histories,
+      sign: this.#options.sign,
+    };
+    return new ReplayRunner(report, replay, tools, onProgress).run(signal);
+  }
+
+  /** The last sequence that there is now: what comes later, the replay's own commands too, is not its business. */
+  async #bound(replay: ResolvedReplay): Promise<number> {
+    try {
+      const { state } = await this.#api.streamInfo(replay.stream);
+      return Math.min(state.last_seq, replay.toSequence);
+    } catch (cause) {
+      if (!(cause instanceof JetStreamApiError)) throw cause;
+      const reason = cause.errCode === API.STREAM_NOT_FOUND ? 'it does not exist' : cause.message;
+      throw new LoopstackError('STREAM_UNAVAILABLE', { stream: replay.stream, reason }, { cause });
+    }
+  }
+
+  async #unfinished(id: string): Promise<ReplayReport> {
+    const report = await this.#log.get(id);
+    const { status } = report;
+    if (status === 'completed' || status === 'aborted') throw new LoopstackError('REPLAY_FINISHED', { id, status });
+    return report;
+  }
+
+  /** Asks the process that works on it, and waits until that shows. */
+  async #wish(id: string, wish: 'run' | 'pause' | 'abort', heeded: (status: ReplayReport['status']) => boolean): Promise<ReplayReport> {
+    await this.#log.wish(id, wish, this.#by);
+    const deadlineMs = Date.now() + HEED_MS;
+    for (;;) {
+      const report = await this.#log.get(id);
+      if (heeded(report.status)) return report;
+      if (Date.now() > deadlineMs) throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
+      await delay(200);
+    }
+  }
+
+  /** Nobody works on it: its marks tell how far it came. */
+  async #record(report: ReplayReport, action: 'pause' | 'abort', status: 'paused' | 'aborted'): Promise<ReplayReport> {
+    const at = new Date().toISOString();
+    const batches = this.#batches(report.id);
+    const mark = await batches.open();
+    const changed: ReplayReport = {
+      ...(mark === undefined ? report : withMark(report, mark, batches.markSequence)),
+      status,
+      actions: [...report.actions, { action, by: this.#by, at }],
+      ...(status === 'aborted' ? { finishedAt: at } : {}),
+    };
+    await this.#log.write(changed);
+    if (status === 'aborted') await batches.clear();
+    return changed;
+  }
+}
+
+const RUNNER = `${hostname()}:${process.pid}`;

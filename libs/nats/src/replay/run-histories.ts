@@ -1,0 +1,137 @@
+import type { Publisher } from '@loopstack/client';
+import {
+  HEADER,
+  LoopstackError,
+  decodeRunEvent,
+  encodeRunEvent,
+  isOutcome,
+  type Priority,
+  type RunAddress,
+  type RunEvent,
+  type WireNames,
+} from '@loopstack/shared/contract';
+import { RequestStrategy } from 'nats';
+import { API, JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
+import type { ReplayOutcome } from './request.js';
+
+export interface LastEvent {
+  readonly event: RunEvent;
+  /** Sequence in the events stream. */
+  readonly sequence: number;
+}
+
+/** A run as a replay asks for it. */
+export interface AskedRun extends RunAddress {
+  readonly runId: string;
+}
+
+/** A batched direct get answers at most 1,024 subjects (NATS ADR-31). */
+const AT_ONCE = 1000;
+const TIMEOUT_MS = 10_000;
+/** How long the state of a workflow's queue is believed. */
+const QUEUE_AGE_MS = 1000;
+
+const encoder = new TextEncoder();
+
+/**
+ * Whether a run has this outcome, from its last event. Pure.
+ * @param sequence of the command in the runs stream: of two commands of one run only the one that recorded its outcome counts
+ * @param queued the command waits in its queue
+ */
+export function hasOutcome(outcome: ReplayOutcome, last: RunEvent | undefined, sequence: number, queued: boolean): boolean {
+  if (last?.sequence !== undefined && last.sequence !== sequence) return false;
+  if (outcome !== 'never-ran') return last?.type === outcome;
+  if (queued) return false;
+  return last === undefined || (last.attempt === 0 && (last.type === 'queued' || last.type === 'expired' || last.type === 'canceled'));
+}
+
+/** What the events stream knows of runs, many at a time; and the opening of runs that have ended. */
+export class RunHistories {
+  readonly #floors = new Map<string, { readonly floor: number | undefined; readonly atMs: number }>();
+
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+  ) {}
+
+  /** The last event of each run that has one, by the subject of its events. @throws JetStreamApiError */
+  async last(runs: readonly AskedRun[]): Promise<ReadonlyMap<string, LastEvent>> {
+    const found = new Map<string, LastEvent>();
+    for (let from = 0; from < runs.length; from += AT_ONCE) {
+      const subjects = [...new Set(runs.slice(from, from + AT_ONCE).map((run) => this.subject(run)))];
+      await this.#read(subjects, found);
+    }
+    return found;
+  }
+
+  subject(run: AskedRun): string {
+    return this.names.event(run, run.runId);
+  }
+
+  async #read(subjects: readonly string[], found: Map<string, LastEvent>): Promise<void> {
+    const path = `DIRECT.GET.${this.names.streams.events}`;
+    const query = encoder.encode(JSON.stringify({ multi_last: subjects, batch: subjects.length }));
+    const answers = await this.api.nc.requestMany(`${this.api.prefix}.${path}`, query, {
+      maxWait: TIMEOUT_MS,
+      strategy: RequestStrategy.SentinelMsg,
+    });
+    let ended = false;
+    for await (const { headers, data } of answers) {
+      const code = headers?.code ?? 0;
+      if (code === 404 || code === 204) ended = true;
+      else if (code >= 300) throw new JetStreamApiError(code, `${path}: ${headers?.description ?? 'refused'}`);
+      else {
+        const event = decodeRunEvent(data);
+        if (event && headers) found.set(headers.get('Nats-Subject'), { event, sequence: Number(headers.get('Nats-Sequence')) });
+      }
+    }
+    if (!ended) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
+  }
+
+  /** Whether a command still waits in its workflow's queue: it is not acknowledged, or nothing has ever taken from the queue. */
+  async isQueued(address: RunAddress, priority: Priority, sequence: number): Promise<boolean> {
+    const floor = (await this.#floor(this.names.durable(address, priority))) ?? (await this.#floor(this.names.durable(address)));
+    return floor !== undefined && sequence > floor;
+  }
+
+  async #floor(durable: string): Promise<number | undefined> {
+    const known = this.#floors.get(durable);
+    if (known && Date.now() - known.atMs < QUEUE_AGE_MS) return known.floor;
+    let floor: number | undefined;
+    try {
+      floor = (await this.api.consumerInfo(this.names.streams.runs, durable)).ack_floor.stream_seq;
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
+    }
+    this.#floors.set(durable, { floor, atMs: Date.now() });
+    return floor;
+  }
+
+  /**
+   * Records that runs are queued again, before their commands are: a worker that gets a command at once must not find
+   * the old outcome standing. Runs that have not ended are left alone.
+   * @param mark says which command of which replay opens a run, so that it is opened once however often this is done
+   * @returns the indexes of the runs that are open now for this mark
+   */
+  async reopen(runs: readonly (AskedRun & { readonly mark: string })[]): Promise<ReadonlySet<number>> {
+    const last = await this.last(runs);
+    const open = new Set<number>();
+    const at = new Date().toISOString();
+    const work = runs.map(async (run, index) => {
+      const before = last.get(this.subject(run));
+      if (before?.event.type === 'queued' && before.event.replay === run.mark) open.add(index);
+      if (before && !isOutcome(before.event.type)) return;
+      const event = encodeRunEvent({ type: 'queued', at, attempt: 0, replay: run.mark });
+      try {
+        await this.publisher.publish(this.subject(run), event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(before?.sequence ?? 0) });
+        open.add(index);
+      } catch (error) {
+        // Somebody else has moved the run on.
+        if (!(error instanceof LoopstackError) || error.details['errCode'] !== API.WRONG_LAST_SEQUENCE) throw error;
+      }
+    });
+    await Promise.all(work);
+    return open;
+  }
+}
