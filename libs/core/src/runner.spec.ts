@@ -19,7 +19,7 @@ function runner(invoke: Invoke, options: WorkflowOptions = {}): WorkflowRunner {
     workspace: 'Space',
     workflow: 'Flow',
     type: class {} as never,
-    instance: { run: invoke } as never,
+    instance: { run: invoke },
     options: resolved,
     validator: resolved.payload && payloadValidator(resolved.payload),
   };

@@ -1,5 +1,4 @@
 import type { Delivery, Execution } from '@loopstack/core';
-import type { Lane } from './lane.js';
 import type { LeaseTable } from './lease-table.js';
 import type { Msg, NatsConnection } from 'nats';
 import { MessageHeaders } from './message-headers.js';
@@ -9,6 +8,11 @@ const ACK = encoder.encode('+ACK');
 const IN_PROGRESS = encoder.encode('+WPI');
 
 const NS_DIGITS = 6;
+
+/** Whoever holds messages until they are settled. */
+export interface MessageOwner {
+  settled(message: CommandMessage): void;
+}
 
 /**
  * A command that this worker holds: delivered, and leased until it is settled. Delivery facts are read from the reply
@@ -46,7 +50,7 @@ export class CommandMessage implements Delivery {
     private msg: Msg,
     private readonly leaseMs: number,
     private readonly table: LeaseTable,
-    readonly lane?: Lane,
+    readonly lane: MessageOwner,
   ) {
     const tokens = (msg.reply ?? '').split('.');
     const at = tokens.length > 9 ? 6 : 4;

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { connect, credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
+import { Events, connect, credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
 import type { ResolvedNatsOptions } from './options.js';
 
 /** Token of the process's one NATS connection. */
@@ -33,14 +33,14 @@ export async function openConnection(options: ResolvedNatsOptions): Promise<Nats
 
 async function log(nc: NatsConnection, logger: Logger): Promise<void> {
   for await (const { type, data } of nc.status()) {
-    switch (String(type)) {
-      case 'disconnect':
-        logger.warn(`Disconnected from ${String(data)}`);
+    switch (type) {
+      case Events.Disconnect:
+        logger.warn(`Disconnected from ${JSON.stringify(data)}`);
         break;
-      case 'reconnect':
-        logger.log(`Reconnected to ${String(data)}`);
+      case Events.Reconnect:
+        logger.log(`Reconnected to ${JSON.stringify(data)}`);
         break;
-      case 'error':
+      case Events.Error:
         logger.error(`Connection error: ${JSON.stringify(data)}`);
         break;
     }

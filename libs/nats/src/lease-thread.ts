@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ConnectionOptions } from 'nats';
+import { Events, type ConnectionOptions } from 'nats';
 import { connectWith } from './connection.js';
 import { LeaseTable } from './lease-table.js';
 
@@ -28,8 +28,8 @@ async function keep({ memory, connect, credentials, everyMs, maxBlockedMs }: Lea
     void nc.close();
   });
   for await (const { type } of nc.status()) {
-    if (String(type) === 'disconnect') connected = false;
-    if (String(type) === 'reconnect') connected = true;
+    if (type === Events.Disconnect) connected = false;
+    if (type === Events.Reconnect) connected = true;
   }
 }
 

@@ -123,7 +123,7 @@ export class PullLoop {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
     // While the connection is down nobody answers, and nothing arrives.
-    const drained = Promise.all(this.#slots.map(({ subscription }) => subscription?.drain())).catch(() => undefined);
+    const drained = Promise.all(this.#slots.map(async ({ subscription }) => subscription?.drain())).catch(() => undefined);
     await Promise.race([drained, enough]);
     clearTimeout(timer);
   }

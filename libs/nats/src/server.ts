@@ -1,7 +1,7 @@
 import { Workers } from '@loopstack/core';
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
-import type { NatsConnection } from 'nats';
+import { Events, type NatsConnection } from 'nats';
 import { NATS_CONNECTION } from './connection.js';
 import { Worker } from './worker.js';
 
@@ -59,15 +59,15 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
 
   async #watch(): Promise<void> {
     for await (const status of this.nc.status()) {
-      const type = String(status.type);
-      if (type === 'reconnect') {
+      const { type, data } = status;
+      if (type === Events.Reconnect) {
         this._status$.next('connected');
         this.worker.reconnected();
-      } else if (type === 'disconnect') {
+      } else if (type === Events.Disconnect) {
         this._status$.next('disconnected');
         this.worker.disconnected();
       }
-      const argument = type === 'error' ? [new Error(String(status.data))] : [];
+      const argument = type === Events.Error ? [new Error(JSON.stringify(data))] : [];
       for (const listener of this.#listeners.get(type) ?? []) (listener as (...args: unknown[]) => void)(...argument);
     }
   }

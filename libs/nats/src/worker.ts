@@ -182,7 +182,7 @@ export class Worker {
     await Promise.all(this.#consumers.map((consumer) => consumer.stop(deadline)));
     clearTimeout(timer);
     clearInterval(this.#tick);
-    for (const timer of this.#chores) clearInterval(timer);
+    for (const chore of this.#chores) clearInterval(chore);
     this.#leases.stop();
     this.#canceled.stop();
     await this.#flushed();

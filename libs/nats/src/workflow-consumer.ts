@@ -287,7 +287,7 @@ export class WorkflowConsumer implements LaneOwner {
 
   #released(message: CommandMessage): void {
     this.#finished++;
-    message.lane?.settled(message);
+    message.lane.settled(message);
     this.pump();
   }
 }
