@@ -33,16 +33,8 @@ export async function openConnection(options: ResolvedNatsOptions): Promise<Nats
 
 async function log(nc: NatsConnection, logger: Logger): Promise<void> {
   for await (const { type, data } of nc.status()) {
-    switch (type) {
-      case Events.Disconnect:
-        logger.warn(`Disconnected from ${JSON.stringify(data)}`);
-        break;
-      case Events.Reconnect:
-        logger.log(`Reconnected to ${JSON.stringify(data)}`);
-        break;
-      case Events.Error:
-        logger.error(`Connection error: ${JSON.stringify(data)}`);
-        break;
-    }
+    if (type === Events.Disconnect) logger.warn(`Disconnected from ${JSON.stringify(data)}`);
+    else if (type === Events.Reconnect) logger.log(`Reconnected to ${JSON.stringify(data)}`);
+    else if (type === Events.Error) logger.error(`Connection error: ${JSON.stringify(data)}`);
   }
 }
