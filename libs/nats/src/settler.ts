@@ -1,5 +1,13 @@
-import { settle, type Outcome, type PreparedRun, type RegisteredWorkflow } from '@loopstack/core';
-import { LoopstackError, printable, type DeadLetterFacts, type DeadReason, type RecordedError, type RunEvent } from '@loopstack/shared';
+import { causeDepthOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow } from '@loopstack/core';
+import {
+  HEADER,
+  LoopstackError,
+  printable,
+  type DeadLetterFacts,
+  type DeadReason,
+  type RecordedError,
+  type RunEvent,
+} from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
@@ -38,6 +46,7 @@ const REASON_OF: Partial<Record<string, DeadReason>> = {
   PAYLOAD_INVALID: 'invalid',
   COMMAND_INVALID: 'invalid',
   NAME_INVALID: 'invalid',
+  CAUSE_TOO_DEEP: 'invalid',
 };
 
 /** Why a run failed, from the error that its event recorded. */
@@ -78,12 +87,12 @@ export class Settler {
           return message.drop();
         case 'succeed':
           if (this.entry.options.record === 'none') return message.ack();
-          return await this.record(message, run.runId, succeeded(attempt, message.sequence, this.worker, settlement.json));
+          return await this.record(message, run.runId, succeeded(attempt, message.sequence, this.worker, settlement.json, run));
         case 'expire':
           return await this.record(
             message,
             run.runId,
-            this.event('expired', attempt - 1, message, { error: recordedError(settlement.error) }),
+            this.event('expired', attempt - 1, message, { error: recordedError(settlement.error), ...originOf(run) }),
           );
         case 'retry':
           return await this.retry(message, run.runId, attempt, settlement.delayMs, settlement.error);
@@ -113,7 +122,7 @@ export class Settler {
 
   private async bury(message: CommandMessage, run: PreparedRun, attempt: number, error: RecordedError): Promise<void> {
     // The fence first: a stale worker must not bury a run that another one has done.
-    const recorded = await this.append(message, run.runId, this.event('failed', attempt, message, { error }));
+    const recorded = await this.append(message, run.runId, this.event('failed', attempt, message, { error, ...originOf(run) }));
     if (!recorded) return;
     await this.writeDeadLetter(message, run, attempt, error);
     message.ack();
@@ -227,10 +236,20 @@ function sameEvent(stored: RunEvent, event: RunEvent | Uint8Array): boolean {
   return stored.type === own.type && stored.at === own.at && stored.attempt === own.attempt && stored.worker === own.worker;
 }
 
+/** On whose behalf a run is, and what it passes on to what its outcome starts. */
+function originOf({ command, delivery: { headers } }: PreparedRun): Pick<RunEvent, 'userId' | 'correlationId' | 'causeDepth'> {
+  const correlationId = headers.get(HEADER.CORRELATION_ID);
+  const causeDepth = causeDepthOf(headers.get(HEADER.CAUSE_DEPTH));
+  return {
+    ...(command ? { userId: command.userId } : {}),
+    ...(correlationId === undefined ? {} : { correlationId: printable(correlationId, 256) }),
+    ...(causeDepth === 0 ? {} : { causeDepth }),
+  };
+}
+
 /** The event of the happy path, written by hand: the result is JSON text already. */
-function succeeded(attempt: number, sequence: number, worker: string, json: string | undefined): Uint8Array {
+function succeeded(attempt: number, sequence: number, worker: string, json: string | undefined, run: PreparedRun): Uint8Array {
   const result = json === undefined ? '' : `,"result":${json}`;
-  return encoder.encode(
-    `{"type":"succeeded","at":"${new Date().toISOString()}","attempt":${attempt},"sequence":${sequence},"worker":${JSON.stringify(worker)}${result}}`,
-  );
+  const head = `{"type":"succeeded","at":"${new Date().toISOString()}","attempt":${attempt},"sequence":${sequence},"worker":${JSON.stringify(worker)}`;
+  return encoder.encode(`${head},${JSON.stringify(originOf(run)).slice(1, -1)}${result}}`);
 }
