@@ -33,7 +33,8 @@ async function start() {
   undo.push(nats.stop);
   void nats.exited?.then(() => stop('the nats-server ended', 1));
 
-  const port = await nextFreePort(ports.http);
+  const { HOST } = process.env;
+  const port = await nextFreePort(ports.http, HOST || undefined);
   if (port !== ports.http) print(`port ${ports.http} is taken: the worker listens on ${port} (PORT chooses another one)`);
   const jwtSecret = process.env['JWT_SECRET'] ?? developmentSecret();
   if (isStopping()) return;
@@ -43,7 +44,8 @@ async function start() {
   killWorker = worker.kill;
   void worker.exited.then(({ code, signal }) => stop(`the worker ended (${signal ?? code})`, code || 1));
 
-  if (await untilReady(port, () => !isStopping())) console.log(whatNext({ nats, port, jwtSecret }));
+  const http = `http://${HOST && !['0.0.0.0', '::'].includes(HOST) ? HOST : 'localhost'}:${port}`;
+  if (await untilReady(http, () => !isStopping())) console.log(whatNext({ nats, http, jwtSecret }));
 }
 
 /**

@@ -1,18 +1,22 @@
-// What `npm start` prints: what runs, and what to try with it.
+// What `npm start` prints: what runs, and what to try with it. A test runs every command of it.
 
 import { createHmac } from 'node:crypto';
 
 const DAY_S = 86_400;
+const ORDER = {
+  userId: 'u1',
+  payload: { orderId: 'o-1', priority: 'high', orderData: { items: [{ sku: 'tea', quantity: 2, unitPriceCents: 450 }] } },
+};
+const APPLICATION = { firstName: 'Ada', lastName: 'Lovelace', email: 'ada@example.com', resume: 'Analyst', coverLetter: 'Hello' };
 
 /**
- * A JSON Web Token as the worker's guard accepts it (RFC 7519, HS256).
+ * A JSON Web Token as the worker's guard accepts it (RFC 7519, HS256), good for a day.
  *
  * @param {string} secret
  * @param {{ sub: string, name: string }} claims
- * @param {number} [nowMs]
  */
-export function developmentToken(secret, claims, nowMs = Date.now()) {
-  const iat = Math.floor(nowMs / 1000);
+function developmentToken(secret, claims) {
+  const iat = Math.floor(Date.now() / 1000);
   const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...claims, iat, exp: iat + DAY_S })}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
@@ -21,17 +25,16 @@ export function developmentToken(secret, claims, nowMs = Date.now()) {
 /**
  * @param {object} running
  * @param {{ shown: string, description: string }} running.nats its URL without a password
- * @param {number} running.port of the worker's HTTP side
+ * @param {string} running.http URL of the worker's HTTP side
  * @param {string | undefined} running.jwtSecret
+ * @param {NodeJS.ProcessEnv} [running.env] default `process.env`
  */
-export function whatNext({ nats, port, jwtSecret }) {
-  const http = `http://localhost:${port}`;
+export function whatNext({ nats, http, jwtSecret, env = process.env }) {
   const json = `-H 'content-type: application/json'`;
-  const order = { orderId: 'o-1', orderData: { id: 'o-1', priority: 1, userId: 'u1' }, priority: 1 };
+  const subject = `${env['LOOPSTACK_PREFIX'] || 'loopstack'}.run.OrdersWorkspace.ProcessOrderWorkflow`;
   // In production nobody gets a token for nothing.
-  const isDevelopment = jwtSecret !== undefined && process.env['NODE_ENV'] !== 'production';
-  const token = isDevelopment ? developmentToken(jwtSecret, { sub: 'u1', name: 'Ada' }) : '(signed with JWT_SECRET)';
-  const application = { firstName: 'Ada', lastName: 'Lovelace', email: 'ada@example.com', resume: 'Analyst', coverLetter: 'Hello' };
+  const isDevelopment = jwtSecret !== undefined && env['NODE_ENV'] !== 'production';
+  const token = isDevelopment ? developmentToken(jwtSecret, { sub: 'u1', name: 'Ada' }) : '<signed with JWT_SECRET, "sub": "u1">';
   return `
 Loopstack over NATS is ready.
 
@@ -40,15 +43,19 @@ Loopstack over NATS is ready.
 
 Try next, in another terminal:
 
-  # a run, started by an HTTP endpoint
-  curl -X POST ${http}/run-my-workflow ${json} -d '${JSON.stringify({ message: 'hello' })}'
+  # a run that an HTTP endpoint starts
+  curl -X POST ${http}/run-my-workflow ${json} -d '{"message":"hello from NATS"}'
 
-  # a run, started by any NATS client
-  nats -s ${nats.shown} pub loopstack.run.OrdersWorkspace.ProcessOrderWorkflow '${JSON.stringify({ userId: 'u1', payload: order })}'
+  # a run that a message starts: from any NATS client, such as the nats command, or the one in this checkout
+  nats -s ${nats.shown} pub ${subject} '${JSON.stringify(ORDER)}'
+  node -e 'import("nats").then(async ({ connect }) => { const nc = await connect({ servers: "${nats.shown}" }); nc.publish("${subject}", JSON.stringify(${JSON.stringify(ORDER)})); await nc.drain(); })'
 
-  # a protected endpoint, with a token of one day for the user u1
-  TOKEN=${token}
-  curl -X POST ${http}/applications/submit -H "authorization: Bearer $TOKEN" ${json} -d '${JSON.stringify(application)}'
+  # what that run left, from a protected endpoint; the token is the user u1's, for a day
+  TOKEN='${token}'
+  curl ${http}/documents/receipts/o-1 -H "authorization: Bearer $TOKEN"
+
+  # a run on behalf of the user whom the token names
+  curl -X POST ${http}/applications/submit -H "authorization: Bearer $TOKEN" ${json} -d '${JSON.stringify(APPLICATION)}'
 
 Ctrl-C stops everything.
 `;

@@ -1,6 +1,7 @@
 // The worker as a child process.
 
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { endWithParent } from '@loopstack/nats-server';
 import { ROOT } from './setup.mjs';
@@ -14,9 +15,10 @@ const READY_MS = 60_000;
  */
 export function startWorker(env) {
   // Detached: Ctrl-C in the terminal is for the starter, which tells the worker once and in the right order.
-  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
+  const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist/main.js')], {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    // Compiled code is kept where Node can (22.1 and later): the next start is faster.
+    env: { NODE_COMPILE_CACHE: join(ROOT, '.cache/node'), ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });
@@ -43,25 +45,25 @@ export function startWorker(env) {
 }
 
 /**
- * @param {number} port
+ * @param {string} http URL of the worker's HTTP side
  * @param {() => boolean} isNeeded stops waiting when it says no
  * @returns {Promise<boolean>} whether the worker is ready
  * @throws {Error} when it is not after a minute
  */
-export async function untilReady(port, isNeeded) {
+export async function untilReady(http, isNeeded) {
   const deadline = Date.now() + READY_MS;
   while (isNeeded()) {
-    if (await isReady(port)) return true;
+    if (await isReady(http)) return true;
     if (Date.now() > deadline) throw new Error(`the worker is not ready after ${READY_MS / 1000} s`);
     await delay(50);
   }
   return false;
 }
 
-/** @param {number} port */
-async function isReady(port) {
+/** @param {string} http */
+async function isReady(http) {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(2_000) });
+    const response = await fetch(`${http}/health/ready`, { signal: AbortSignal.timeout(2_000) });
     await response.body?.cancel();
     return response.ok;
   } catch {

@@ -25,6 +25,7 @@ import { pickPort } from './port.js';
  * @property {string} [configFile] a configuration file; `config` is read after it. Ports, name, address and store
  *   directory given here win over the file's.
  * @property {string[]} [args] further command-line arguments
+ * @property {NodeJS.ProcessEnv} [env] variables that the configuration names, beside those of this process
  * @property {number} [startTimeoutMs] deadline for accepting connections, also for restarts; default 30,000
  * @property {number} [stopTimeoutMs] time from SIGTERM to SIGKILL in stop(); default 10,000
  * @property {AbortSignal} [signal] stops the server, or gives up its start
@@ -192,7 +193,8 @@ export class NatsServer {
     const log = openSync(this.logFile, 'a');
     // To a file, not to a pipe: a parent whose event loop is blocked must not block the server. Detached: Ctrl-C in the
     // terminal is for the parent, which stops the server last.
-    const child = spawn(this.#options.binary, this.#arguments(), { stdio: ['ignore', log, log], detached: true });
+    const env = { ...process.env, ...this.#options.env };
+    const child = spawn(this.#options.binary, this.#arguments(), { stdio: ['ignore', log, log], env, detached: true });
     closeSync(log);
     const forget = child.pid === undefined ? () => {} : endWithParent(child.pid);
     this.#child = child;
