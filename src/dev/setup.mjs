@@ -1,5 +1,8 @@
 // What `npm start` and `npm test` do before anything else: install the dependencies if they are missing or not those of
 // the lock file, and build if a source changed. Node's own modules only. With nothing to do it takes some 50 ms.
+//
+//   node src/dev/setup.mjs           installs and builds
+//   node src/dev/setup.mjs install   only installs
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -20,14 +23,15 @@ export const print = (message) => console.log(`> ${message}`);
  * Leaves the checkout installed and built.
  *
  * @param {object} [options]
- * @param {'src' | '.'} [options.project] what to build: the worker with the packages it needs, or everything (default)
+ * @param {'src' | '.' | 'nothing'} [options.project] what to build: the worker with the packages it needs, or everything
+ *   (default)
  * @param {Progress} [options.onProgress]
  */
 export async function setUp({ project = '.', onProgress = print } = {}) {
   checkNode();
   const steps = [
     { isDone: isInstalled, act: () => install(onProgress) },
-    { isDone: () => isBuilt(project), act: () => build(project, onProgress) },
+    { isDone: () => project === 'nothing' || isBuilt(project), act: () => build(project, onProgress) },
   ];
   if (steps.every(({ isDone }) => isDone())) return;
   // One set-up of a checkout at a time: `npm ci` removes what another process is reading.
@@ -166,7 +170,7 @@ function readJson(file) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await setUp().catch((error) => {
+  await setUp({ project: process.argv[2] === 'install' ? 'nothing' : '.' }).catch((error) => {
     console.error(error.message);
     process.exitCode = 1;
   });
