@@ -6,7 +6,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'nats';
 import {
   PortTakenError,
@@ -16,15 +15,6 @@ import {
   startNatsCluster,
   startNatsServer,
 } from '@loopstack/nats-server';
-
-/** Waits for an observable fact. */
-async function until(what: string, fact: () => boolean | Promise<boolean>, deadlineMs = 15_000): Promise<void> {
-  const end = Date.now() + deadlineMs;
-  while (!(await fact())) {
-    if (Date.now() > end) throw new Error(`not in ${deadlineMs} ms: ${what}`);
-    await delay(20);
-  }
-}
 
 /** A zombie that nobody has reaped yet runs no more. */
 async function isRunning(pid: number): Promise<boolean> {

@@ -22,8 +22,8 @@ import { pickPort } from './port.js';
  * @property {boolean} [jetstream] default true
  * @property {string} [name] server name; default `loopstack-<random>`
  * @property {string} [config] configuration text, such as `max_payload: 64KB` or `jetstream { sync_interval: always }`
- * @property {string} [configFile] a configuration file; `config` is read after it. Ports, name, address and store
- *   directory given here win over the file's.
+ * @property {string} [configFile] a configuration file; `config` is read after it. Ports, name and address given here win
+ *   over the file's; a `store_dir` in it is refused by the server, which gets its store directory from here.
  * @property {string[]} [args] further command-line arguments
  * @property {NodeJS.ProcessEnv} [env] variables that the configuration names, beside those of this process
  * @property {number} [startTimeoutMs] deadline for accepting connections, also for restarts; default 30,000
