@@ -15,6 +15,7 @@ import {
   startNatsCluster,
   startNatsServer,
 } from '@loopstack/nats-server';
+import { until } from './until.js';
 
 /** A zombie that nobody has reaped yet runs no more. */
 async function isRunning(pid: number): Promise<boolean> {
