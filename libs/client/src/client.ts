@@ -129,9 +129,10 @@ export class LoopstackClient {
     return this.schedules.put(...args);
   }
 
-  /** Waits for what is being published, then refuses (CLOSED). Closes the connection if `connect()` made it. */
+  /** Waits for what is being published, then refuses and ends all waiting (CLOSED). Closes the connection if `connect()` made it. */
   async close(): Promise<void> {
     await this.#publisher.close();
+    this.#events.close();
     if (this.#ownsConnection) await this.#nc.close();
   }
 

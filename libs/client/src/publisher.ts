@@ -1,9 +1,9 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { AckReader, refusal, type PubAck } from './acknowledgement.js';
+import { followConnection, inboxOf } from './connection.js';
 import { Fifo } from './fifo.js';
 import { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
-import { inboxOf } from './stream-reader.js';
 
 export interface PublisherOptions {
   /** Messages that are written and not yet acknowledged; further callers wait in order. Default 4,096. */
@@ -81,6 +81,7 @@ export class Publisher {
   readonly #inbox: string;
   readonly #tokenStart: number;
   readonly #subscription: Subscription;
+  readonly #unfollow: () => void;
   readonly #answers = new AckReader();
   readonly #headers = new EncodedHeaders();
   readonly #publishOptions = { reply: '', headers: this.#headers.asMsgHdrs() };
@@ -105,8 +106,12 @@ export class Publisher {
     this.#inbox = `${inboxOf(nc)}.`;
     this.#tokenStart = this.#inbox.length;
     this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#answered(error, msg) });
-    void this.#watch();
-    void nc.closed().then(() => this.#end());
+    this.#unfollow = followConnection(nc, {
+      disconnected: () => this.#disconnected(),
+      reconnected: () => this.#reconnected(),
+      denied: (subject) => this.#denied(subject),
+      closed: () => this.#end(),
+    });
   }
 
   /** Messages written and not yet acknowledged, and those that wait to be written. */
@@ -303,14 +308,6 @@ export class Publisher {
     }
   }
 
-  async #watch(): Promise<void> {
-    for await (const status of this.#nc.status()) {
-      if (status.type === 'disconnect') this.#disconnected();
-      else if (status.type === 'reconnect') this.#reconnected();
-      else if (status.permissionContext?.operation === 'publish') this.#denied(status.permissionContext.subject);
-    }
-  }
-
   #disconnected(): void {
     this.#connected = false;
     for (const pending of this.#pending.values()) pending.maybeStored = true;
@@ -324,7 +321,6 @@ export class Publisher {
     this.#refill();
   }
 
-  /** The server says so once and answers nothing: without this the callers would wait for their timeout. */
   #denied(subject: string): void {
     for (const [token, pending] of [...this.#pending]) {
       if (pending.subject === subject)
@@ -336,6 +332,7 @@ export class Publisher {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#unfollow();
     if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
     this.#failAll(() => new LoopstackError('CLOSED'));
   }

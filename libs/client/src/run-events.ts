@@ -9,6 +9,7 @@ import {
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from 'nats';
+import { followConnection } from './connection.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
 
@@ -50,12 +51,14 @@ export class RunEvents {
   readonly #reader: StreamReader;
   readonly #watches = new Map<string, Watch>();
   readonly #followers = new Set<() => void>();
+  readonly #unfollow: () => void;
+  #closed = false;
 
   constructor(nc: NatsConnection, options: ResolvedClientOptions, reader: StreamReader) {
     this.#nc = nc;
     this.#options = options;
     this.#reader = reader;
-    void this.#followConnection();
+    this.#unfollow = followConnection(nc, { reconnected: () => this.#reconnected(), closed: () => this.close() });
   }
 
   /** The last event of a run. */
@@ -72,6 +75,7 @@ export class RunEvents {
   ): Promise<unknown> {
     const timeoutMs = options.timeout === undefined ? this.#options.resultTimeoutMs : durationMs('timeout', options.timeout);
     options.signal?.throwIfAborted();
+    if (this.#closed) throw new LoopstackError('CLOSED');
     return resultOf(runId, await this.#outcome(address, runId, timeoutMs, options.signal));
   }
 
@@ -91,8 +95,16 @@ export class RunEvents {
     this.#followers.add(notice);
     signal?.addEventListener('abort', notice, { once: true });
     try {
-      for (let next = 1, ended = false; ;) {
-        const stored = storedEvent(await this.#reader.read(names.streams.events, { next: subject, sequence: next }));
+      for (let next = 1, ended = false, readable = false; ;) {
+        let stored: StoredEvent | undefined;
+        try {
+          stored = storedEvent(await this.#reader.read(names.streams.events, { next: subject, sequence: next }));
+          readable = true;
+        } catch (error) {
+          // A server that restarts is waited for, a stream that was never there is not.
+          if (!readable || this.#nc.isClosed()) throw error;
+          looks = [AGAIN_MS, ...looks];
+        }
         signal?.throwIfAborted();
         if (stored) {
           next = stored.message.sequence + 1;
@@ -104,9 +116,9 @@ export class RunEvents {
           await delay(looks[0] as number);
           looks = looks.slice(1);
         } else {
-          if (this.#nc.isClosed()) throw new LoopstackError('CLOSED');
           await new Promise<void>((resolve) => (wake = resolve));
           signal?.throwIfAborted();
+          if (this.#closed) throw new LoopstackError('CLOSED');
         }
       }
     } finally {
@@ -189,14 +201,16 @@ export class RunEvents {
     watch.looking = false;
   }
 
-  async #followConnection(): Promise<void> {
-    for await (const status of this.#nc.status()) {
-      if (status.type !== 'reconnect') continue;
-      // What was published in between was noticed by nobody here.
-      for (const watch of this.#watches.values()) void this.#look(watch, FIRST_LOOKS_MS);
-      for (const follower of this.#followers) follower();
-    }
-    // The connection is closed for good.
+  /** What was published meanwhile was noticed by nobody here. */
+  #reconnected(): void {
+    for (const watch of this.#watches.values()) void this.#look(watch, FIRST_LOOKS_MS);
+    for (const follower of this.#followers) follower();
+  }
+
+  /** Ends all waiting with CLOSED. */
+  close(): void {
+    this.#closed = true;
+    this.#unfollow();
     for (const { waiters } of this.#watches.values()) for (const waiter of [...waiters]) waiter(new LoopstackError('CLOSED'));
     for (const follower of this.#followers) follower();
   }

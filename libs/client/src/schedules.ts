@@ -13,11 +13,12 @@ import {
 } from '@loopstack/shared/contract';
 import { ERR_CODE } from './acknowledgement.js';
 import { prepareCommand, type PreparedCommand } from './command.js';
+import { requireServer } from './connection.js';
 import type { StoredRun } from './handle.js';
 import { headerBlock, headerLines } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { Publisher } from './publisher.js';
-import { requireServer, type StreamReader, type StoredMessage } from './stream-reader.js';
+import type { StreamReader, StoredMessage } from './stream-reader.js';
 
 /** Six fields (second minute hour day month weekday) or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or a period. */
 export type Recurrence = string | { readonly every: Duration };

@@ -1,6 +1,7 @@
 import { LoopstackError, printable, type HeaderReader } from '@loopstack/shared/contract';
-import { NatsError, createInbox, type Msg, type NatsConnection } from 'nats';
+import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
+import { inboxOf } from './connection.js';
 
 /** A message as a stream holds it. */
 export interface StoredMessage {
@@ -158,20 +159,6 @@ export class StreamReader {
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: reasonOf(cause, this.timeoutMs) }, { cause });
     }
   }
-}
-
-/** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */
-export function inboxOf(nc: NatsConnection): string {
-  return createInbox((nc as { options?: { inboxPrefix?: string } }).options?.inboxPrefix);
-}
-
-/** @throws LoopstackError SERVER_TOO_OLD; nothing while the version is not known (disconnected) */
-export function requireServer(nc: NatsConnection, feature: string, major: number, minor: number): void {
-  const version = nc.info?.version;
-  if (version === undefined) return;
-  const [has = 0, hasMinor = 0] = version.split('.').map(Number);
-  if (has > major || (has === major && hasMinor >= minor)) return;
-  throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
 }
 
 function reasonOf(cause: unknown, timeoutMs: number): string {

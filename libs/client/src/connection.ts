@@ -1,0 +1,50 @@
+import { LoopstackError } from '@loopstack/shared/contract';
+import { createInbox, type NatsConnection } from 'nats';
+
+export interface ConnectionListener {
+  disconnected?(): void;
+  reconnected?(): void;
+  /** The server refused a publish to `subject`. It says so once, and answers nothing. */
+  denied?(subject: string): void;
+  /** The connection is closed for good. */
+  closed?(): void;
+}
+
+/** Follows a connection until it is closed or the returned function is called. */
+export function followConnection(nc: NatsConnection, listener: ConnectionListener): () => void {
+  const statuses = nc.status();
+  let following = true;
+  const follow = async (): Promise<void> => {
+    for await (const status of statuses) {
+      if (!following) return;
+      if (status.type === 'disconnect') listener.disconnected?.();
+      else if (status.type === 'reconnect') listener.reconnected?.();
+      else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
+    }
+  };
+  void follow();
+  // The client library ends the iterator neither when the connection is closed nor with the loop.
+  const stop = (): void => {
+    following = false;
+    (statuses as unknown as { stop(): void }).stop();
+  };
+  void nc.closed().then(() => {
+    if (following) listener.closed?.();
+    stop();
+  });
+  return stop;
+}
+
+/** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */
+export function inboxOf(nc: NatsConnection): string {
+  return createInbox((nc as { options?: { inboxPrefix?: string } }).options?.inboxPrefix);
+}
+
+/** @throws LoopstackError SERVER_TOO_OLD; nothing while the version is not known (disconnected) */
+export function requireServer(nc: NatsConnection, feature: string, major: number, minor: number): void {
+  const version = nc.info?.version;
+  if (version === undefined) return;
+  const [has = 0, hasMinor = 0] = version.split('.').map(Number);
+  if (has > major || (has === major && hasMinor >= minor)) return;
+  throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
+}
