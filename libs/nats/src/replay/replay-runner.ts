@@ -269,6 +269,8 @@ export class ReplayRunner {
   /** Waits for what the rate and the queues allow. @returns false to stop */
   async #hasLeave(commands: readonly ReadyCommand[]): Promise<boolean> {
     if (this.#backlog) {
+      // What is still under way is in no queue yet.
+      await this.#inFlight;
       const counts = new Map<string, { address: RunAddress; count: number }>();
       for (const { command } of commands) {
         const key = `${command.workspace}.${command.workflow}`;

@@ -1,5 +1,5 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
-import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
+import { JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
 import { MessageHeaders } from '../message-headers.js';
 
 /** A message as a scan reads it. Headers are parsed when they are first asked for. */
@@ -125,32 +125,18 @@ export class StreamScan {
 
   async #open(): Promise<void> {
     await this.#close();
-    const { stream, subjects, sinceMs, to } = this.range;
-    if (this.#last >= to) {
+    if (this.#last >= this.range.to) {
       this.#ended = true;
       return;
     }
-    const first = this.#last + 1;
-    const start =
-      sinceMs !== undefined && first === 1
-        ? { deliver_policy: 'by_start_time', opt_start_time: new Date(sinceMs).toISOString() }
-        : { deliver_policy: 'by_start_sequence', opt_start_seq: first };
-    const name = `scan-${createInbox('x').slice(2)}`;
-    const config = {
-      name,
-      ack_policy: 'none',
-      mem_storage: true,
-      num_replicas: 1,
-      inactive_threshold: INACTIVE_MS * NS,
-      filter_subjects: subjects,
-      ...start,
-    };
+    let name: string;
     try {
-      const { num_pending: pending } = await this.api.request<{ num_pending: number }>(`CONSUMER.CREATE.${stream}.${name}`, {
-        stream_name: stream,
-        config,
-      });
-      this.#ended = pending === 0;
+      const { sinceMs, subjects } = this.range;
+      if (sinceMs !== undefined && this.#last === 0) this.#last = await this.#before(sinceMs);
+      const start = { deliver_policy: 'by_start_sequence', opt_start_seq: this.#last + 1 };
+      const created = await this.#create({ ...start, filter_subjects: subjects });
+      name = created.name;
+      this.#ended = created.num_pending === 0;
     } catch (error) {
       const patient = this.#openedAtMs > 0 && Date.now() - Math.max(this.#openedAtMs, this.#heardAtMs) < PATIENCE_MS;
       if (!patient || !isTemporary(error) || this.#nc.isClosed()) throw error;
@@ -168,14 +154,34 @@ export class StreamScan {
     this.#pull();
   }
 
+  /**
+   * The last sequence that was stored before a time. A consumer with several filters and a start time leaves out what
+   * matches one filter before the first match of another (seen with nats-server 2.15.1), so one without filters is asked.
+   */
+  async #before(timeMs: number): Promise<number> {
+    const { name, delivered } = await this.#create({ deliver_policy: 'by_start_time', opt_start_time: new Date(timeMs).toISOString() });
+    await this.#delete(name);
+    return delivered.stream_seq;
+  }
+
+  #create(config: Config): Promise<ConsumerInfo> {
+    const { stream } = this.range;
+    const name = `scan-${createInbox('x').slice(2)}`;
+    const common = { name, ack_policy: 'none', mem_storage: true, num_replicas: 1, inactive_threshold: INACTIVE_MS * NS };
+    return this.api.request(`CONSUMER.CREATE.${stream}.${name}`, { stream_name: stream, config: { ...common, ...config } });
+  }
+
+  /** Only a courtesy: the server removes it by itself. */
+  async #delete(consumer: string): Promise<void> {
+    if (!this.#nc.isClosed()) await this.api.request(`CONSUMER.DELETE.${this.range.stream}.${consumer}`).catch(() => undefined);
+  }
+
   async #close(): Promise<void> {
     if (!this.#nc.isClosed()) for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#subscriptions = [];
     const consumer = this.#consumer;
     this.#consumer = undefined;
-    // Only a courtesy: the server removes it by itself.
-    if (consumer !== undefined && !this.#nc.isClosed())
-      await this.api.request(`CONSUMER.DELETE.${this.range.stream}.${consumer}`).catch(() => undefined);
+    if (consumer !== undefined) await this.#delete(consumer);
   }
 
   #pull(): void {
