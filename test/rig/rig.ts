@@ -32,7 +32,7 @@ export const scaled = (long: number, short: number): number => (LONG ? long : sh
 export interface RigOptions {
   readonly workflows?: readonly PlannedWorkflow[];
   /** Options of every worker; `servers` is set. */
-  readonly nats?: Omit<NatsOptions, 'connection' | 'connect'>;
+  readonly nats?: Omit<NatsOptions, 'connection'>;
   readonly server?: NatsServerOptions;
   /** A cluster of three instead of one server. */
   readonly cluster?: boolean;
@@ -113,7 +113,7 @@ export class Rig {
   /** A producer with a connection of its own. */
   async producer(options: ClientOptions & { readonly servers?: string } = {}): Promise<LoopstackClient> {
     const { servers = this.url, ...rest } = options;
-    const client = await LoopstackClient.connect({ servers: servers.split(','), reconnectTimeWait: 50, ...rest });
+    const client = await LoopstackClient.connect({ servers: servers.split(','), reconnectTimeWait: 50, ...admin(this.options), ...rest });
     this.#clients.push(client);
     return client;
   }

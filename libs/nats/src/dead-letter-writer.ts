@@ -1,8 +1,10 @@
 import type { Publisher } from '@loopstack/client';
-import { HEADER, deadLetterHeaders, type DeadLetterFacts, type RunAddress, type WireNames } from '@loopstack/shared';
+import { HEADER, LoopstackError, deadLetterHeaders, type DeadLetterFacts, type RunAddress, type WireNames } from '@loopstack/shared';
 import type { NatsConnection } from 'nats';
 
-/** Bytes that the headers of a dead letter may take beyond those of its message. */
+/** The server accepts 64 KiB of headers (error 10097). */
+const MAX_HEADER_BYTES = 64 * 1024 - 256;
+/** Bytes of original headers in the pointer form, which leaves room for the facts. */
 const HEADER_ROOM = 24 * 1024;
 
 /** What a dead letter is written of: a command, or an event. */
@@ -17,26 +19,37 @@ export class DeadLetterWriter {
     private readonly nc: NatsConnection,
     private readonly publisher: Publisher,
     private readonly names: WireNames,
+    /** Told when nothing accepts dead letters. */
+    private readonly missing: () => void = () => undefined,
   ) {}
 
   async write(address: RunAddress, message: Original, facts: DeadLetterFacts): Promise<void> {
     const subject = this.names.dead(address);
     // One event may be a dead letter of many bindings.
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
-    const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}` };
+    // Also the run: a stream that was made anew counts its sequences from the start.
+    const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}:${facts.runId}` };
     const full = deadLetterHeaders(facts, message.headers, 'full');
-    const size = message.data.length + Object.entries(full).reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+    const headerBytes = Object.entries(full).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 0);
     const limit = this.nc.info?.max_payload ?? 1024 * 1024;
-    if (size + 256 <= limit) await this.publisher.publish(subject, message.data, { ...full, ...id });
-    else await this.publisher.publish(subject, new Uint8Array(), { ...deadLetterHeaders(facts, this.fitting(message), 'pointer'), ...id });
+    const fits = headerBytes <= MAX_HEADER_BYTES && message.data.length + headerBytes + 256 <= limit;
+    const headers = fits ? full : deadLetterHeaders(facts, this.fitting(message), 'pointer');
+    try {
+      await this.publisher.publish(subject, fits ? message.data : new Uint8Array(), { ...headers, ...id });
+    } catch (error) {
+      if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.missing();
+      throw error;
+    }
   }
 
   /** The original headers as far as they leave room: a pointer leads to all of them. */
   private *fitting(message: Original): Iterable<readonly [string, string]> {
     let room = HEADER_ROOM;
     for (const entry of message.headers) {
-      room -= entry[0].length + entry[1].length;
-      if (room > 0) yield entry;
+      const bytes = Buffer.byteLength(entry[0]) + Buffer.byteLength(entry[1]) + 4;
+      if (bytes > room) continue;
+      room -= bytes;
+      yield entry;
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { PubAck, Publisher } from '@loopstack/client';
 import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
-import { API, type JetStreamApi } from './jetstream-api.js';
+import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 
 export interface RecordedEvent {
   readonly event: RunEvent;
@@ -19,10 +19,15 @@ export class RunEvents {
     private readonly api: JetStreamApi,
     private readonly publisher: Publisher,
     private readonly names: WireNames,
+    /** Told when the stream does not answer, or is gone. */
+    private readonly missing: () => void = () => undefined,
   ) {}
 
   async last(address: RunAddress, runId: string): Promise<RecordedEvent | undefined> {
-    const found = await this.api.lastOf(this.names.streams.events, this.names.event(address, runId));
+    const found = await this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError) this.missing();
+      throw error;
+    });
     const event = found && decodeRunEvent(found.data);
     return event && { event, sequence: found.sequence };
   }
@@ -40,13 +45,16 @@ export class RunEvents {
   appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
     return this.publisher
       .publish(this.names.event(address, runId), bytes, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(expected) })
-      .then(sequenceOf, fenced);
+      .then(sequenceOf, (error: unknown) => this.refused(error));
+  }
+
+  private refused(error: unknown): never {
+    if (error instanceof LoopstackError) {
+      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) throw new FencedError(error.message);
+      if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
+    }
+    throw error;
   }
 }
 
 const sequenceOf = (ack: PubAck): number => ack.sequence;
-
-function fenced(error: unknown): never {
-  if (error instanceof LoopstackError && error.details['errCode'] === API.WRONG_LAST_SEQUENCE) throw new FencedError(error.message);
-  throw error;
-}

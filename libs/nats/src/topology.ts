@@ -14,14 +14,14 @@ export interface DesiredStream {
 /** The streams of DESIGN 4, as the options want them. Pure. */
 export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersion): readonly DesiredStream[] {
   const { names, runs, events, dead } = options;
-  const common: Config = { storage: options.storage, num_replicas: options.replicas ?? 1, retention: 'limits', allow_direct: true };
+  // max_msgs_per_subject drops also where `discard` is `new`; no_ack would leave publishers waiting.
+  const common: Config = { storage: options.storage, retention: 'limits', allow_direct: true, max_msgs_per_subject: -1, no_ack: false };
   const given = (fields: Readonly<Record<string, unknown>>): string[] => Object.keys(fields).filter((field) => fields[field] !== undefined);
   const stream = (name: string, subjects: readonly string[], fixed: Config, optional: Config): DesiredStream => ({
-    config: { ...common, ...fixed, ...Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined)), name, subjects },
+    config: { num_replicas: options.replicas ?? 1, ...common, ...fixed, ...Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined)), name, subjects },
     required: [
+      ...Object.keys(common),
       'subjects',
-      'retention',
-      'allow_direct',
       ...Object.keys(fixed),
       ...given(optional),
       ...(options.replicas === undefined ? [] : ['num_replicas']),
@@ -39,7 +39,7 @@ export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersi
       names.captures.dead,
       { discard: 'old' },
       {
-        max_age: dead.maxAgeMs === undefined ? undefined : dead.maxAgeMs * NS,
+        max_age: (dead.maxAgeMs ?? 0) * NS,
         max_bytes: dead.maxBytes,
         duplicate_window: dead.maxAgeMs === undefined ? 86_400_000 * NS : undefined,
       },
@@ -60,7 +60,8 @@ export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersi
     stream(
       names.streams.runs,
       names.captures.runs,
-      { discard: 'new', allow_atomic: true, allow_rollup_hdrs: false },
+      // An age or a header of a producer must not drop what is queued.
+      { discard: 'new', max_age: 0, allow_atomic: true, allow_rollup_hdrs: false, allow_msg_ttl: false },
       {
         max_bytes: runs.maxBytes,
         max_msgs: runs.maxMessages,
@@ -90,6 +91,7 @@ export class ServerVersion {
 /** Whether what the server has satisfies what is wanted; the server adds fields and defaults of its own. */
 export function satisfies(actual: unknown, desired: unknown): boolean {
   if (Array.isArray(desired)) {
+    if (desired.length === 0 && (actual === undefined || actual === null)) return true;
     if (!Array.isArray(actual) || actual.length !== desired.length) return false;
     if (desired.every((d) => typeof d === 'string')) return desired.every((d) => actual.includes(d));
     return desired.every((d, i) => satisfies(actual[i], d));
@@ -105,9 +107,13 @@ export function satisfies(actual: unknown, desired: unknown): boolean {
   return actual === desired || ((actual === undefined || actual === null) && (desired === false || desired === 0 || desired === ''));
 }
 
-/** Names of the required fields in which an existing configuration differs. */
+/** Fields that the server does not change, or not always: where an update is refused, one of these is the reason. */
+const FIXED = ['storage', 'retention', 'deliver_policy', 'ack_policy', 'replay_policy', 'mem_storage'];
+
+/** Names of the required fields in which an existing configuration differs; those that cannot be changed come first. */
 export function drift(actual: Config, desired: Config, required: readonly string[]): string[] {
-  return required.filter((field) => !satisfies(actual[field], desired[field]));
+  const differing = required.filter((field) => !satisfies(actual[field], desired[field]));
+  return [...differing.filter((field) => FIXED.includes(field)), ...differing.filter((field) => !FIXED.includes(field))];
 }
 
 /** One durable of a workflow: the priorities that it takes, in order of arrival. */
@@ -126,6 +132,14 @@ const CONSUMER_FIELDS = [
   'filter_subject',
   'filter_subjects',
   'replay_policy',
+  'backoff',
+  'inactive_threshold',
+  'headers_only',
+  'mem_storage',
+  'rate_limit_bps',
+  'max_batch',
+  'max_bytes',
+  'max_expires',
 ] as const;
 
 export function durableOf(names: WireNames, { address, priorities }: DesiredConsumer): string {
@@ -144,6 +158,15 @@ export function desiredConsumer(names: WireNames, consumer: DesiredConsumer): Co
     max_deliver: -1,
     // A delayed retry holds a place; pulls bound what a worker has.
     max_ack_pending: -1,
+    // What would let it forget, starve or refuse a pull.
+    backoff: [],
+    inactive_threshold: 0,
+    headers_only: false,
+    mem_storage: false,
+    rate_limit_bps: 0,
+    max_batch: 0,
+    max_bytes: 0,
+    max_expires: 0,
     ...(subjects.length === 1 ? { filter_subject: subjects[0] } : { filter_subjects: subjects }),
   };
 }

@@ -63,6 +63,7 @@ export class Worker {
   #behindSinceMs: number | undefined;
   #chores: NodeJS.Timeout[] = [];
   #running = false;
+  #repairing = false;
   #stopped: Promise<void> | undefined;
 
   constructor(
@@ -73,7 +74,7 @@ export class Worker {
     private readonly publisher: Publisher,
     readonly alarms: Alarms,
   ) {
-    this.#events = new RunEvents(api, this.publisher, options.names);
+    this.#events = new RunEvents(api, this.publisher, options.names, () => void this.#repair());
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;
@@ -86,7 +87,7 @@ export class Worker {
   async start(runners: readonly WorkflowRunner[]): Promise<void> {
     await this.#canceled.start(this.nc);
     const suspects = new SuspectGate();
-    const deadLetters = new DeadLetterWriter(this.nc, this.publisher, this.options.names);
+    const deadLetters = new DeadLetterWriter(this.nc, this.publisher, this.options.names, () => void this.#repair());
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {
@@ -261,6 +262,23 @@ export class Worker {
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }
+  }
+
+  /** A stream that is written to is gone or does not answer: made sure of until it is there, and an alarm meanwhile. */
+  async #repair(): Promise<void> {
+    if (this.#repairing) return;
+    this.#repairing = true;
+    while (this.#running && !this.nc.isClosed()) {
+      try {
+        await this.topology.ensureStreams();
+        this.alarms.clear('streams');
+        break;
+      } catch (error) {
+        this.alarms.raise('streams', `runs cannot be recorded: ${(error as Error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
+    this.#repairing = false;
   }
 
   async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {

@@ -46,7 +46,7 @@ export class JournalWriter {
       pid: process.pid,
       at: Date.now(),
       workflow: ctx.workflow,
-      ...(note === undefined ? {} : { note }),
+      ...(note === undefined ? {} : { note: note.slice(0, 100) }),
     };
     writeSync(this.#fd, `${JSON.stringify(entry).replace(/[^\u0020-\u007e]/g, '?')}\n`);
   }

@@ -89,7 +89,8 @@ try {
   lag.enable();
   tell({ ready: true });
 } catch (error) {
-  tell({ failed: (error as Error).message });
+  const { message, fix = '' } = error as Error & { fix?: string };
+  tell({ failed: `${message}. ${fix}` });
   process.exitCode = 1;
   process.disconnect();
 }

@@ -1,0 +1,134 @@
+import type { LoopstackClient } from '@loopstack/client';
+import type { LoopstackError } from '@loopstack/shared';
+import { setTimeout as windowPasses } from 'node:timers/promises';
+import { Proxy, Rig, held, scaled, until } from '../rig/rig.js';
+
+/** Users without and with the right to acknowledge messages. */
+const ACCOUNTS = `
+authorization {
+  users: [
+    { user: admin, password: admin }
+    { user: mute, password: mute, permissions: { publish: { deny: ["$JS.ACK.>"] } } }
+  ]
+}`;
+
+describe('an acknowledgement that is lost', () => {
+  let rig: Rig;
+  let proxy: Proxy;
+  afterEach(async () => {
+    await proxy?.stop();
+    await rig.end();
+  });
+
+  it('(of a publish, whose caller retries with the same key) leaves one run', async () => {
+    rig = await Rig.start();
+    await rig.worker();
+    proxy = await Proxy.start(rig.url);
+    const client = await rig.producer({ servers: proxy.url, publishTimeout: '500ms' });
+    const count = scaled(1000, 100);
+    const publish = (): Promise<PromiseSettledResult<Awaited<ReturnType<LoopstackClient['run']>>>[]> =>
+      Promise.allSettled(Array.from({ length: count }, (_, i) => client.run('Job', 'Rig', {}, 'u1', { idempotencyKey: `k${i}` })));
+    proxy.set('down', 'drop');
+    const lost = await publish();
+    expect(lost.map((result) => (result.status === 'rejected' ? (result.reason as LoopstackError).code : 'stored'))).toEqual(Array(count).fill('PUBLISH_TIMEOUT'));
+    proxy.heal();
+    proxy.cut();
+    const retried = await publish();
+    for (const result of retried) {
+      if (result.status === 'rejected') throw result.reason as Error;
+      expect(result.value.duplicate).toBe(true);
+      rig.acked.push(result.value.id);
+    }
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ acked: count, executed: count, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgements of publishes lost, caller retries', balance);
+  });
+
+  it('(of a publish, with the connection) leaves one run, and the caller learns of it', async () => {
+    rig = await Rig.start();
+    await rig.worker();
+    proxy = await Proxy.start(rig.url);
+    const client = await rig.producer({ servers: proxy.url, publishTimeout: '20s' });
+    const count = scaled(1000, 100);
+    proxy.set('down', 'drop');
+    const published = Promise.all(Array.from({ length: count }, () => client.run('Job', 'Rig', {}, 'u1')));
+    await until('the server has stored them', async () => (await rig.jsm.streams.info('LOOPSTACK_RUNS')).state.messages === count);
+    proxy.heal();
+    proxy.cut();
+    for (const { id } of await published) rig.acked.push(id);
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ acked: count, executed: count, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgements of publishes lost with the connection', balance);
+  });
+
+  it('(of an outcome) leaves one outcome and one effect', async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '1s' } });
+    proxy = await Proxy.start(rig.url);
+    const gate = rig.gate();
+    await rig.worker({ servers: proxy.url });
+    const runs = await rig.runs(16, { job: { do: 'hold', gate: gate.path } });
+    for (const { id } of runs) await rig.journal.started(id);
+    proxy.set('down', 'drop');
+    await gate.open();
+    await until('the server has recorded the outcomes', async () => (await rig.events()).size === runs.length);
+    proxy.heal();
+    proxy.cut();
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 16, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgements of outcomes lost', balance);
+  });
+
+  it('(of messages) leaves one outcome and one effect, and the stream settles when acknowledgements pass again', async () => {
+    rig = await Rig.start({ server: { config: ACCOUNTS } });
+    const mute = await rig.worker({ connect: { user: 'mute', pass: 'mute' } });
+    await rig.runs(scaled(1000, 100));
+    await until('all are recorded', async () => (await rig.events()).size === rig.acked.length);
+    await until('all have been delivered again', async () => (await rig.consumer()).num_redelivered >= rig.acked.length);
+    expect((await rig.consumer()).num_ack_pending).toBe(rig.acked.length);
+    await mute.kill();
+    await rig.worker({ connect: { user: 'admin', pass: 'admin' } });
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: rig.acked.length, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgements of messages lost', balance);
+  });
+});
+
+describe('an idempotency key', () => {
+  let rig: Rig;
+  afterEach(() => rig.end());
+
+  it('that is used again after the deduplication window is the same run: one outcome, and the caller learns that it is a duplicate', async () => {
+    rig = await Rig.start({ nats: { runs: { deduplication: '500ms' } } });
+    await rig.worker();
+    const options = { idempotencyKey: 'order-1' };
+    const first = await rig.run({ job: { do: 'big', bytes: 10 } }, options);
+    expect(first.duplicate).toBe(false);
+    expect(await first.result()).toBe('x'.repeat(10));
+    await windowPasses(1500);
+    const second = await rig.run({ job: { do: 'big', bytes: 20 } }, options);
+    expect(second.id).toBe(first.id);
+    expect(second.sequence).not.toBe(first.sequence);
+    expect(second.duplicate).toBe(true);
+    expect(await second.result()).toBe('x'.repeat(10));
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ acked: 1, executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('same key after the deduplication window', balance);
+  });
+
+  it('that two callers use at the same time is one run', async () => {
+    rig = await Rig.start({ nats: { runs: { deduplication: '100ms' } } });
+    await rig.worker();
+    await rig.worker();
+    const count = scaled(500, 50);
+    for (let i = 0; i < count; i++) await Promise.all([1, 2, 3].map(() => rig.run({}, { idempotencyKey: `k${i}` })));
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ acked: count, executed: count, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('same key at the same time', balance);
+  });
+});

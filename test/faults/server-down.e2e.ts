@@ -1,0 +1,72 @@
+import type { LoopstackError } from '@loopstack/shared';
+import { setTimeout as outage } from 'node:timers/promises';
+import { Rig, held, scaled, timed, until } from '../rig/rig.js';
+
+describe('a server that is down for a while', () => {
+  const DOWN_MS = scaled(60_000, 4000);
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '2s' } });
+  });
+  afterEach(() => rig.end());
+
+  it('makes readiness red, and green again; worker and producer go on by themselves, and nothing is lost', async () => {
+    const workers = [await rig.worker(), await rig.worker()];
+    const patient = await rig.producer({ publishTimeout: DOWN_MS + 20_000 });
+    const failing = await rig.producer({ whileDisconnected: 'fail' });
+    const waiting = await rig.producer({ publishTimeout: '1s' });
+    await rig.runs(200, { job: { do: 'slow', ms: 10 } });
+    expect((await workers[0]?.ready())?.up).toBe(true);
+
+    const during = rig.runs(50, { job: { do: 'slow', ms: 500 } });
+    await until('some of them run', () => rig.journal.entries.length > 420);
+    await rig.server.kill();
+    const refused = (client: typeof failing) => client.run('Job', 'Rig', {}, 'u1').then(() => 'stored', (error: LoopstackError) => error.code);
+    for (const worker of workers) {
+      await until('readiness is red', async () => !(await worker.ready()).up, 10_000);
+      expect((await worker.ready()).problems).toContain('the server does not answer');
+      expect((await worker.ask<{ loopstack: { status: string } }>('live')).loopstack.status).toBe('up');
+    }
+    await until('the producer that does not wait is refused', async () => (await refused(failing)) === 'PUBLISH_UNAVAILABLE');
+    const refusedMs = await timed(() => refused(failing));
+    expect(refusedMs).toBeLessThan(500);
+    expect(await refused(waiting)).toBe('PUBLISH_UNAVAILABLE');
+    const kept = Array.from({ length: 20 }, () => patient.run('Job', 'Rig', {}, 'u1'));
+    await outage(DOWN_MS);
+
+    await rig.server.restart();
+    const upAt = Date.now();
+    for (const { id } of await Promise.all(kept)) rig.acked.push(id);
+    await during.catch(() => undefined);
+    for (const worker of workers) await until('readiness is green', async () => (await worker.ready()).up);
+    const greenMs = Date.now() - upAt;
+    expect(greenMs).toBeLessThan(15_000);
+    await rig.runs(200);
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: rig.acked.length, dead: 0, lost: [], twiceEnded: [] });
+    // Those that ran when the server went away, and those whose acknowledgement it has forgotten.
+    expect(balance.duplicates).toBeLessThanOrEqual(50);
+    held(`server down for ${DOWN_MS / 1000} s`, balance, { 'ready again after': `${greenMs} ms` });
+  });
+
+  it('and is killed again and again under load loses nothing', async () => {
+    await rig.worker();
+    await rig.worker();
+    const count = scaled(10_000, 2000);
+    const client = await rig.producer({ publishTimeout: '30s', maxInFlight: 64 });
+    const published = Promise.all(Array.from({ length: count }, (_, i) => client.run('Job', 'Rig', { do: 'slow', ms: i % 20 }, 'u1')));
+    for (let kills = 1; kills <= 3; kills++) {
+      await until('some have run', () => rig.journal.effects().size > (kills * count) / 5, 60_000);
+      await rig.server.kill();
+      await rig.server.restart();
+    }
+    for (const { id } of await published) rig.acked.push(id);
+    await rig.settled(60_000);
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ acked: count, executed: count, dead: 0, lost: [], twiceEnded: [] });
+    // At most what ran in the moments of the kills.
+    expect(balance.duplicates).toBeLessThanOrEqual(3 * 2 * 16);
+    held('server killed three times under load', balance);
+  });
+});
