@@ -8,7 +8,8 @@ import {
   type DeadLetter,
   type DeadReason,
   type WireNames,
-} from '@loopstack/shared';
+} from '@loopstack/shared/contract';
+import { useAgain } from './events/redrive.js';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
 import { MessageHeaders } from './message-headers.js';
 
@@ -80,7 +81,8 @@ export class DeadLetters {
   }
 
   /**
-   * Sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
+   * An event that a binding could not use is given to that binding again, by a worker that declares it. Otherwise it
+   * sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
    * new command is stored; interrupted in between and repeated, the run is started once.
    */
   async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
@@ -114,6 +116,10 @@ export class DeadLetters {
 
   private async redriveOne(letter: DeadLetter): Promise<void> {
     const { streams } = this.names;
+    if (letter.binding !== undefined) {
+      await useAgain(this.api.nc, this.names, letter, letter.binding);
+      return this.remove(letter.deadSequence);
+    }
     if (!(await this.reopen(letter))) return this.remove(letter.deadSequence);
     const headers: Record<string, string> = { ...letter.headers };
     // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
@@ -155,7 +161,10 @@ export class DeadLetters {
 
   private async command(letter: DeadLetter): Promise<{ body: Uint8Array }> {
     if (letter.body) return { body: letter.body };
-    const stored = await this.api.at(letter.stream, letter.sequence);
+    // A stream of an application may allow no direct gets.
+    const stored = await (letter.binding === undefined
+      ? this.api.at(letter.stream, letter.sequence)
+      : this.api.leaderAt(letter.stream, letter.sequence));
     if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
     return { body: stored.data };
   }

@@ -15,7 +15,8 @@ import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
 import { Strays } from './strays.js';
-import { durableOf, type DesiredConsumer, type Topology } from './topology.js';
+import { durableOf, type DesiredConsumer } from './desired-topology.js';
+import type { Topology } from './topology.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
