@@ -12,7 +12,16 @@ export {
 } from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
-export { OnEvent, describeStart, useEvent, type EventBinding, type EventInfo, type ResolvedBinding, type StartFrom } from './on-event.js';
+export {
+  OnEvent,
+  checkStartFrom,
+  describeStart,
+  useEvent,
+  type EventBinding,
+  type EventInfo,
+  type ResolvedBinding,
+  type StartFrom,
+} from './on-event.js';
 export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
 export type { LoopstackOptions } from './options.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';

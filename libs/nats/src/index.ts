@@ -2,6 +2,8 @@ export type { NatsConnection } from 'nats';
 export { Bucket, type BucketOptions } from './bucket.js';
 export { NATS_CONNECTION } from './connection.js';
 export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
+export { Bindings, type BindingInfo } from './events/bindings.js';
+export { JetStreamContext, type EventPatternOptions } from './events/event-handlers.js';
 export type { HealthResult } from './health.js';
 export { LoopstackHealth } from './loopstack-health.js';
 export { NatsModule, type NatsAsyncOptions } from './module.js';

@@ -144,6 +144,22 @@ export class JetStreamApi {
     }
   }
 
+  /** The message at a sequence as the stream's leader has it, or undefined: also of a stream that allows no direct gets. */
+  async leaderAt(stream: string, sequence: number): Promise<StoredMessage | undefined> {
+    try {
+      const { message } = await this.request<{ message: { subject: string; time: string; data?: string; hdrs?: string } }>(
+        `STREAM.MSG.GET.${stream}`,
+        { seq: sequence },
+      );
+      const { subject, time, data = '', hdrs } = message;
+      const headers = hdrs === undefined ? undefined : parsedHeaders(Buffer.from(hdrs, 'base64').toString());
+      return { subject, sequence, timeMs: Date.parse(time), data: Buffer.from(data, 'base64'), headers };
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
+      throw error;
+    }
+  }
+
   /** The message at a sequence by direct get, or undefined. */
   at(stream: string, sequence: number): Promise<StoredMessage | undefined> {
     return this.direct(`DIRECT.GET.${stream}`, { seq: sequence });
@@ -210,6 +226,16 @@ export class JetStreamApi {
       headers,
     };
   }
+}
+
+/** A block of headers as the server stores it (NATS ADR-4). */
+function parsedHeaders(block: string): MsgHdrs {
+  const parsed = newHeaders();
+  for (const line of block.split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    if (colon > 0) parsed.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return parsed;
 }
 
 /** Headers without those that a direct get adds. */

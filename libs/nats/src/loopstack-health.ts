@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION } from './connection.js';
+import { FanOut } from './events/fan-out.js';
 import type { HealthResult } from './health.js';
 import type { ResolvedNatsOptions } from './options.js';
 import { NATS_OPTIONS } from './tokens.js';
@@ -13,6 +14,7 @@ export class LoopstackHealth {
     @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
     @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
     private readonly worker: Worker,
+    private readonly fanOut: FanOut,
   ) {}
 
   /** Up while the process can do anything at all: a connection that is closed for good never comes back. */
@@ -34,11 +36,15 @@ export class LoopstackHealth {
       if (flow.pending + flow.waiting > 0 && flow.active === 0 && stalledMs > this.options.stalledAfterMs)
         problems.push(`${name}: runs are queued and none has started for ${Math.round(stalledMs / 1000)} s`);
     }
+    const { feeds, unused } = this.fanOut.state();
+    for (const { title, consuming } of feeds) if (!consuming) problems.push(`${title}: the consumer does not answer`);
     const busy = workflows.filter((flow) => flow.active + flow.waiting + flow.pending > 0);
     const details = {
       running,
       workflows: workflows.length,
       busy: busy.map(({ workspace, workflow, active, waiting, pending }) => ({ workspace, workflow, active, queued: waiting + pending })),
+      ...(feeds.length === 0 ? {} : { events: feeds.map(({ title, active, pending }) => ({ title, active, pending })) }),
+      ...(unused.length === 0 ? {} : { unusedBindings: unused }),
     };
     return {
       [key]: problems.length > 0 ? { status: 'down', problems, ...details } : { status: 'up', ...details },

@@ -1,5 +1,5 @@
 import { LoopstackClient, Publisher } from '@loopstack/client';
-import { RunGateway } from '@loopstack/core';
+import { RunGateway, Subscriptions, currentCauseHeaders } from '@loopstack/core';
 import {
   Inject,
   Logger,
@@ -13,6 +13,8 @@ import {
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION, openConnection } from './connection.js';
 import { DeadLetters } from './dead-letters.js';
+import { Bindings } from './events/bindings.js';
+import { FanOut } from './events/fan-out.js';
 import { Alarms } from './health.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LoopstackHealth } from './loopstack-health.js';
@@ -47,7 +49,13 @@ const PROVIDERS: Provider[] = [
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
     useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected }: ResolvedNatsOptions) =>
-      new LoopstackClient(nc, { prefix: names.prefix, publishTimeout: publishTimeoutMs, maxInFlight, whileDisconnected }),
+      new LoopstackClient(nc, {
+        prefix: names.prefix,
+        publishTimeout: publishTimeoutMs,
+        maxInFlight,
+        whileDisconnected,
+        context: currentCauseHeaders,
+      }),
   },
   { provide: RunGateway, useExisting: LoopstackClient },
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
@@ -66,6 +74,17 @@ const PROVIDERS: Provider[] = [
     provide: DeadLetters,
     inject: [JetStreamApi, Publisher, NATS_OPTIONS],
     useFactory: (api: JetStreamApi, publisher: Publisher, { names }: ResolvedNatsOptions) => new DeadLetters(api, publisher, names),
+  },
+  {
+    provide: Bindings,
+    inject: [JetStreamApi, NATS_OPTIONS],
+    useFactory: (api: JetStreamApi, { names }: ResolvedNatsOptions) => new Bindings(api, names),
+  },
+  {
+    provide: FanOut,
+    // The topology: reactions consume a stream that it makes.
+    inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS, Publisher, Alarms, Subscriptions, Bindings, Topology],
+    useFactory: (...args: ConstructorParameters<typeof FanOut>) => new FanOut(...args),
   },
   JetStreamServer,
   LoopstackHealth,
@@ -97,7 +116,7 @@ export class NatsModule implements OnApplicationShutdown {
       global: true,
       imports,
       providers: [options, ...PROVIDERS],
-      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, DeadLetters, JetStreamServer, LoopstackHealth],
+      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, DeadLetters, Bindings, JetStreamServer, LoopstackHealth],
     };
   }
 

@@ -1,5 +1,15 @@
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { LoopstackError, durationMs, jsonType, sizeBytes, wireNames, type Duration, type Size, type WireNames } from '@loopstack/shared';
+import {
+  LoopstackError,
+  durationMs,
+  isSubjectFilter,
+  jsonType,
+  sizeBytes,
+  wireNames,
+  type Duration,
+  type Size,
+  type WireNames,
+} from '@loopstack/shared';
 
 /** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
 export interface NatsOptions {
@@ -40,6 +50,20 @@ export interface NatsOptions {
     readonly maxAge?: Duration;
     readonly maxBytes?: Size;
   };
+  /**
+   * Keeps a stream (`<PREFIX>_INBOUND`) for the events of bindings that no other stream captures. It captures live
+   * subjects then: who sends a request on one gets the stream's acknowledgement as the first answer. Default false: such
+   * a binding stops the boot.
+   */
+  readonly inbound?:
+    | boolean
+    | {
+        /** Captured beside the subjects of the bindings; wide ones spare updates. */
+        readonly subjects?: readonly string[];
+        /** Default `'7d'`. */
+        readonly maxAge?: Duration;
+        readonly maxBytes?: Size;
+      };
   /** Longest wait for the acknowledgement of a publish. Default `'5s'`. */
   readonly publishTimeout?: Duration;
   /** Publishes written and not yet acknowledged; further callers wait in order. Default 4096. */
@@ -73,6 +97,7 @@ export interface ResolvedNatsOptions {
   };
   readonly events: { readonly maxAgeMs: number; readonly maxBytes: number | undefined };
   readonly dead: { readonly maxAgeMs: number | undefined; readonly maxBytes: number | undefined };
+  readonly inbound: { readonly subjects: readonly string[]; readonly maxAgeMs: number; readonly maxBytes: number | undefined } | undefined;
   readonly publishTimeoutMs: number;
   readonly maxInFlight: number;
   readonly whileDisconnected: 'wait' | 'fail';
@@ -92,6 +117,17 @@ function integer(option: string, value: number, min: number): number {
     });
   }
   return value;
+}
+
+function resolveInbound(given: NonNullable<NatsOptions['inbound']>): ResolvedNatsOptions['inbound'] {
+  if (given === false) return undefined;
+  const { subjects = [], maxAge = '7d', maxBytes } = given === true ? {} : given;
+  for (const subject of subjects) {
+    if (!isSubjectFilter(subject)) {
+      throw new LoopstackError('OPTION_INVALID', { option: 'inbound.subjects', expected: 'subjects', received: JSON.stringify(subject) });
+    }
+  }
+  return { subjects, maxAgeMs: durationMs('inbound.maxAge', maxAge), maxBytes: maybe(maxBytes, (v) => sizeBytes('inbound.maxBytes', v)) };
 }
 
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
@@ -129,6 +165,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
       maxAgeMs: maybe(dead.maxAge, (v) => durationMs('dead.maxAge', v)),
       maxBytes: maybe(dead.maxBytes, (v) => sizeBytes('dead.maxBytes', v)),
     },
+    inbound: resolveInbound(given.inbound ?? false),
     publishTimeoutMs: durationMs('publishTimeout', given.publishTimeout ?? '5s'),
     maxInFlight: integer('maxInFlight', given.maxInFlight ?? 4096, 1),
     whileDisconnected: given.whileDisconnected ?? 'wait',

@@ -3,6 +3,8 @@ import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/comm
 import { Server } from '@nestjs/microservices';
 import { Events, type NatsConnection } from 'nats';
 import { NATS_CONNECTION } from './connection.js';
+import type { AroundHandler } from './events/event-handlers.js';
+import { FanOut } from './events/fan-out.js';
 import { Worker } from './worker.js';
 
 export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
@@ -16,6 +18,8 @@ export interface JetStreamServerEvents extends Record<string, (...args: never[])
 /** The transport strategy: `app.connectMicroservice({ strategy: app.get(JetStreamServer) })`. */
 @Injectable()
 export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServerStatus> implements BeforeApplicationShutdown {
+  /** What a handler throws decides about its event, and is logged here. */
+  override propagatesEventHandlerErrors = true;
   override transportId = Symbol('loopstack-jetstream');
   readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
 
@@ -23,6 +27,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
     private readonly worker: Worker,
     private readonly workers: Workers,
+    private readonly fanOut: FanOut,
   ) {
     super();
   }
@@ -30,6 +35,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
       await this.worker.start(this.workers.runners());
+      await this.fanOut.startWorker(this.messageHandlers, this.#around);
       void this.#watch();
       this._status$.next('connected');
       callback();
@@ -38,7 +44,14 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     }
   }
 
+  /** Nest's hooks for tracing, around a call of an event handler. */
+  readonly #around: AroundHandler = (context, work) =>
+    new Promise((resolve, reject) => {
+      this.runWithProcessingHooks(context, (end) => work().then(resolve, reject).finally(end));
+    });
+
   async close(): Promise<void> {
+    await this.fanOut.stop();
     await this.worker.stop();
     this._status$.next('closed');
   }

@@ -76,6 +76,7 @@ export const ERRORS = {
   EVENT_INVALID: entry(422, 'The event at {sequence} of stream {stream} cannot be used by {binding}: {reason}', 'Correct the binding or the producer, then redrive the dead letter.'),
   BINDING_UNAVAILABLE: entry(503, 'The event could not be given to binding {binding} again: {reason}', 'Start a worker that declares this binding: what it does with an event is in its code.', true),
   BINDING_UNKNOWN: entry(404, 'There is no binding {binding}', 'List the bindings.'),
+  BINDING_IN_USE: entry(409, 'Binding {binding} is consumed by a running process', 'Stop the workers that declare it, or start them without it; they would make it anew.'),
   BINDING_START_FIXED: entry(500, 'Binding {binding} on stream {stream} exists with from = {actual}, wanted is {desired}', 'The start of a durable consumer cannot be changed. Put `from` back; or stop its workers, remove the binding with Bindings.remove(), and start again: an event that has started a run starts no second one.'),
   STREAM_MISSING: entry(500, '{binding}: no stream captures {subject}', 'Make a stream for it, name one with `stream`, or let this application keep its own: NatsModule.forRoot({ inbound: true }).'),
   STREAM_AMBIGUOUS: entry(500, '{binding}: {subject} is captured by {streams}', 'Name one of them with `stream`.'),

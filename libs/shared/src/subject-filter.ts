@@ -10,7 +10,7 @@ const MAX_FILTER = 1024;
 const REFUSED = /[\s\u0000-\u001f\u007f]/;
 
 /** Whether a consumer may filter by it. */
-export function isSubjectFilter(value: unknown): value is string {
+export function isSubjectFilter(value: unknown): boolean {
   if (typeof value !== 'string' || value === '' || value.length > MAX_FILTER || REFUSED.test(value)) return false;
   const tokens = value.split('.');
   return tokens.every(

@@ -1,0 +1,215 @@
+import { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement } from '@loopstack/core';
+import { LoopstackError, eventRunId, printable, type RunAddress } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import type { Msg, NatsConnection } from 'nats';
+import type { DeadLetterWriter } from '../dead-letter-writer.js';
+import type { Alarms } from '../health.js';
+import { PullLoop, type PullOptions, type PullOwner } from '../pull-loop.js';
+import { EventMessage, type StoredEvent } from './event-message.js';
+import type { DesiredEventConsumer } from './event-sources.js';
+
+/** Handles one event. Never rejects. */
+export type EventHandler = (event: StoredEvent) => EventOutcome | Promise<EventOutcome>;
+
+/** What consumes a durable of events, and how. */
+export interface EventFeed {
+  readonly consumer: DesiredEventConsumer;
+  /** For people: in the log, in alarms, in health. */
+  readonly title: string;
+  /** Under which its dead letters are kept. */
+  readonly address: RunAddress;
+  readonly policy: EventPolicy;
+  /** Events handled at a time, in one process. */
+  readonly concurrency: number;
+  readonly handle: EventHandler;
+}
+
+export interface EventFeedSupport {
+  readonly pull: PullOptions;
+  readonly alarms: Alarms;
+  readonly deadLetters: DeadLetterWriter;
+  /** Makes sure of the durable after it was lost; a new one begins where this process knows that the old one was. */
+  restore(feed: EventFeed, resumeAt: number | undefined): Promise<boolean>;
+}
+
+/** A handler that has not settled by then has failed. */
+const TIMEOUT_MS = 15 * 60_000;
+/** Wait before an event is delivered again whose dead letter could not be written. */
+const KEEP_MS = 5000;
+/** For how long an event that was given up makes readiness red. */
+const ABANDONED_MS = 5 * 60_000;
+
+/** Consumes one durable of events in this process. */
+export class EventConsumer implements PullOwner {
+  readonly loop: PullLoop;
+  readonly #logger: Logger;
+  readonly #held = new Map<number, EventMessage>();
+  #lastSequence = 0;
+  #whenEmpty: (() => void) | undefined;
+  #abandoned: NodeJS.Timeout | undefined;
+  #stopping = false;
+  /** Events behind the last one delivered, by the server's count. */
+  pending = 0;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    readonly feed: EventFeed,
+    private readonly support: EventFeedSupport,
+  ) {
+    this.#logger = new Logger(feed.title);
+    this.loop = new PullLoop(nc, feed.consumer, support.pull, this);
+  }
+
+  get title(): string {
+    return this.feed.title;
+  }
+
+  get active(): number {
+    return this.#held.size;
+  }
+
+  room(outstanding: number): number {
+    return this.feed.concurrency - this.#held.size - outstanding;
+  }
+
+  message(msg: Msg): void {
+    const message = new EventMessage(this.nc, msg, this.feed.consumer.stream, Date.now());
+    this.pending = message.pending;
+    this.#lastSequence = Math.max(this.#lastSequence, message.sequence);
+    const held = this.#held.get(message.sequence);
+    if (held && !held.settled) {
+      held.redelivered(message);
+      return;
+    }
+    if (this.#stopping) {
+      message.nak(0);
+      return;
+    }
+    this.#held.set(message.sequence, message);
+    void this.#work(message);
+  }
+
+  restore(reason: string): Promise<boolean> {
+    this.#logger.warn(`The consumer is looked for: ${reason}`);
+    const first = Math.min(...this.#held.keys());
+    return this.support.restore(this.feed, Number.isFinite(first) ? first : this.#lastSequence > 0 ? this.#lastSequence + 1 : undefined);
+  }
+
+  /** Deliveries are not counted on: an event starts one run however often it comes. */
+  doubt(): void {}
+
+  /** Called ten times a second. */
+  tick(nowMs: number, connected: boolean, late: boolean): void {
+    const { leaseMs } = this.feed.consumer;
+    for (const message of this.#held.values()) {
+      if (message.settled) continue;
+      const ageMs = nowMs - message.leasedAtMs;
+      if (nowMs - message.arrivedAtMs >= TIMEOUT_MS) this.#timedOut(message);
+      else if (ageMs >= leaseMs) this.#release(message, () => message.drop());
+      else if (connected && ageMs >= leaseMs / 2) message.extend(nowMs);
+    }
+    this.loop.check(nowMs, late);
+  }
+
+  /** Stops pulling, lets what is under way finish until `deadline`, and gives the rest back. */
+  async stop(deadline: Promise<void>): Promise<void> {
+    this.#stopping = true;
+    await this.loop.stop();
+    clearTimeout(this.#abandoned);
+    if (this.#held.size > 0) await Promise.race([deadline, new Promise<void>((resolve) => (this.#whenEmpty = resolve))]);
+    for (const message of this.#held.values()) message.nak(0);
+    this.#held.clear();
+  }
+
+  async #work(message: EventMessage): Promise<void> {
+    let outcome: EventOutcome;
+    try {
+      outcome = await this.feed.handle(message);
+    } catch (cause) {
+      // A handler does not reject; if it does, nothing is known of the event, and it is kept.
+      outcome = {
+        kind: 'unavailable',
+        error: new LoopstackError('HANDLER_FAILED', { workflow: this.feed.title, reason: String(cause) }, { cause }),
+      };
+    }
+    await this.#settle(message, outcome);
+  }
+
+  #timedOut(message: EventMessage): void {
+    const error = new LoopstackError('HANDLER_TIMEOUT', { workflow: this.feed.title, timeoutMs: TIMEOUT_MS });
+    void this.#settle(message, { kind: 'failed', error });
+  }
+
+  async #settle(message: EventMessage, outcome: EventOutcome): Promise<void> {
+    if (message.settled) return;
+    const settlement = settleEvent(outcome, message.deliveries, this.feed.policy, Math.random());
+    try {
+      await this.#carryOut(message, outcome, settlement);
+    } catch (error) {
+      this.#logger.error(`The event at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
+      this.#release(message, () => message.nak(KEEP_MS));
+    }
+  }
+
+  async #carryOut(message: EventMessage, outcome: EventOutcome, settlement: EventSettlement): Promise<void> {
+    const { alarms } = this.support;
+    const alarm = `events:${this.feed.consumer.durable}`;
+    const at = `the event at ${message.sequence} of ${message.stream}`;
+    switch (settlement.action) {
+      case 'ack':
+        alarms.clear(alarm);
+        this.#release(message, () => message.ack());
+        return;
+      case 'retry':
+        this.#logger.warn(
+          `${at}: delivery ${message.deliveries} failed, the next one in ${settlement.delayMs} ms: ${settlement.error.message}`,
+        );
+        if (outcome.kind === 'unavailable') alarms.raise(alarm, `${this.feed.title}: events wait: ${settlement.error.message}`);
+        this.#release(message, () => message.nak(settlement.delayMs));
+        return;
+      case 'dead':
+        this.#logger.error(`${at} is a dead letter: ${settlement.error.message}`, stackOf(settlement.error));
+        await this.#bury(message, settlement.reason, settlement.error);
+        this.#release(message, () => message.ack());
+        return;
+      case 'abandon':
+        this.#logger.error(
+          `${at} is given up after ${message.deliveries} deliveries: ${settlement.error.message}`,
+          stackOf(settlement.error),
+        );
+        alarms.raise(alarm, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
+        clearTimeout(this.#abandoned);
+        this.#abandoned = setTimeout(() => alarms.clear(alarm), ABANDONED_MS).unref();
+        this.#release(message, () => message.ack());
+    }
+  }
+
+  async #bury(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
+    const { address, consumer } = this.feed;
+    const { stream, sequence, subject, timeMs, deliveries } = message;
+    await this.support.deadLetters.write(address, message, {
+      reason,
+      code: error.code,
+      message: error.message,
+      ...(error.errors.length > 0 ? { errors: error.errors } : {}),
+      attempts: deliveries,
+      runId: eventRunId(address.workspace, address.workflow, stream, sequence, timeMs),
+      binding: consumer.durable,
+      stream,
+      sequence,
+      subject,
+      time: new Date().toISOString(),
+    });
+  }
+
+  #release(message: EventMessage, word: () => void): void {
+    word();
+    if (this.#held.get(message.sequence) === message) this.#held.delete(message.sequence);
+    if (this.#held.size === 0) this.#whenEmpty?.();
+    this.loop.pull();
+  }
+}
+
+function stackOf({ cause }: LoopstackError): string | undefined {
+  return cause instanceof Error ? cause.stack : undefined;
+}

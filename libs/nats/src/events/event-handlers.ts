@@ -1,0 +1,155 @@
+import {
+  NonRetryableError,
+  checkStartFrom,
+  reasonOf,
+  resolveRetry,
+  type EventOutcome,
+  type RetryOptions,
+  type StartFrom,
+} from '@loopstack/core';
+import { DURABLE_METADATA, LoopstackError, eventDurable, isSubjectFilter, parseStrictJson, type WireNames } from '@loopstack/shared';
+import { BaseRpcContext, type MessageHandler } from '@nestjs/microservices';
+import { isObservable, lastValueFrom } from 'rxjs';
+import type { StoredEvent } from './event-message.js';
+import type { FeedPlan } from './feeds.js';
+import { DONE } from './run-starter.js';
+
+/** What `@EventPattern(subject, options)` takes for a handler on this transport. All optional. */
+export interface EventPatternOptions {
+  /** Default: the stream that captures the subject. */
+  readonly stream?: string;
+  /** Default `now`. */
+  readonly from?: StartFrom;
+  /** Default: 5 attempts, the first wait 1 s; then the event is a dead letter. */
+  readonly retry?: RetryOptions;
+  /** Events handled at a time, in one process. Default 16. */
+  readonly concurrency?: number;
+}
+
+/** `@Ctx()` of a handler. */
+export class JetStreamContext extends BaseRpcContext<[StoredEvent]> {
+  get subject(): string {
+    return this.args[0].subject;
+  }
+
+  get stream(): string {
+    return this.args[0].stream;
+  }
+
+  get sequence(): number {
+    return this.args[0].sequence;
+  }
+
+  get time(): Date {
+    return new Date(this.args[0].timeMs);
+  }
+
+  /** From 1. */
+  get deliveries(): number {
+    return this.args[0].deliveries;
+  }
+
+  header(name: string): string | undefined {
+    return this.args[0].headers.get(name);
+  }
+}
+
+/** Name under which dead letters of a handler are kept: what a name may not hold is written as `_`. */
+function deadName(subject: string): string {
+  return subject.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
+}
+
+/** Calls `work` between the transport's processing hooks. */
+export type AroundHandler = (context: JetStreamContext, work: () => Promise<void>) => Promise<void>;
+
+/** Handlers of Nest's own `@EventPattern`, with the settlement of everything else here. @throws LoopstackError BOOT_FAILED */
+export function handlerFeeds(
+  names: WireNames,
+  service: string | undefined,
+  maxDepth: number,
+  handlers: ReadonlyMap<string, MessageHandler>,
+  around: AroundHandler,
+): readonly FeedPlan[] {
+  const problems: string[] = [];
+  const plans: FeedPlan[] = [];
+  for (const [pattern, handler] of handlers) {
+    if (!handler.isEventHandler) {
+      problems.push(
+        `@MessagePattern ${pattern}: a stream answers no requests; connect Nest's own NATS transport beside this one and name it: @MessagePattern('${pattern}', Transport.NATS)`,
+      );
+    } else if (!isSubjectFilter(pattern)) {
+      problems.push(`@EventPattern ${pattern}: a subject is needed; name the transport of a handler that is for another one`);
+    } else if (service === undefined) {
+      problems.push(`@EventPattern ${pattern}: name the service, whose replicas share its durable: LoopstackModule.forRoot({ service })`);
+    } else {
+      try {
+        plans.push(handlerFeed(names, service, maxDepth, pattern, handler, around));
+      } catch (error) {
+        problems.push((error as Error).message);
+      }
+    }
+  }
+  if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+  return plans;
+}
+
+function handlerFeed(
+  names: WireNames,
+  service: string,
+  maxDepth: number,
+  subject: string,
+  handler: MessageHandler,
+  around: AroundHandler,
+): FeedPlan {
+  const { stream, from, retry, concurrency = 16 } = (handler.extras ?? {}) as EventPatternOptions;
+  const title = `@EventPattern ${subject}`;
+  return {
+    title,
+    stream,
+    consumer: {
+      durable: eventDurable(names.prefix, 'event', service, subject),
+      kind: 'event',
+      subject,
+      from: checkStartFrom(`${title}: from`, from ?? 'now'),
+      leaseMs: 30_000,
+      labels: { [DURABLE_METADATA.SERVICE]: service },
+    },
+    address: { workspace: service, workflow: deadName(subject) },
+    policy: { retry: resolveRetry(`${title}: retry`, { attempts: 5, ...retry }), afterwards: 'dead' },
+    concurrency,
+    handle: (event) =>
+      callHandler(title, maxDepth, event, (data, context) => around(context, async () => settled(await handler(data, context)))),
+  };
+}
+
+/** A handler may answer with a stream: its end is the end of the handling. */
+async function settled(returned: unknown): Promise<void> {
+  if (isObservable(returned)) await lastValueFrom(returned, { defaultValue: undefined });
+}
+
+async function callHandler(
+  title: string,
+  maxDepth: number,
+  event: StoredEvent,
+  call: (data: unknown, context: JetStreamContext) => Promise<void>,
+): Promise<EventOutcome> {
+  let data: unknown;
+  try {
+    data = unwrapped(parseStrictJson(event.data, maxDepth));
+  } catch (error) {
+    return { kind: 'invalid', error: error as LoopstackError };
+  }
+  try {
+    await call(data, new JetStreamContext([event]));
+    return DONE;
+  } catch (cause) {
+    const error = new LoopstackError('HANDLER_FAILED', { workflow: title, reason: reasonOf(cause) }, { cause });
+    return { kind: cause instanceof NonRetryableError ? 'invalid' : 'failed', error };
+  }
+}
+
+/** What Nest's `ClientProxy.emit` wraps around a value. */
+function unwrapped(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'pattern') || !Object.hasOwn(body, 'data')) return body;
+  return (body as { data: unknown }).data;
+}

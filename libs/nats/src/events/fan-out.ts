@@ -1,0 +1,226 @@
+import type { Publisher } from '@loopstack/client';
+import type { Reaction, Subscriptions } from '@loopstack/core';
+import { LoopstackError } from '@loopstack/shared';
+import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import type { MessageHandler } from '@nestjs/microservices';
+import { Events, type NatsConnection, type Subscription } from 'nats';
+import { DeadLetterWriter } from '../dead-letter-writer.js';
+import type { Alarms } from '../health.js';
+import type { JetStreamApi } from '../jetstream-api.js';
+import type { ResolvedNatsOptions } from '../options.js';
+import type { Bindings } from './bindings.js';
+import { EventConsumer, type EventFeed } from './event-consumer.js';
+import { handlerFeeds, type AroundHandler } from './event-handlers.js';
+import { EventSources } from './event-sources.js';
+import { bindingFeed, chainFeed, reactionFeed, type FeedPlan } from './feeds.js';
+import { LiveReaction } from './live-reaction.js';
+import { serveRedrives } from './redrive.js';
+import { RunStarter } from './run-starter.js';
+
+const TICK_MS = 100;
+const PULL_EXPIRES_MS = 30_000;
+/** Between looks for bindings that nobody declares. */
+const LOOK_MS = 60_000;
+
+/** How a feed stands; what health reads. */
+export interface FeedState {
+  readonly title: string;
+  readonly active: number;
+  readonly pending: number;
+  /** The consumer answers. */
+  readonly consuming: boolean;
+}
+
+/**
+ * Consumes the events that this process listens to: bindings, chains and handlers of Nest from when it works, methods
+ * with `@OnRun` from when the application has started, also in a process that is no worker.
+ */
+export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #logger = new Logger(FanOut.name);
+  readonly #sources: EventSources;
+  readonly #consumers: EventConsumer[] = [];
+  readonly #live: LiveReaction[] = [];
+  readonly #redrives: Subscription[] = [];
+  readonly #starter: RunStarter;
+  readonly #deadLetters: DeadLetterWriter;
+  #tick: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
+  #tickedAtMs = 0;
+  #connected = true;
+  #stopped: Promise<void> | undefined;
+  /** Bindings on the server that this process would know of, and that nobody declares. */
+  #unused: readonly string[] = [];
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly api: JetStreamApi,
+    private readonly options: ResolvedNatsOptions,
+    publisher: Publisher,
+    private readonly alarms: Alarms,
+    private readonly subscriptions: Subscriptions,
+    private readonly bindings: Bindings,
+  ) {
+    this.#sources = new EventSources(api, options);
+    this.#starter = new RunStarter(publisher, options.names);
+    this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
+  }
+
+  /** @throws LoopstackError BOOT_FAILED */
+  async onApplicationBootstrap(): Promise<void> {
+    const reactions = this.subscriptions.reactions();
+    const durable = reactions.filter(({ delivery }) => delivery === 'durable');
+    await this.#start(durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)));
+    for (const reaction of reactions) if (reaction.delivery === 'live') await this.#startLive(reaction);
+  }
+
+  /** Bindings and chains of the workflows of this process, and Nest's event handlers. @throws LoopstackError BOOT_FAILED */
+  async startWorker(handlers: ReadonlyMap<string, MessageHandler>, around: AroundHandler): Promise<void> {
+    const { names } = this.options;
+    const { maxDepth, service } = this.subscriptions;
+    await this.#start([
+      ...this.subscriptions.bindings().map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
+      ...this.subscriptions.chains().map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
+      ...handlerFeeds(names, service, maxDepth, handlers, around),
+    ]);
+    await this.#lookForUnused();
+    this.#look = setInterval(() => void this.#lookForUnused(), LOOK_MS).unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.stop();
+  }
+
+  /** Stops pulling and lets what is under way finish within the grace period. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  state(): { readonly feeds: readonly FeedState[]; readonly unused: readonly string[] } {
+    const silentMs = 5 * this.options.heartbeatMs;
+    const now = Date.now();
+    const feeds = [...this.#consumers, ...this.#live].map(({ loop, title, active, pending }) => ({
+      title,
+      active,
+      pending,
+      consuming: !loop.restoring && (loop.outstanding === 0 || now - loop.heardAtMs < silentMs),
+    }));
+    return { feeds, unused: this.#unused };
+  }
+
+  async #start(plans: readonly FeedPlan[]): Promise<void> {
+    const problems: string[] = [];
+    for (const plan of plans) {
+      try {
+        await this.#startFeed(plan);
+      } catch (error) {
+        const { message, fix } = error as { message: string; fix?: string };
+        problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
+      }
+    }
+    if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+    this.#startTicking();
+  }
+
+  async #startFeed(plan: FeedPlan): Promise<void> {
+    const { subject } = plan.consumer;
+    const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
+    if (stream === this.options.names.streams.runs) {
+      throw new LoopstackError('OPTION_INVALID', {
+        option: plan.title,
+        expected: 'events of an application',
+        received: `${subject}, the run commands themselves`,
+      });
+    }
+    const feed: EventFeed = { ...plan, consumer: { ...plan.consumer, stream } };
+    await this.#sources.ensure(feed.consumer);
+    const consumer = new EventConsumer(this.nc, feed, {
+      pull: this.#pull,
+      alarms: this.alarms,
+      deadLetters: this.#deadLetters,
+      restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
+    });
+    this.#consumers.push(consumer);
+    if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
+    consumer.loop.start();
+    this.#logger.log(`${feed.title} (stream ${stream})`);
+  }
+
+  async #startLive(reaction: Reaction): Promise<void> {
+    const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms);
+    await live.start();
+    this.#live.push(live);
+    this.#startTicking();
+  }
+
+  get #pull(): { apiPrefix: string; heartbeatMs: number; expiresMs: number } {
+    return { apiPrefix: this.api.prefix, heartbeatMs: this.options.heartbeatMs, expiresMs: PULL_EXPIRES_MS };
+  }
+
+  async #restore({ title, consumer }: EventFeed, resumeAt: number | undefined): Promise<boolean> {
+    const alarm = `consumer:${consumer.durable}`;
+    if (this.nc.isClosed()) return false;
+    try {
+      await this.#sources.ensure(consumer, resumeAt);
+      this.alarms.clear(alarm);
+      return true;
+    } catch (error) {
+      this.alarms.raise(alarm, `${title} is not consumed: ${(error as Error).message}`);
+      return false;
+    }
+  }
+
+  #startTicking(): void {
+    if (this.#tick || this.#consumers.length + this.#live.length === 0) return;
+    this.#tickedAtMs = Date.now();
+    this.#tick = setInterval(() => this.#ticked(), TICK_MS);
+    void this.#watch();
+  }
+
+  #ticked(): void {
+    const now = Date.now();
+    const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
+    this.#tickedAtMs = now;
+    for (const consumer of this.#consumers) consumer.tick(now, this.#connected, late);
+    for (const live of this.#live) live.loop.check(now, late);
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.nc.status()) {
+      if (type === Events.Disconnect) this.#connected = false;
+      if (type !== Events.Reconnect) continue;
+      this.#connected = true;
+      for (const { loop } of [...this.#consumers, ...this.#live]) loop.reconnected();
+    }
+  }
+
+  /** Tells of bindings of this process's workflows and service that its code does not declare any more. */
+  async #lookForUnused(): Promise<void> {
+    const declared = new Set(this.#consumers.map(({ feed }) => feed.consumer.durable));
+    try {
+      const found = await this.bindings.list();
+      const ours = found.filter(({ durable, workspace, workflow, service }) => {
+        if (declared.has(durable)) return false;
+        return service === undefined ? this.subscriptions.has(workspace ?? '', workflow ?? '') : service === this.subscriptions.service;
+      });
+      for (const { durable, stream, pending } of ours) {
+        if (this.#unused.includes(durable)) continue;
+        this.#logger.warn(
+          `Nothing here declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. Bindings.remove('${durable}') ends it`,
+        );
+      }
+      this.#unused = ours.map(({ durable }) => durable);
+    } catch (error) {
+      this.#logger.debug(`Unused bindings could not be looked for: ${(error as Error).message}`);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#look);
+    for (const subscription of this.#redrives) if (!this.nc.isClosed()) subscription.unsubscribe();
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.shutdownGraceMs)));
+    await Promise.all([...this.#consumers.map((consumer) => consumer.stop(deadline)), ...this.#live.map((live) => live.stop(deadline))]);
+    clearTimeout(timer);
+    clearInterval(this.#tick);
+  }
+}

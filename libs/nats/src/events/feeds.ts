@@ -1,0 +1,165 @@
+import {
+  NonRetryableError,
+  headersFromEvent,
+  reasonOf,
+  runNotice,
+  useEvent,
+  useOutcome,
+  type EventInfo,
+  type EventPolicy,
+  type Reaction,
+  type ResolvedChain,
+  type RunNotice,
+  type WorkflowBinding,
+} from '@loopstack/core';
+import {
+  DURABLE_METADATA,
+  LoopstackError,
+  capturedTokens,
+  decodeRunEvent,
+  eventDurable,
+  type Headers,
+  type WireNames,
+} from '@loopstack/shared';
+import type { EventFeed } from './event-consumer.js';
+import type { StoredEvent } from './event-message.js';
+import { DONE, type RunStarter } from './run-starter.js';
+
+/** Events that a binding has in work at a time, in one process: their commands are published side by side. */
+const BINDING_CONCURRENCY = 256;
+const LEASE_MS = 30_000;
+
+/** A binding gives no event up but for what is wrong with it; the policy says how long it waits for a broker that is away. */
+const FOR_EVER: EventPolicy = {
+  retry: { attempts: Number.MAX_SAFE_INTEGER, delayMs: 1000, factor: 2, maxDelayMs: 30_000, jitter: 0.2 },
+  afterwards: 'dead',
+};
+
+const { WORKSPACE, WORKFLOW, SERVICE } = DURABLE_METADATA;
+
+class InfoOfEvent implements EventInfo {
+  constructor(
+    private readonly event: StoredEvent,
+    private readonly filter: string,
+  ) {}
+
+  get subject(): string {
+    return this.event.subject;
+  }
+
+  get tokens(): readonly string[] {
+    return capturedTokens(this.filter, this.event.subject);
+  }
+
+  get headers(): Headers {
+    return Object.fromEntries(this.event.headers.entries());
+  }
+
+  get stream(): string {
+    return this.event.stream;
+  }
+
+  get sequence(): number {
+    return this.event.sequence;
+  }
+
+  get time(): Date {
+    return new Date(this.event.timeMs);
+  }
+}
+
+/** A feed whose stream is not known yet. */
+export type FeedPlan = Omit<EventFeed, 'consumer'> & {
+  readonly consumer: Omit<EventFeed['consumer'], 'stream'>;
+  /** Undefined: the stream that captures the subject. */
+  readonly stream: string | undefined;
+};
+
+/** An event starts a workflow. */
+export function bindingFeed(names: WireNames, starter: RunStarter, maxDepth: number, { entry, binding }: WorkflowBinding): FeedPlan {
+  const { workspace, workflow } = entry;
+  const { subject, from, stream } = binding;
+  return {
+    title: `${workspace}.${workflow} on ${subject}`,
+    stream,
+    consumer: {
+      durable: eventDurable(names.prefix, 'on', workspace, workflow, subject),
+      kind: 'on',
+      subject,
+      from,
+      leaseMs: LEASE_MS,
+      labels: { [WORKSPACE]: workspace, [WORKFLOW]: workflow },
+    },
+    address: { workspace, workflow },
+    policy: FOR_EVER,
+    concurrency: BINDING_CONCURRENCY,
+    handle: async (event) => {
+      const use = await useEvent(binding, entry, { data: event.data, info: new InfoOfEvent(event, subject) }, maxDepth);
+      return starter.start(entry, event, use, headersFromEvent(event.headers));
+    },
+  };
+}
+
+/** What happened to a run, from the message that recorded it; undefined for a stranger's message. */
+function noticeOf(names: WireNames, event: StoredEvent): RunNotice | undefined {
+  const address = names.parseEvent(event.subject);
+  const recorded = address && decodeRunEvent(event.data);
+  return address && recorded && runNotice(address, address.runId, recorded);
+}
+
+/** The end of a run starts the next workflow. */
+export function chainFeed(names: WireNames, starter: RunStarter, maxDepth: number, chain: ResolvedChain): FeedPlan {
+  const { upstream, target, on, from } = chain;
+  const parts = [upstream.workspace, upstream.workflow, target.workspace, target.workflow, on];
+  return {
+    title: `${upstream.workspace}.${upstream.workflow} then ${target.workspace}.${target.workflow}`,
+    stream: names.streams.events,
+    consumer: {
+      durable: eventDurable(names.prefix, 'then', ...parts),
+      kind: 'then',
+      subject: names.event(upstream, '*'),
+      from,
+      leaseMs: LEASE_MS,
+      labels: { [WORKSPACE]: upstream.workspace, [WORKFLOW]: upstream.workflow },
+    },
+    address: { workspace: target.workspace, workflow: target.workflow },
+    policy: FOR_EVER,
+    concurrency: BINDING_CONCURRENCY,
+    handle: async (event) => {
+      const run = noticeOf(names, event);
+      if (run?.type !== on) return DONE;
+      return starter.start(target, event, await useOutcome(chain, run, maxDepth), run.causeHeaders);
+    },
+  };
+}
+
+/** An event of a run calls a method. */
+export function reactionFeed(names: WireNames, service: string, reaction: Reaction): FeedPlan {
+  const { name, workspace, workflow, types, from, retry, concurrency } = reaction;
+  return {
+    title: `@OnRun ${name}`,
+    stream: names.streams.events,
+    consumer: {
+      durable: eventDurable(names.prefix, 'run', service, name),
+      kind: 'run',
+      subject: names.event({ workspace, workflow }, '*'),
+      from,
+      leaseMs: LEASE_MS,
+      labels: { [SERVICE]: service },
+    },
+    address: { workspace: service, workflow },
+    policy: { retry, afterwards: 'abandon' },
+    concurrency,
+    handle: async (event) => {
+      const run = noticeOf(names, event);
+      if (!run || !types.has(run.type)) return DONE;
+      try {
+        await reaction.call(run);
+        return DONE;
+      } catch (cause) {
+        const error = new LoopstackError('HANDLER_FAILED', { workflow: name, reason: reasonOf(cause) }, { cause });
+        return { kind: cause instanceof NonRetryableError ? 'invalid' : 'failed', error };
+      }
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { LoopstackError, printable, readDeadLetter, runIdTime, type DeadLetter, type WireNames } from '@loopstack/shared';
+import { ErrorCode, headers as newHeaders, type Msg, type NatsConnection, type Subscription } from 'nats';
+import type { JetStreamApi } from '../jetstream-api.js';
+import { MessageHeaders } from '../message-headers.js';
+import type { EventFeed } from './event-consumer.js';
+import type { StoredEvent } from './event-message.js';
+
+/** Longest wait for a binding to use an event again. */
+const TIMEOUT_MS = 30_000;
+
+const encoder = new TextEncoder();
+
+interface Answer {
+  readonly error?: string;
+}
+
+/**
+ * Gives the event of a dead letter to its binding again. What a binding does with an event is in the code of its
+ * workers, so it is one of them that is asked; the letter stays until one has said that it is done.
+ * @throws LoopstackError BINDING_UNAVAILABLE, EVENT_INVALID
+ */
+export async function useAgain(nc: NatsConnection, names: WireNames, letter: DeadLetter, binding: string): Promise<void> {
+  let answer: Answer;
+  try {
+    const request = encoder.encode(JSON.stringify({ deadSequence: letter.deadSequence }));
+    answer = (await nc.request(names.redrive(binding), request, { timeout: TIMEOUT_MS })).json<Answer>();
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    const reason = code === ErrorCode.NoResponders ? 'no worker consumes it now' : message;
+    throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason }, { cause });
+  }
+  if (answer.error !== undefined) {
+    throw new LoopstackError('EVENT_INVALID', { stream: letter.stream, sequence: letter.sequence, binding, reason: answer.error });
+  }
+}
+
+/** Answers those who ask for the event of a dead letter to be used again. One of all processes that consume the feed does. */
+export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: WireNames, feed: EventFeed): Subscription {
+  const { durable } = feed.consumer;
+  const answer = async (msg: Msg): Promise<void> => {
+    let given: Answer;
+    try {
+      const { deadSequence } = msg.json<{ deadSequence: number }>();
+      const outcome = await feed.handle(await eventOf(api, names, durable, deadSequence));
+      given = outcome.kind === 'done' ? {} : { error: outcome.error.message };
+    } catch (error) {
+      given = { error: printable((error as Error).message) };
+    }
+    if (!nc.isClosed()) msg.respond(encoder.encode(JSON.stringify(given)));
+  };
+  return nc.subscribe(names.redrive(durable), { queue: 'redrive', callback: (error, msg) => void (error ?? answer(msg)) });
+}
+
+/** @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST */
+async function eventOf(api: JetStreamApi, names: WireNames, durable: string, deadSequence: number): Promise<StoredEvent> {
+  const stored = await api.at(names.streams.dead, deadSequence);
+  const address = stored && names.parseDead(stored.subject);
+  const letter = address && readDeadLetter(address, deadSequence, new MessageHeaders(stored.headers), stored.data);
+  if (letter?.binding !== durable) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
+  const { stream, sequence, subject, runId } = letter;
+  const facts = { stream, sequence, subject, timeMs: runIdTime(runId) ?? 0, deliveries: 1 };
+  if (letter.body) {
+    const headers = newHeaders();
+    for (const [name, value] of Object.entries(letter.headers)) headers.set(name, value);
+    return { ...facts, data: letter.body, headers: new MessageHeaders(headers) };
+  }
+  const original = await api.leaderAt(stream, sequence);
+  // A stream of that name that was made anew has another message there.
+  if (original?.timeMs !== facts.timeMs) throw new LoopstackError('COMMAND_LOST', { runId });
+  return { ...facts, data: original.data, headers: new MessageHeaders(original.headers) };
+}

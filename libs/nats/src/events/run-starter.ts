@@ -1,0 +1,49 @@
+import type { Publisher } from '@loopstack/client';
+import type { EventOutcome, EventUse } from '@loopstack/core';
+import {
+  HEADER,
+  LoopstackError,
+  encodeRunCommand,
+  eventRunId,
+  messageId,
+  type Headers,
+  type RunAddress,
+  type WireNames,
+} from '@loopstack/shared';
+import type { StoredEvent } from './event-message.js';
+
+export const DONE: EventOutcome = { kind: 'done' };
+
+/** Errors of what was to be published; any other one is the broker's, and passes. */
+const OF_THE_EVENT: ReadonlySet<string> = new Set(['PAYLOAD_TOO_LARGE', 'PAYLOAD_UNSERIALIZABLE', 'OPTION_INVALID', 'USER_MISSING']);
+
+/**
+ * Publishes the run commands of events. Message id and run id are derived from stream, sequence and workflow: within the
+ * runs stream's deduplication window a second command is dropped by the server, later on the worker that gets it finds
+ * the run claimed (docs/adr/0004).
+ */
+export class RunStarter {
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+  ) {}
+
+  async start(target: RunAddress, event: StoredEvent, use: EventUse, headers: Headers): Promise<EventOutcome> {
+    if (use.kind === 'skip') return DONE;
+    if (use.kind === 'invalid') return use;
+    const { stream, sequence, timeMs } = event;
+    const runId = eventRunId(target.workspace, target.workflow, stream, sequence, timeMs);
+    try {
+      await this.publisher.publish(this.names.run(target), encodeRunCommand(use), {
+        [HEADER.MSG_ID]: messageId(target, runId),
+        [HEADER.RUN_ID]: runId,
+        [HEADER.EVENT]: `${stream}:${sequence}`,
+        ...headers,
+      });
+      return DONE;
+    } catch (error) {
+      if (!(error instanceof LoopstackError)) throw error;
+      return { kind: OF_THE_EVENT.has(error.code) ? 'invalid' : 'unavailable', error };
+    }
+  }
+}
