@@ -114,7 +114,7 @@ export class LoopstackClient {
     return this.#state.get(runId, address);
   }
 
-  /** Runs, newest first. */
+  /** Runs, those that changed last first. Reads the ends of the streams, at most 200,000 messages of each. */
   list(filter?: RunFilter): Promise<RunInfo[]> {
     return this.#list.list(filter);
   }

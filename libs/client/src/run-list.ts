@@ -5,6 +5,7 @@ import {
   decodeRunEvent,
   type Priority,
   type RunAddress,
+  type RunEvent,
   type RunFilter,
   type RunInfo,
   type RunStatus,
@@ -22,7 +23,7 @@ const MAX_BLOCK = 65_536;
 const MAX_SCANNED = 200_000;
 
 /**
- * Lists runs, newest first, from the ends of the streams backwards: what it costs grows with the messages between now
+ * Lists runs, those that changed last first, from the ends of the streams backwards: what it costs grows with the messages between now
  * and the last run that is listed, not with the streams. A list reads at most 200,000 events and as many commands.
  */
 export class RunList {
@@ -47,7 +48,8 @@ export class RunList {
     const statuses = statusSet(filter.status);
     const listed: RunInfo[] = [];
     if (statuses === undefined || statuses.has('queued')) listed.push(...(await this.#queued(filter, limit)));
-    listed.push(...(await this.#recorded(filter, statuses, limit)));
+    if (statuses === undefined || [...statuses].some((status) => status !== 'queued'))
+      listed.push(...(await this.#recorded(filter, statuses, limit)));
     return listed.sort((a, b) => timeOf(b) - timeOf(a)).slice(0, limit);
   }
 
@@ -64,14 +66,15 @@ export class RunList {
         // The newest event of a run is its state; older ones of it are history.
         seen.add(message.subject);
         const info = infoOf(parsed.runId, { ...parsed, event });
-        if (statuses && !statuses.has(info.status)) continue;
+        // What is queued is found by its command, also if it has such an event.
+        if (info.status === 'queued' || (statuses && !statuses.has(info.status))) continue;
         if (listed.push(info) === limit) return listed;
       }
     }
     return listed;
   }
 
-  /** Commands without an event, also those that are not due yet. */
+  /** Commands that nobody has begun, also those that are not due yet. */
   async #queued(filter: RunFilter, limit: number): Promise<RunInfo[]> {
     const { names } = this.#options;
     const listed: RunInfo[] = [];
@@ -84,7 +87,7 @@ export class RunList {
       for await (const block of this.#backwards(names.streams.runs, this.#commands.subject(priority, filter), filter.since, lowest + 1)) {
         const commands = block.reverse().flatMap((message) => this.#commands.read(message) ?? []);
         const unsettled = commands.filter((command) => command.sequence > floorOf(command, command.priority));
-        for (const command of await this.#withoutEvent(unsettled)) if (room-- > 0) listed.push(queuedInfo(command));
+        for (const command of await this.#unbegun(unsettled)) if (room-- > 0) listed.push(queuedInfo(command));
         if (room <= 0) break;
       }
     }
@@ -93,22 +96,25 @@ export class RunList {
       for await (const command of this.#commands.scheduled(filter)) {
         if (filter.since === undefined || command.queuedAtMs >= filter.since.getTime()) delayed.push(command);
       }
-      listed.push(...(await this.#withoutEvent(delayed)).map(queuedInfo));
+      listed.push(...(await this.#unbegun(delayed)).map(queuedInfo));
     } catch {
       // No stream for schedules, so no delayed commands.
     }
     return listed;
   }
 
-  async #withoutEvent(commands: readonly StoredCommand[]): Promise<StoredCommand[]> {
+  /** Those without an event, or with one that says no more than that the command holds a key or was redriven. */
+  async #unbegun(commands: readonly StoredCommand[]): Promise<StoredCommand[]> {
     const { names } = this.#options;
     if (commands.length === 0) return [];
-    const events = await this.#reader.lastOf(
-      names.streams.events,
-      commands.map((command) => names.event(command, command.runId)),
-    );
-    const known = new Set(events.map((event) => event.subject));
-    return commands.filter((command) => !known.has(names.event(command, command.runId)));
+    const subjectOf = (command: StoredCommand): string => names.event(command, command.runId);
+    const last = new Map<string, RunEvent | undefined>();
+    for (const { subject, data } of await this.#reader.lastOf(names.streams.events, commands.map(subjectOf)))
+      last.set(subject, decodeRunEvent(data));
+    return commands.filter((command) => {
+      const event = last.get(subjectOf(command));
+      return event === undefined || (event.type === 'queued' && (event.sequence === undefined || event.sequence === command.sequence));
+    });
   }
 
   /** The ack floor of each durable consumer: what is below was executed, also if its events have aged out. */

@@ -133,7 +133,7 @@ export class RunState {
 }
 
 export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {
-  const { attempt, at, sequence, result, error, nextAttemptAt } = event;
+  const { attempt, at, sequence, userId, result, error, nextAttemptAt } = event;
   return {
     workspace,
     workflow,
@@ -142,6 +142,7 @@ export function infoOf(runId: string, { workspace, workflow, event }: RunAddress
     attempt,
     updatedAt: at,
     ...(sequence === undefined ? {} : { sequence }),
+    ...(userId === undefined ? {} : { userId }),
     ...(result === undefined ? {} : { result }),
     ...(error === undefined ? {} : { error }),
     ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),

@@ -1,0 +1,108 @@
+import { LoopstackClient, Publisher } from '@loopstack/client';
+import { HEADER, type RunHandle } from '@loopstack/shared/contract';
+import { connect, type NatsConnection } from 'nats';
+import { Rig, codeOf, errorOf, eventually, names } from './rig.js';
+
+describe('publishing while the server dies and comes back', () => {
+  let rig: Rig;
+  let nc: NatsConnection;
+  beforeEach(async () => {
+    rig = await Rig.start();
+    nc = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  });
+  afterEach(async () => {
+    await nc.close();
+    await rig.stop();
+  });
+
+  const isDown = (): Promise<boolean> => eventually(() => (nc.info === undefined ? true : undefined));
+
+  it('loses no run that was acknowledged, and stores none twice', async () => {
+    const client = new LoopstackClient(nc, { publishTimeout: '30s', maxInFlight: 256 });
+    const runs: Promise<RunHandle>[] = [];
+    let stop = false;
+    const publishing = (async () => {
+      while (!stop) {
+        const started = Array.from({ length: 200 }, () => client.run('ProcessOrder', 'Orders', {}, 'u1'));
+        runs.push(...started);
+        await Promise.all(started);
+      }
+    })();
+    await eventually(async () => ((await rig.count(names.streams.runs)) > 1000 ? true : undefined));
+    await rig.crash();
+    const before = runs.length;
+    await eventually(() => (runs.length > before + 1000 ? true : undefined), 30_000);
+    stop = true;
+    await publishing;
+    const handles = await Promise.all(runs);
+    const ids = await storedIds();
+    expect(ids.length).toBe(new Set(ids).size);
+    expect(new Set(ids)).toEqual(new Set(handles.map((run) => run.id)));
+    expect(new Set(handles.map((run) => run.sequence)).size).toBe(handles.length);
+  });
+
+  it('waits for the connection where the option says so', async () => {
+    const client = new LoopstackClient(nc, { publishTimeout: '30s' });
+    let run: Promise<RunHandle> | undefined;
+    await rig.crash(async () => {
+      await isDown();
+      run = client.run('ProcessOrder', 'Orders', {}, 'u1');
+    });
+    expect(await run).toMatchObject({ duplicate: false });
+    expect(await rig.count(names.streams.runs)).toBe(1);
+  });
+
+  it('gives up waiting after the timeout, and stores nothing later', async () => {
+    const client = new LoopstackClient(nc);
+    await rig.crash(async () => {
+      await isDown();
+      const error = await errorOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { timeout: 200 }));
+      expect(error).toMatchObject({ code: 'PUBLISH_UNAVAILABLE', message: expect.stringContaining('connection is down') as string });
+    });
+    await nc.flush();
+    await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    expect(await rig.count(names.streams.runs)).toBe(1);
+  });
+
+  it('fails at once where the option says so', async () => {
+    const client = new LoopstackClient(nc, { whileDisconnected: 'fail' });
+    await rig.crash(async () => {
+      await isDown();
+      const began = Date.now();
+      expect(await codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1'))).toBe('PUBLISH_UNAVAILABLE');
+      expect(Date.now() - began).toBeLessThan(100);
+    });
+    await eventually(() => client.run('ProcessOrder', 'Orders', {}, 'u1').catch(() => undefined));
+  });
+
+  it('writes a message without an id once: it was stored or it was not', async () => {
+    // Answers that nobody gives: the first subscriber dies with the connection.
+    const heard: string[] = [];
+    const listener = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    listener.subscribe('quiet.*', {
+      callback: (_, msg) => void heard.push(`${msg.subject} ${msg.headers?.get(HEADER.MSG_ID) ?? ''}`.trim()),
+    });
+    await listener.flush();
+    const publisher = new Publisher(nc, { timeoutMs: 4000 });
+    const outcomes = Promise.all([
+      codeOf(publisher.publish('quiet.plain', new Uint8Array(1))),
+      codeOf(publisher.publish('quiet.named', new Uint8Array(1), { [HEADER.MSG_ID]: 'm1' })),
+    ]);
+    await eventually(() => (heard.length === 2 ? true : undefined));
+    await rig.crash();
+    expect(await outcomes).toEqual(['PUBLISH_TIMEOUT', 'PUBLISH_TIMEOUT']);
+    expect(heard.filter((line) => line === 'quiet.plain').length).toBe(1);
+    await listener.close();
+  });
+
+  async function storedIds(): Promise<string[]> {
+    const jsm = await rig.nc.jetstreamManager();
+    const { state } = await jsm.streams.info(names.streams.runs);
+    const consumer = await rig.nc.jetstream().consumers.get(names.streams.runs);
+    const ids: string[] = [];
+    const messages = await consumer.fetch({ max_messages: state.messages, expires: 30_000 });
+    for await (const message of messages) ids.push(message.headers?.get(HEADER.RUN_ID) as string);
+    expect(ids.length).toBe(state.messages);
+    return ids;
+  }
+});

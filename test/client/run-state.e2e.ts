@@ -1,0 +1,256 @@
+import type { LoopstackClient } from '@loopstack/client';
+import { encodeRunCommand, newRunId, sequenceRunId, type RunHandle } from '@loopstack/shared/contract';
+import { headers as natsHeaders } from 'nats';
+import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
+
+describe('the state of a run', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterAll(() => rig.stop());
+
+  const start = (workflow = 'ProcessOrder'): Promise<RunHandle> => client.run(workflow, 'Orders', {}, 'u1');
+
+  it('is queued as soon as the command is stored, with and without its address', async () => {
+    const run = await start();
+    const expected = {
+      ...ADDRESS,
+      id: run.id,
+      status: 'queued',
+      attempt: 0,
+      userId: 'u1',
+      sequence: run.sequence,
+      queuedAt: expect.any(String) as string,
+    };
+    expect(await run.status()).toEqual(expected);
+    expect(await client.get(run.id)).toEqual(expected);
+  });
+
+  it('follows the events, and says who asked', async () => {
+    const run = await start();
+    const { sequence } = run;
+    await rig.record(run.id, { type: 'started', sequence });
+    expect(await client.get(run.id)).toMatchObject({ status: 'running', attempt: 1, userId: 'u1', sequence });
+    await rig.record(run.id, { type: 'retrying', sequence, nextAttemptAt: '2030-01-01T00:00:00.000Z' });
+    expect(await client.get(run.id, ADDRESS)).toMatchObject({ status: 'retrying', nextAttemptAt: '2030-01-01T00:00:00.000Z' });
+    await rig.record(run.id, { type: 'succeeded', sequence, result: { total: 3 }, attempt: 2 });
+    expect(await client.get(run.id)).toMatchObject({ status: 'succeeded', attempt: 2, result: { total: 3 } });
+  });
+
+  it('is found among thousands of queued ones, by the time in its id', async () => {
+    const runs = await Promise.all(Array.from({ length: 5000 }, () => start('Other')));
+    const requests = rig.nc.stats().outMsgs;
+    for (const run of [runs[0], runs[2500], runs[4999]] as RunHandle[]) {
+      expect(await client.get(run.id)).toMatchObject({ status: 'queued', sequence: run.sequence, workflow: 'Other' });
+    }
+    expect(rig.nc.stats().outMsgs - requests).toBeLessThan(60);
+  });
+
+  it('is found for a producer whose clock is seconds or minutes off', async () => {
+    for (const offMs of [-5000, 3000, -300_000, 300_000]) {
+      const id = newRunIdOff(offMs);
+      await publishForeign(id);
+      expect(await client.get(id)).toMatchObject({ status: 'queued', id });
+    }
+  });
+
+  it('is found for commands of other producers: an id of theirs, or none', async () => {
+    await publishForeign('their-own-id');
+    expect(await client.get('their-own-id')).toMatchObject({ status: 'queued', userId: 'u9' });
+    const { seq } = await publishForeign(undefined);
+    const stored = await (await rig.nc.jetstreamManager()).streams.getMessage(names.streams.runs, { seq });
+    const id = sequenceRunId(stored.time.getTime(), seq);
+    expect(await client.get(id)).toMatchObject({ status: 'queued', id, sequence: seq });
+  });
+
+  it('is queued also for a body that a worker will refuse', async () => {
+    const id = newRunId();
+    const headers = natsHeaders();
+    headers.set('Loopstack-Run-Id', id);
+    await rig.nc.request(names.run(ADDRESS), 'no json', { headers, timeout: 5000 });
+    expect(await client.get(id)).toMatchObject({ status: 'queued', id });
+  });
+
+  it('is RUN_UNKNOWN for what was never accepted, and NAME_INVALID for what cannot be an id', async () => {
+    expect(await codeOf(client.get(newRunId()))).toBe('RUN_UNKNOWN');
+    expect(await codeOf(client.get('nobody', ADDRESS))).toBe('RUN_UNKNOWN');
+    expect(await codeOf(client.get(sequenceRunId(Date.now(), 999_999)))).toBe('RUN_UNKNOWN');
+    expect(await codeOf(client.get('a.*'))).toBe('NAME_INVALID');
+  });
+
+  it('is RUN_UNKNOWN, not queued, once its events have aged out while its command is kept', async () => {
+    const run = await start('Aged');
+    const durable = names.durable(run);
+    await rig.api(`CONSUMER.CREATE.${names.streams.runs}.${durable}.${names.run(run)}`, {
+      stream_name: names.streams.runs,
+      config: { durable_name: durable, name: durable, ack_policy: 'explicit', filter_subject: names.run(run) },
+    });
+    expect(await run.status()).toMatchObject({ status: 'queued' });
+    const consumer = await rig.nc.jetstream().consumers.get(names.streams.runs, durable);
+    await (await consumer.next())?.ackAck();
+    expect(await codeOf(run.status())).toBe('RUN_UNKNOWN');
+    expect(await client.list({ workflow: 'Aged', workspace: 'Orders' })).toEqual([]);
+  });
+
+  it('can be read by the thousand at once', async () => {
+    const runs = await Promise.all(Array.from({ length: 1000 }, () => start('Other')));
+    await Promise.all(runs.map((run) => rig.record(run.id, { type: 'succeeded', sequence: run.sequence }, 0, run)));
+    const infos = await Promise.all(runs.map((run) => client.get(run.id, run)));
+    expect(new Set(infos.map((info) => info.status))).toEqual(new Set(['succeeded']));
+  });
+
+  function newRunIdOff(offMs: number): string {
+    const time = (Date.now() + offMs).toString(16).padStart(12, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}${newRunId().slice(13)}`;
+  }
+
+  async function publishForeign(runId: string | undefined): Promise<{ seq: number }> {
+    const headers = natsHeaders();
+    if (runId !== undefined) headers.set('Loopstack-Run-Id', runId);
+    return (await rig.nc.request(names.run(ADDRESS), encodeRunCommand({ payload: {}, userId: 'u9' }), { headers, timeout: 5000 })).json<{
+      seq: number;
+    }>();
+  }
+});
+
+describe('the list of runs', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterAll(() => rig.stop());
+
+  it('has runs with and without events, newest first, by workspace, workflow, status and time', async () => {
+    const ids: Record<string, string> = {};
+    for (const name of ['queued', 'running', 'failed', 'succeeded']) ids[name] = (await client.run('ProcessOrder', 'Orders', {}, 'u1')).id;
+    await client.run('PayOut', 'Bank', {}, 'u1');
+    await rig.record(ids['running'] as string, { type: 'started' });
+    await rig.record(ids['failed'] as string, { type: 'started' });
+    await rig.record(ids['failed'] as string, { type: 'failed', error: { code: 'HANDLER_FAILED', name: 'Error', message: 'no' } });
+    await rig.record(ids['succeeded'] as string, { type: 'succeeded' });
+    const high = await client.run('ProcessOrder', 'Orders', {}, 'u1', { priority: 'high' });
+    const delayed = await client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '1h' });
+
+    const all = await client.list({ workspace: 'Orders' });
+    expect(all.map((info) => info.id)).toEqual([delayed.id, high.id, ids['succeeded'], ids['failed'], ids['running'], ids['queued']]);
+    expect(all.map((info) => info.status)).toEqual(['queued', 'queued', 'succeeded', 'failed', 'running', 'queued']);
+    expect((await client.list()).length).toBe(7);
+    expect((await client.list({ status: 'failed' })).map((info) => info.error?.message)).toEqual(['no']);
+    expect((await client.list({ status: ['running', 'succeeded'] })).map((info) => info.id)).toEqual([ids['succeeded'], ids['running']]);
+    expect((await client.list({ status: 'queued', workspace: 'Orders', workflow: 'ProcessOrder' })).length).toBe(3);
+    expect((await client.list({ limit: 2 })).length).toBe(2);
+    expect(await client.list({ since: new Date(Date.now() + 60_000) })).toEqual([]);
+    expect((await client.list({ since: new Date(Date.now() - 60_000) })).length).toBe(7);
+    expect(await codeOf(client.list({ limit: 0 }))).toBe('OPTION_INVALID');
+    expect(await codeOf(client.list({ workspace: '*' }))).toBe('NAME_INVALID');
+  });
+
+  it('reads the end of a long stream only', async () => {
+    const address = { workspace: 'Long', workflow: 'Job' };
+    const runs = await Promise.all(Array.from({ length: 6000 }, () => client.run('Job', 'Long', {}, 'u1')));
+    await Promise.all(runs.slice(0, 3000).map((run) => rig.record(run.id, { type: 'succeeded' }, 0, address)));
+    const before = rig.nc.stats().inMsgs;
+    const listed = await client.list({ ...address, status: 'queued', limit: 50 });
+    expect(listed.map((info) => info.id)).toEqual(
+      runs
+        .slice(-50)
+        .reverse()
+        .map((run) => run.id),
+    );
+    expect(rig.nc.stats().inMsgs - before).toBeLessThan(1500);
+    const done = await client.list({ ...address, status: 'succeeded', limit: 10 });
+    expect(done.length).toBe(10);
+    expect((await client.list({ ...address, limit: 100_000 })).length).toBe(6000);
+  });
+});
+
+describe('the cancel of a run', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterAll(() => rig.stop());
+
+  it('records the outcome before the start and tells the workers', async () => {
+    const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    const heard: string[] = [];
+    const sub = rig.nc.subscribe('loopstack.cancel.*.*.*', { callback: (_, msg) => void heard.push(msg.subject) });
+    expect(await run.cancel()).toMatchObject({ id: run.id, status: 'canceled', attempt: 0, sequence: run.sequence });
+    expect(await run.status()).toMatchObject({ status: 'canceled' });
+    await rig.nc.flush();
+    expect(heard).toEqual([names.cancel(ADDRESS, run.id)]);
+    // A worker that has begun meanwhile finds its outcome refused.
+    await expect(rig.record(run.id, { type: 'succeeded' }, 0)).rejects.toThrow('wrong last sequence');
+    sub.unsubscribe();
+  });
+
+  it('works during a run and between its attempts, without its address too', async () => {
+    for (const type of ['started', 'retrying'] as const) {
+      const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+      await rig.record(run.id, { type, attempt: 2 });
+      expect(await client.cancel(run.id)).toMatchObject({ status: 'canceled', attempt: 2 });
+    }
+  });
+
+  it('is refused once there is another outcome, and may be repeated', async () => {
+    const done = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    await rig.record(done.id, { type: 'succeeded' });
+    expect(await errorOf(done.cancel())).toMatchObject({ code: 'RUN_FINISHED', details: { status: 'succeeded' } });
+    const canceled = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    await canceled.cancel();
+    expect(await canceled.cancel()).toMatchObject({ status: 'canceled' });
+    expect(await codeOf(client.cancel(newRunId()))).toBe('RUN_UNKNOWN');
+  });
+
+  it('wins or loses against an outcome, never both', async () => {
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+        const started = await rig.record(run.id, { type: 'started' });
+        const [canceled, succeeded] = await Promise.allSettled([
+          run.cancel(),
+          (async () => {
+            for (let turn = 0; turn < i % 7; turn++) await rig.nc.flush();
+            return rig.record(run.id, { type: 'succeeded' }, started);
+          })(),
+        ]);
+        const { status } = await run.status();
+        expect([canceled.status === 'fulfilled', succeeded.status === 'fulfilled', status]).toEqual(
+          status === 'canceled' ? [true, false, 'canceled'] : [false, true, 'succeeded'],
+        );
+        return status;
+      }),
+    );
+    expect(new Set(outcomes).size).toBeGreaterThan(0);
+  });
+
+  it('goes on when a worker records progress in between', async () => {
+    const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    let stop = false;
+    const progress = (async () => {
+      for (let n = 0; !stop; n++) {
+        await rig.record(run.id, { type: 'progress', progress: n });
+        await rig.nc.flush();
+      }
+    })();
+    const canceled = await eventually(() => run.cancel().catch(() => undefined));
+    stop = true;
+    await progress;
+    expect(canceled).toMatchObject({ status: 'canceled' });
+  });
+
+  it('takes a delayed run out of the schedules', async () => {
+    const run = await client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '1h' });
+    const before = await rig.count(names.streams.schedules);
+    await run.cancel();
+    expect(await rig.count(names.streams.schedules)).toBe(before - 1);
+    expect(await codeOf(run.result())).toBe('RUN_CANCELED');
+  });
+});
