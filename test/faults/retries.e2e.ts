@@ -30,6 +30,8 @@ describe('the wait before a retry', () => {
         waited[i]?.push((starts[i + 1]?.at ?? Number.NaN) - Date.parse(event.at));
       }
     }
+    const spread = (list: number[] = []): string => `${Math.min(...list)}-${Math.max(...list)} ms`;
+    process.stdout.write(`${planned.map(spread).join(' ')} | ${waited.map(spread).join(' ')}\n`);
     for (const [i, nominal] of NOMINAL_MS.entries()) {
       for (const ms of [...(planned[i] ?? []), ...(waited[i] ?? [])]) expect(Math.abs(ms - nominal)).toBeLessThanOrEqual(nominal / 5);
       // Uniform between a tenth less and a tenth more; above the cap, the cap.
@@ -38,7 +40,6 @@ describe('the wait before a retry', () => {
     }
     expect(Math.min(...(planned[0] ?? []))).toBeLessThan(960);
     expect(Math.max(...(planned[0] ?? []))).toBeGreaterThan(1040);
-    const spread = (list: number[] = []): string => `${Math.min(...list)}-${Math.max(...list)} ms`;
     held('retry delays', await rig.balance(), Object.fromEntries(waited.map((list, i) => [`wait ${i + 1}`, spread(list)])));
   });
 });

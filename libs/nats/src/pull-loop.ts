@@ -45,6 +45,8 @@ export class PullLoop {
   readonly #slots: readonly [Slot, Slot];
   #running = false;
   #restoring = false;
+  /** Counts restorations; one whose number is not the last is void. */
+  #restoration = 0;
   #refused: NodeJS.Timeout | undefined;
 
   constructor(
@@ -111,12 +113,15 @@ export class PullLoop {
   /** The connection was made anew: what was asked before is forgotten by the server. */
   reconnected(): void {
     for (const slot of this.#slots) slot.remaining = 0;
-    this.pull();
+    // What a restoration asked over the old connection gets no answer.
+    if (this.#restoring) this.#restore('the connection is new');
+    else this.pull();
   }
 
   /** Asks for nothing more and gives the inboxes up. Resolves when the server has said that nothing more is on its way. */
   async stop(): Promise<void> {
     this.#running = false;
+    this.#restoration++;
     clearTimeout(this.#refused);
     this.#refused = undefined;
     for (const slot of this.#slots) slot.remaining = 0;
@@ -155,25 +160,31 @@ export class PullLoop {
     }
   }
 
-  #later(next = (): void => this.pull()): void {
+  #later(): void {
     this.#refused ??= setTimeout(() => {
       this.#refused = undefined;
-      next();
+      this.pull();
     }, REFUSED_MS);
   }
 
   #void(slot: Slot, reason: string): void {
     slot.remaining = 0;
-    if (this.#restoring || !this.#running) return;
+    if (!this.#restoring && this.#running) this.#restore(reason);
+  }
+
+  /** Until it succeeds: the alarm that a failure raised ends only with a success. */
+  #restore(reason: string): void {
     this.#restoring = true;
+    const restoration = ++this.#restoration;
     void this.owner.restore(reason).then((restored) => {
-      this.#restoring = false;
-      if (restored) {
-        this.owner.doubt();
-        this.pull();
+      if (restoration !== this.#restoration) return;
+      if (!restored) {
+        setTimeout(() => restoration === this.#restoration && this.#restore(reason), REFUSED_MS).unref();
+        return;
       }
-      // Until it succeeds: the alarm that a failure raised ends only with a success.
-      else this.#later(() => this.#void(slot, reason));
+      this.#restoring = false;
+      this.owner.doubt();
+      this.pull();
     });
   }
 }

@@ -166,13 +166,15 @@ export class Settler {
 
   private async retry(message: CommandMessage, runId: string, attempt: number, delayMs: number, error: LoopstackError): Promise<void> {
     this.#logger.warn(`Run ${runId}: attempt ${attempt} failed, the next one in ${delayMs} ms: ${error.message}`);
-    const nextAttemptAt = new Date(Date.now() + delayMs).toISOString();
+    const nextAtMs = Date.now() + delayMs;
+    const nextAttemptAt = new Date(nextAtMs).toISOString();
     const recorded = await this.append(
       message,
       runId,
       this.event('retrying', attempt, message, { error: recordedError(error), nextAttemptAt }),
     );
-    if (recorded) message.nak(delayMs);
+    // Recording it took of the wait.
+    if (recorded) message.nak(Math.max(0, nextAtMs - Date.now()));
   }
 
   /** Gives a command back in a shutdown; the attempt does not count. Recording that is an attempt only: the process ends. */

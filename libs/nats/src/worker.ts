@@ -65,6 +65,8 @@ export class Worker {
   #chores: NodeJS.Timeout[] = [];
   #running = false;
   #repairing = false;
+  /** Counts connections. */
+  #connection = 0;
   #stopped: Promise<void> | undefined;
 
   constructor(
@@ -154,6 +156,7 @@ export class Worker {
   /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
   reconnected(): void {
     this.#connected = true;
+    this.#connection++;
     // Nothing that was on its way over the old connection arrives any more.
     this.#behindSinceMs = undefined;
     for (const lane of this.#lanes()) {
@@ -284,6 +287,7 @@ export class Worker {
 
   async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
     const alarm = `consumer:${durable}`;
+    const connection = this.#connection;
     if (this.nc.isClosed()) return false;
     try {
       await this.topology.ensureStreams();
@@ -292,7 +296,8 @@ export class Worker {
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
       return true;
     } catch (error) {
-      this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
+      // What was asked over an old connection says nothing of the new one.
+      if (connection === this.#connection) this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
       return false;
     }
   }
