@@ -17,6 +17,11 @@ export async function startApp(
     useFactory: (server: JetStreamServer): CustomStrategy => ({ strategy: server }),
   };
   const app = await NestFactory.createMicroservice<AsyncMicroserviceOptions>(App, { ...strategy, logger: ['fatal'], abortOnError: false });
-  await app.listen();
+  try {
+    await app.listen();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   return app;
 }

@@ -41,7 +41,13 @@ const PROVIDERS: Provider[] = [
     inject: [JetStreamApi, NATS_OPTIONS],
     useFactory: async (api: JetStreamApi, options: ResolvedNatsOptions) => {
       const topology = new Topology(api, options);
-      await topology.ensureStreams();
+      try {
+        await topology.ensureStreams();
+      } catch (error) {
+        // The boot stops here, and Nest closes nothing that is not made: without this the process would not end.
+        if (!options.connection) await api.nc.close();
+        throw error;
+      }
       return topology;
     },
   },
