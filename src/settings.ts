@@ -103,7 +103,7 @@ export const VARIABLES = {
   ),
 } as const satisfies Record<string, Variable<unknown>>;
 
-export type VariableName = keyof typeof VARIABLES;
+type VariableName = keyof typeof VARIABLES;
 type Values = { [N in VariableName]: ReturnType<(typeof VARIABLES)[N]['parse']> | undefined };
 
 /**

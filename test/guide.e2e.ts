@@ -78,7 +78,7 @@ async function results(address: string, count: number): Promise<unknown[]> {
       Object.keys(state.subjects ?? {}).map((subject) => jsm.streams.getMessage('LOOPSTACK_EVENTS', { last_by_subj: subject })),
     );
     const events = last.map(({ data }) => decodeRunEvent(data)).filter((event) => event?.type === 'succeeded');
-    return events.length === count && events.map((event) => event?.result);
+    return events.length === count ? events.map((event) => event?.result) : undefined;
   });
 }
 

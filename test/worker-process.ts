@@ -12,8 +12,9 @@ const part = (value: object): string => Buffer.from(JSON.stringify(value)).toStr
 /** A JSON Web Token (RFC 7519), good for an hour unless the claims say otherwise. */
 export function token(
   claims: object,
-  { secret = JWT_SECRET, header = { alg: 'HS256', typ: 'JWT' } as object, hash = 'sha256' } = {},
+  options: { readonly secret?: string; readonly header?: object; readonly hash?: string } = {},
 ): string {
+  const { secret = JWT_SECRET, header = { alg: 'HS256', typ: 'JWT' }, hash = 'sha256' } = options;
   const signed = `${part(header)}.${part({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })}`;
   return `${signed}.${createHmac(hash, secret).update(signed).digest('base64url')}`;
 }
@@ -53,10 +54,8 @@ export class WorkerProcess {
   /** Resolves when it listens. */
   static async start(env: Record<string, string>, main = MAIN): Promise<WorkerProcess> {
     const worker = new WorkerProcess(env, main);
-    await until('the worker listens', () => {
-      if (worker.#child.exitCode !== null) throw new Error(`the worker ended: ${worker.stderr}`);
-      return worker.#url;
-    });
+    await until('the worker listens or ends', () => worker.#url !== undefined || worker.#child.exitCode !== null);
+    if (worker.#url === undefined) throw new Error(`the worker ended: ${worker.stderr}`);
     return worker;
   }
 
@@ -81,7 +80,7 @@ export class WorkerProcess {
   async document(kind: string, id: string, user: string): Promise<Record<string, unknown>> {
     return until(`document ${kind}/${id} of ${user}`, async () => {
       const { status, body } = await this.request('GET', `/documents/${kind}/${encodeURIComponent(id)}`, { user });
-      return status === 200 && body;
+      return status === 200 ? body : undefined;
     });
   }
 

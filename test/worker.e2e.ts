@@ -42,7 +42,7 @@ describe('the worker', () => {
       await own.kill();
       const answer = await until('not ready', async () => {
         const got = await ready();
-        return got.status === 503 && got;
+        return got.status === 503 ? got : undefined;
       });
       expect(answer.body).toEqual({
         statusCode: 503,

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /** Seconds that a signature's timestamp may be away from now: Stripe's own default. */
-export const TOLERANCE_S = 300;
+const TOLERANCE_S = 300;
 
 export type SignatureVerdict = 'valid' | 'absent' | 'malformed' | 'wrong' | 'outside the tolerance of its timestamp';
 
