@@ -54,7 +54,7 @@ export class WorkerProcess {
   /** Resolves when it listens. */
   static async start(env: Record<string, string>, main = MAIN): Promise<WorkerProcess> {
     const worker = new WorkerProcess(env, main);
-    await until('the worker listens or ends', () => worker.#url !== undefined || worker.#child.exitCode !== null);
+    await until('the worker listens or ends', () => worker.#url !== undefined || worker.#child.exitCode !== null, 40_000);
     if (worker.#url === undefined) throw new Error(`the worker ended: ${worker.stderr}`);
     return worker;
   }
