@@ -1,5 +1,5 @@
 import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
-import { LoopstackError, type RunEvent } from '@loopstack/shared';
+import { LoopstackError, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
@@ -88,7 +88,8 @@ export class WorkflowConsumer implements LaneOwner {
   }
 
   cancel(runId: string): void {
-    for (const lane of this.lanes) for (const message of lane.leases.values()) if (message.runId === runId) message.execution?.abort('canceled');
+    for (const lane of this.lanes)
+      for (const message of lane.leases.values()) if (message.runId === runId) message.execution?.abort('canceled');
   }
 
   /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */
@@ -150,7 +151,9 @@ export class WorkflowConsumer implements LaneOwner {
   /** The path of commands whose run may have a history: read it, decide, and record the start of what could die untold. */
   async #examine(message: CommandMessage, run: PreparedRun): Promise<void> {
     const { entry } = this.runner;
-    let last = run.examined ? await this.events.last(entry, run.runId) : undefined;
+    // A run that an event starts has hardly ever a history: to claim it tells as much, in one step.
+    const claimFirst = message.deliveries === 1 && runIdOrigin(run.runId) === 'event';
+    let last = run.examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
     message.eventSequence = last?.sequence ?? 0;
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
