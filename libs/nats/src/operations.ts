@@ -1,7 +1,13 @@
 /**
  * What operating a deployment needs, without a framework: the command line stands on it, and so may scripts.
  */
-export { JetStreamApi, JetStreamApiError } from './jetstream-api.js';
+export type { NatsConnection } from 'nats';
+export { connectTo, type NatsAccess } from './access.js';
+export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
+export { Deployment, type Queue } from './deployment.js';
+export { ServerVersion, desiredStreams, drift } from './desired-topology.js';
+export { JetStreamApi, JetStreamApiError, type Config, type ConsumerInfo, type StreamInfo } from './jetstream-api.js';
+export { resolveNatsOptions, type NatsOptions } from './options.js';
 export type { PayloadCheck } from './replay/judge.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';

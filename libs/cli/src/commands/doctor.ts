@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import type { Cli, Invocation } from '../cli.js';
+import { diagnose, type Finding } from '../doctor/diagnose.js';
+import { gatherFacts } from '../doctor/facts.js';
+import { EXIT, type ExitCode } from '../exit.js';
+import type { Style } from '../terminal.js';
+
+const MARKS: Record<Finding['status'], readonly [string, Style]> = {
+  ok: ['ok', 'green'],
+  warning: ['warning', 'yellow'],
+  problem: ['problem', 'red'],
+  unknown: ['unknown', 'dim'],
+};
+
+export function doctorCommand(cli: Cli): Command {
+  return new Command('doctor')
+    .description('checks a deployment, and says what to do about what it finds')
+    .option('--monitor <url>', "the server's HTTP monitoring; default: port 8222 of the server, where it answers")
+    .action(cli.action<{ monitor?: string }>(doctor));
+}
+
+async function doctor({ options, terminal, session }: Invocation<{ readonly monitor?: string }>): Promise<ExitCode> {
+  const findings = diagnose(await gatherFacts(await session(), options.monitor));
+  terminal.result(findings, () =>
+    findings
+      .map(({ check, status, message, fix }) => {
+        const [mark, style] = MARKS[status];
+        return `${terminal.style(style, mark.padEnd(7))}  ${check}: ${message}${fix === undefined ? '' : `\n         ${terminal.style('dim', fix)}`}`;
+      })
+      .join('\n'),
+  );
+  return findings.some(({ status }) => status === 'problem') ? EXIT.PARTLY : EXIT.DONE;
+}

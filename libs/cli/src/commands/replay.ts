@@ -1,0 +1,275 @@
+import type {
+  EventMapping,
+  PatchOperation,
+  ReplayFunctions,
+  ReplayHooks,
+  ReplayModule,
+  ReplayOutcome,
+  ReplayProgress,
+  ReplayReport,
+  ReplayRequest,
+} from '@loopstack/nats/operations';
+import type { DeadReason, Priority } from '@loopstack/shared/contract';
+import { Command, Option } from 'commander';
+import type { Readable } from 'node:stream';
+import type { Cli, Invocation } from '../cli.js';
+import { EXIT, UsageError, type ExitCode } from '../exit.js';
+import { ago, collect, count, integerOf, many, numberOf, span, timeOf } from '../format.js';
+import { loadAgain, loadFunction } from '../modules.js';
+import { parseJson, readText } from '../payload.js';
+import { previewText, progressText, reportText, statusText } from '../replay-text.js';
+import { parseTarget } from '../target.js';
+
+interface StartFlags {
+  readonly source: string;
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly subject?: readonly string[];
+  readonly since?: string;
+  readonly until?: string;
+  readonly fromSequence?: number;
+  readonly toSequence?: number;
+  readonly user?: string;
+  readonly outcome?: ReplayOutcome;
+  readonly reason?: DeadReason;
+  readonly where?: string;
+  readonly whereModule?: string;
+  readonly sample?: number;
+  readonly limit?: number;
+  readonly includeReplayed?: boolean;
+  readonly sameRun?: boolean;
+  readonly to?: string;
+  readonly mapUser?: string;
+  readonly mapUserPath?: string;
+  readonly mapPayloadPath?: string;
+  readonly mapModule?: string;
+  readonly patch?: string;
+  readonly transform?: string;
+  readonly rate?: number;
+  readonly maxQueued?: number;
+  readonly priority?: Priority;
+  readonly id?: string;
+  readonly note?: string;
+  readonly dryRun?: boolean;
+  readonly examples: number;
+}
+
+export function replayCommand(cli: Cli): Command {
+  const replay = new Command('replay').description('runs again, in bulk, from what was');
+  const start = replay
+    .command('start')
+    .description('start a replay, after a look at what it would do')
+    .argument('[target]', '<Workspace>.<Workflow> whose commands are replayed');
+  start
+    .optionsGroup('What is replayed:')
+    .option('--source <name>', 'runs, dead (dead letters), or the name of another stream', 'runs')
+    .option('--workspace <name>', 'only of this workspace')
+    .option('--workflow <name>', 'only of this workflow')
+    .option('--subject <filter>', 'only of this subject, wildcards allowed; may be repeated', collect)
+    .option('--since <time>', 'stored since: ISO 8601, or how long ago (2h)')
+    .option('--until <time>', 'stored until')
+    .option('--from-sequence <number>', 'from this sequence of the source', integerOf('from-sequence'))
+    .option('--to-sequence <number>', 'to this sequence', integerOf('to-sequence'))
+    .option('--user <id>', 'on whose behalf they were')
+    .addOption(
+      new Option('--outcome <outcome>', 'what became of the run').choices(['failed', 'succeeded', 'canceled', 'expired', 'never-ran']),
+    )
+    .addOption(new Option('--reason <reason>', 'of a dead letter').choices(['invalid', 'untrusted', 'failed', 'timeout', 'worker-died']))
+    .option('--where <expression>', "JSONPath on the payload: '@.priority > 3', or '$.items[?@.sku == \"x\"]'")
+    .option('--where-module <file>', 'a module that exports (command, origin) => boolean')
+    .option('--sample <share>', 'a share of them, such as 0.01', numberOf('sample'))
+    .option('-n, --limit <number>', 'most that are replayed', integerOf('limit'))
+    .option('--include-replayed', 'also what another replay has published');
+  start
+    .optionsGroup('As what:')
+    .option('--same-run', 'open the runs again that have ended, instead of new runs')
+    .option('--patch <json>', 'JSON Patch on {workspace, workflow, payload, userId}, or @file')
+    .option('--transform <file>', 'a module that exports (command, origin) => command, or a JSON Patch (.json)')
+    .option('--to <target>', 'of another stream: the <Workspace>.<Workflow> that its messages start')
+    .option('--map-user <id>', 'on whose behalf, for all')
+    .option('--map-user-path <path>', 'or JSONPath to the user id in the message')
+    .option('--map-payload-path <path>', 'JSONPath to the payload in the message; default: all of it')
+    .option('--map-module <file>', 'or a module that exports (message, origin) => command');
+  start
+    .optionsGroup('How:')
+    .option('--dry-run', 'show what would be done, and publish nothing')
+    .option('--examples <number>', 'commands that are shown before', integerOf('examples'), 3)
+    .option('--rate <number>', 'most commands a second', numberOf('rate'))
+    .option('--max-queued <number>', 'wait while more than this are queued for the workflow', integerOf('max-queued'))
+    .addOption(new Option('--priority <priority>', 'lane of the new commands; default low').choices(['high', 'normal', 'low']))
+    .option('--id <name>', 'name of the replay; default: one is made up')
+    .option('--note <text>', 'why, for the record');
+  start.action(cli.action<StartFlags, [string | undefined]>(startReplay));
+  replay
+    .command('list')
+    .description('replays, newest first')
+    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
+    .action(cli.action<{ limit: number }>(list));
+  const one = (name: string, description: string): Command =>
+    replay.command(name).description(description).argument('<replay>', 'id of the replay');
+  one('show', 'one replay: who, when, what, and what came of it').action(cli.action<object, [string]>(show));
+  one('pause', 'hold a replay, wherever it is worked on').action(cli.action<object, [string]>(pause));
+  one('resume', 'go on with a replay that is paused or was interrupted').action(cli.action<object, [string]>(resume));
+  one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
+  return replay;
+}
+
+async function startReplay(invocation: Invocation<StartFlags>, target: string | undefined): Promise<ExitCode> {
+  const { options, terminal, streams, signal, session: open } = invocation;
+  const { request, functions } = await requestOf(options, target, streams.stdin);
+  const { replays } = await open();
+  if (options.dryRun || !options.yes) {
+    const ticker = await terminal.ticker('looking');
+    const preview = await replays
+      .preview(request, {
+        functions,
+        signal,
+        examples: options.examples,
+        onProgress: (progress) => ticker.show(`looking  ${progressText(progress)}`),
+      })
+      .finally(() => ticker.stop());
+    if (options.dryRun) {
+      terminal.result(preview, () => previewText(preview, terminal));
+      return EXIT.DONE;
+    }
+    terminal.note(previewText(preview, terminal));
+    if (preview.ready === 0) {
+      terminal.result({ published: 0 }, 'there is nothing to replay');
+      return EXIT.DONE;
+    }
+    if (!(await terminal.confirm(`Publish ${many(preview.ready, 'command')}?`))) return EXIT.PARTLY;
+  }
+  return exitCodeOf(await run(invocation, (hooks) => replays.start(request, { ...hooks, functions })));
+}
+
+type Hooks = Pick<ReplayHooks, 'onProgress' | 'signal'>;
+
+/** Works on a replay in this process, shows how it goes on, and tells what came of it. */
+async function run({ terminal, signal }: Invocation<object>, work: (hooks: Hooks) => Promise<ReplayReport>): Promise<ReplayReport> {
+  const ticker = await terminal.ticker('replaying');
+  const onProgress = (progress: ReplayProgress): void => ticker.show(`${progress.id}  ${progressText(progress)}`);
+  const report = await work({ onProgress, signal }).finally(() => ticker.stop());
+  tell(terminal, report);
+  if (report.status === 'interrupted') terminal.note(`loopstack replay resume ${report.id} goes on with it`);
+  return report;
+}
+
+function exitCodeOf({ status, counts }: ReplayReport): ExitCode {
+  return status === 'completed' && counts.invalid + counts.busy === 0 ? EXIT.DONE : EXIT.PARTLY;
+}
+
+async function requestOf(
+  flags: StartFlags,
+  target: string | undefined,
+  stdin: Readable,
+): Promise<{ request: ReplayRequest; functions: ReplayFunctions }> {
+  const { source, subject, since, until, sameRun, to, whereModule, mapModule, transform } = flags;
+  const address = target === undefined ? {} : parseTarget(target);
+  const functions: Record<string, unknown> = {};
+  const modules: Record<string, ReplayModule> = {};
+  const load = async (name: keyof ReplayFunctions, path: string | undefined): Promise<void> => {
+    if (path === undefined) return;
+    const loaded = await loadFunction(name, path);
+    functions[name] = loaded.run;
+    modules[name] = loaded.module;
+  };
+  const transformIsPatch = transform !== undefined && transform.endsWith('.json');
+  await load('where', whereModule);
+  await load('map', mapModule);
+  await load('transform', transformIsPatch ? undefined : transform);
+  const patch = flags.patch ?? (transformIsPatch ? `@${transform}` : undefined);
+  const request: Record<string, unknown> = {
+    ...only(flags, ['id', 'workspace', 'workflow', 'fromSequence', 'toSequence', 'user', 'outcome', 'reason', 'where', 'sample', 'limit']),
+    ...only(flags, ['includeReplayed', 'rate', 'maxQueued', 'priority', 'note']),
+    ...address,
+    source: source === 'runs' || source === 'dead' ? source : { stream: source },
+  };
+  if (subject !== undefined) request['subjects'] = subject;
+  if (since !== undefined) request['since'] = timeOf('since', since).toISOString();
+  if (until !== undefined) request['until'] = timeOf('until', until).toISOString();
+  if (sameRun) request['as'] = 'same-run';
+  if (to !== undefined) request['map'] = mappingOf(to, flags);
+  if (patch !== undefined) request['patch'] = await patchOf(patch, stdin);
+  if (Object.keys(modules).length > 0) request['modules'] = modules;
+  return { request, functions };
+}
+
+function only<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {
+  const picked: Partial<Pick<T, K>> = {};
+  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
+  return picked;
+}
+
+function mappingOf(to: string, { mapUser, mapUserPath, mapPayloadPath }: StartFlags): EventMapping {
+  return {
+    ...parseTarget(to),
+    ...(mapUser === undefined ? {} : { user: mapUser }),
+    ...(mapUserPath === undefined ? {} : { userPath: mapUserPath }),
+    ...(mapPayloadPath === undefined ? {} : { payloadPath: mapPayloadPath }),
+  };
+}
+
+async function patchOf(text: string, stdin: Readable): Promise<readonly PatchOperation[]> {
+  const operations = text.startsWith('@') ? parseJson(text.slice(1), await readText(text.slice(1), stdin)) : parseJson('--patch', text);
+  if (!Array.isArray(operations)) throw new UsageError('a JSON Patch is a list of operations (RFC 6902)');
+  return operations as readonly PatchOperation[];
+}
+
+async function list({ options, terminal, session }: Invocation<{ readonly limit: number }>): Promise<void> {
+  const { replays } = await session();
+  const reports = (await replays.list()).slice(0, options.limit);
+  terminal.result(reports, () =>
+    reports.length === 0
+      ? 'no replays'
+      : terminal.table(
+          ['REPLAY', 'STATUS', 'SOURCE', 'MATCHED', 'PUBLISHED', 'INVALID', 'BY', 'STARTED', 'TOOK', 'NOTE'],
+          reports.map(({ id, status, stream, counts, by, at, workedMs, request }) => [
+            id,
+            statusText(status, terminal),
+            stream,
+            count(counts.matched),
+            count(counts.published),
+            count(counts.invalid),
+            by,
+            ago(at),
+            span(workedMs),
+            request.note ?? '',
+          ]),
+        ),
+  );
+}
+
+function tell(terminal: Invocation<object>['terminal'], report: ReplayReport): void {
+  terminal.result(report, () => reportText(report, terminal));
+}
+
+async function show({ terminal, session }: Invocation<object>, id: string): Promise<void> {
+  tell(terminal, await (await session()).replays.get(id));
+}
+
+async function pause({ terminal, session }: Invocation<object>, id: string): Promise<void> {
+  tell(terminal, await (await session()).replays.pause(id));
+}
+
+async function resume(invocation: Invocation<object>, id: string): Promise<ExitCode> {
+  const { terminal } = invocation;
+  const { replays } = await invocation.session();
+  const { request } = await replays.get(id);
+  const functions = await loadAgain(request.modules ?? {});
+  const report = await run(invocation, (hooks) => replays.resume(id, { ...hooks, functions }));
+  // The process that had paused it is alive, and goes on.
+  if (report.status === 'running') {
+    terminal.note(`${report.runner} goes on with it`);
+    return EXIT.DONE;
+  }
+  return exitCodeOf(report);
+}
+
+async function abort({ terminal, session }: Invocation<object>, id: string): Promise<ExitCode> {
+  const { replays } = await session();
+  const { counts, bound, position } = await replays.get(id);
+  const left = position < bound ? ', it is not through with its source' : '';
+  if (!(await terminal.confirm(`End replay ${id}? ${many(counts.published, 'command')} published${left}.`))) return EXIT.PARTLY;
+  tell(terminal, await replays.abort(id));
+  return EXIT.DONE;
+}

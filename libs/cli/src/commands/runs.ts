@@ -1,0 +1,158 @@
+import { LoopstackError, decodeRunEvent, isOutcome, type RunEvent, type RunInfo, type RunStatus } from '@loopstack/shared/contract';
+import { Command, Option } from 'commander';
+import type { Cli, Invocation } from '../cli.js';
+import { EXIT, type ExitCode } from '../exit.js';
+import { ago, eventLine, integerOf, many, styleOf, timeOf } from '../format.js';
+import type { Session } from '../session.js';
+import { shown } from '../target.js';
+import type { Terminal } from '../terminal.js';
+
+interface ListFlags {
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly status?: readonly RunStatus[];
+  readonly since?: string;
+  readonly limit: number;
+}
+
+const STATUSES = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'];
+
+export function runsCommand(cli: Cli): Command {
+  const runs = new Command('runs').description('runs and what became of them');
+  const place = (command: Command): Command =>
+    command.option('--workspace <name>', 'only of this workspace').option('--workflow <name>', 'only of this workflow');
+  place(runs.command('list').description('runs, newest first'))
+    .addOption(new Option('--status <status...>', 'only these').choices(STATUSES))
+    .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
+    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
+    .action(cli.action<ListFlags>(list));
+  runs.command('show').description('one run with its history').argument('<run>', 'run id').action(cli.action<object, [string]>(show));
+  place(runs.command('watch').description('what happens, live: of one run until it has ended, or of all'))
+    .argument('[run]', 'run id')
+    .action(cli.action<ListFlags, [string | undefined]>(watch));
+  runs
+    .command('cancel')
+    .description('end runs before their start, during it, or between attempts')
+    .argument('<run...>', 'run ids')
+    .action(cli.action<object, [string[]]>(cancel));
+  return runs;
+}
+
+async function list({ options, terminal, session }: Invocation<ListFlags>): Promise<void> {
+  const { workspace, workflow, status, since, limit } = options;
+  const { client } = await session();
+  const runs = await client.list({
+    limit,
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(workflow === undefined ? {} : { workflow }),
+    ...(status === undefined ? {} : { status }),
+    ...(since === undefined ? {} : { since: timeOf('since', since) }),
+  });
+  terminal.result(runs, () =>
+    runs.length === 0
+      ? 'no runs'
+      : terminal.table(
+          ['RUN', 'WORKFLOW', 'STATUS', 'ATTEMPT', 'UPDATED', ''],
+          runs.map((run) => [
+            run.id,
+            shown(run),
+            run.status,
+            run.attempt === 0 ? '' : String(run.attempt),
+            ago(run.updatedAt ?? run.queuedAt),
+            run.error?.message ?? '',
+          ]),
+        ),
+  );
+}
+
+async function show({ terminal, session: open }: Invocation<object>, runId: string): Promise<void> {
+  const session = await open();
+  const run = await session.client.get(runId);
+  const events = await history(session, run);
+  terminal.result({ ...run, events }, () =>
+    [...facts(run, terminal), '', ...events.map((event) => line(event, terminal))].join('\n').trimEnd(),
+  );
+}
+
+const line = (event: RunEvent, terminal: Terminal): string => eventLine(event, (text) => terminal.style(styleOf(event.type), text));
+
+async function history({ api, names }: Session, run: RunInfo): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const { data } of api.scan(names.streams.events, names.event(run, run.id))) {
+    const event = decodeRunEvent(data);
+    if (event) events.push(event);
+  }
+  return events;
+}
+
+function facts(run: RunInfo, terminal: Terminal): string[] {
+  const rows: [string, string | undefined][] = [
+    ['run', run.id],
+    ['workflow', shown(run)],
+    ['status', terminal.style(styleOf(run.status), run.status)],
+    ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
+    ['user', run.userId],
+    ['queued', run.queuedAt],
+    ['updated', run.updatedAt],
+    ['command', run.sequence === undefined ? undefined : String(run.sequence)],
+    ['result', run.result === undefined ? undefined : JSON.stringify(run.result)],
+    ['error', run.error && `${run.error.code}: ${run.error.message}`],
+    ...(run.error?.errors ?? []).map((field): [string, string] => ['', `${field.path}: ${field.message}`]),
+  ];
+  return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`]));
+}
+
+async function watch(invocation: Invocation<ListFlags>, runId: string | undefined): Promise<ExitCode> {
+  const { terminal, signal, session: open } = invocation;
+  const session = await open();
+  if (runId === undefined) return watchAll(session, invocation);
+  const run = await session.client.get(runId);
+  let outcome: RunEvent | undefined;
+  try {
+    for await (const event of session.client.handle(run, runId).events({ signal })) {
+      terminal.line(event, line(event, terminal));
+      if (isOutcome(event.type)) outcome = event;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return outcome === undefined || outcome.type === 'succeeded' ? EXIT.DONE : EXIT.RUN_FAILED;
+}
+
+/** Ends with Ctrl-C. */
+async function watchAll({ nc, names }: Session, { options, terminal, signal }: Invocation<ListFlags>): Promise<ExitCode> {
+  const { workspace = '*', workflow = '*' } = options;
+  const subscription = nc.subscribe(names.event({ workspace, workflow }, '*'));
+  const stop = (): void => subscription.unsubscribe();
+  signal.addEventListener('abort', stop);
+  terminal.note(terminal.style('dim', 'watching; Ctrl-C ends it'));
+  for await (const { subject, data } of subscription) {
+    const run = names.parseEvent(subject);
+    const event = decodeRunEvent(data);
+    if (!run || !event) continue;
+    terminal.line(
+      { workspace: run.workspace, workflow: run.workflow, id: run.runId, ...event },
+      `${run.runId}  ${shown(run)}  ${line(event, terminal)}`,
+    );
+  }
+  return EXIT.DONE;
+}
+
+async function cancel({ terminal, session }: Invocation<object>, runIds: readonly string[]): Promise<ExitCode> {
+  if (!(await terminal.confirm(`Cancel ${runIds.length === 1 ? `run ${runIds[0]}` : many(runIds.length, 'run')}?`))) return EXIT.PARTLY;
+  const { client } = await session();
+  const canceled: RunInfo[] = [];
+  const failed: LoopstackError[] = [];
+  for (const runId of runIds) {
+    try {
+      canceled.push(await client.cancel(runId));
+    } catch (error) {
+      if (!(error instanceof LoopstackError)) throw error;
+      failed.push(error);
+    }
+  }
+  terminal.result(canceled, () => canceled.map((run) => `${run.id} ${run.status}`).join('\n') || 'nothing was canceled');
+  for (const error of failed) terminal.error(error);
+  if (failed.length === 0) return EXIT.DONE;
+  return canceled.length > 0 ? EXIT.PARTLY : EXIT.USAGE;
+}

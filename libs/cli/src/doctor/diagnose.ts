@@ -1,0 +1,243 @@
+import type { Queue } from '@loopstack/nats/operations';
+import { wireNames, type WireNames } from '@loopstack/shared/contract';
+import { ago, bytes, count, many, span } from '../format.js';
+import { shown } from '../target.js';
+import type { Facts, Permissions, StreamFact } from './facts.js';
+
+/** What one check found, and what to do about it. */
+export interface Finding {
+  readonly check: string;
+  /** `unknown`: it could not be found out. */
+  readonly status: 'ok' | 'warning' | 'problem' | 'unknown';
+  readonly message: string;
+  readonly fix?: string;
+}
+
+const MINIMUM = [2, 12] as const;
+/** Recurring schedules and fast batches came with it. */
+const COMPLETE = [2, 14] as const;
+const SKEW_MS = 1000;
+const SLOW_MS = 100;
+const STUCK_MS = 120_000;
+const FULL = 0.8;
+
+/** Judges facts. Pure. */
+export function diagnose(facts: Facts): readonly Finding[] {
+  return [
+    connection(facts),
+    version(facts),
+    jetStream(facts),
+    ...permissions(facts),
+    ...(facts.jetStreamError === undefined ? [...facts.streams.flatMap(streamFindings), ...queueFindings(facts), deadLetters(facts)] : []),
+    durability(facts),
+    clock(facts),
+  ];
+}
+
+const ok = (check: string, message: string): Finding => ({ check, status: 'ok', message });
+const warning = (check: string, message: string, fix: string): Finding => ({ check, status: 'warning', message, fix });
+const problem = (check: string, message: string, fix: string): Finding => ({ check, status: 'problem', message, fix });
+const unknown = (check: string, message: string, fix: string): Finding => ({ check, status: 'unknown', message, fix });
+
+function connection({ server, user }: Facts): Finding {
+  const { name, cluster, roundTripMs } = server;
+  const who = user === undefined ? '' : ` as ${user.name || 'nobody in particular'} in account ${user.account}`;
+  const text = `${name}${cluster === undefined ? '' : `, cluster ${cluster}`}${who}, round trip ${span(roundTripMs)}`;
+  return roundTripMs > SLOW_MS
+    ? warning('connection', text, 'Run workers nearer to the server: every run costs round trips.')
+    : ok('connection', text);
+}
+
+function isAtLeast(text: string, [major, minor]: readonly [number, number]): boolean {
+  const [a = 0, b = 0] = text.split(/[.-]/).map(Number);
+  return a > major || (a === major && b >= minor);
+}
+
+function version({ server }: Facts): Finding {
+  const text = `nats-server ${server.version}, messages up to ${bytes(server.maxPayload)}`;
+  if (!isAtLeast(server.version, MINIMUM)) return problem('version', text, `Upgrade the server to ${MINIMUM.join('.')} or later.`);
+  if (!isAtLeast(server.version, COMPLETE))
+    return warning(
+      'version',
+      `${text}: no recurring schedules, no time zones`,
+      `Upgrade the server to ${COMPLETE.join('.')} or later for them.`,
+    );
+  return ok('version', text);
+}
+
+function jetStream({ server, jetStreamError }: Facts): Finding {
+  if (!server.jetstream) return problem('jetstream', 'the server has no JetStream', 'Start it with -js, or with a jetstream {} block.');
+  if (jetStreamError !== undefined)
+    return problem(
+      'jetstream',
+      jetStreamError,
+      'Give the account JetStream, and this user the rights to $JS.API.>, or check that the cluster has a leader.',
+    );
+  return ok('jetstream', 'JetStream answers');
+}
+
+/** Whether a filter of the server covers a subject. */
+export function covers(filter: string, subject: string): boolean {
+  const [want, have] = [filter.split('.'), subject.split('.')];
+  for (const [i, token] of want.entries()) {
+    if (token === '>') return have.length > i;
+    if (have[i] === undefined || (token !== '*' && token !== have[i])) return false;
+  }
+  return want.length === have.length;
+}
+
+function may(rights: Permissions['publish'], subject: string): boolean {
+  const { allow, deny } = rights ?? {};
+  // The server writes a queue group behind a subject.
+  const subjectOf = (entry: string): string => entry.split(' ')[0] as string;
+  if (deny?.some((entry) => covers(subjectOf(entry), subject))) return false;
+  return allow === undefined || allow.length === 0 || allow.some((entry) => covers(subjectOf(entry), subject));
+}
+
+const ANY = { workspace: 'W', workflow: 'F' };
+
+/** What each role needs, by an example of each subject. */
+function needs(names: WireNames): readonly { readonly what: string; readonly publish: readonly string[] }[] {
+  const { streams } = names;
+  return [
+    { what: 'start runs', publish: [names.run(ANY), names.run(ANY, 'low')] },
+    {
+      what: 'read streams',
+      publish: [`$JS.API.STREAM.INFO.${streams.runs}`, `$JS.API.DIRECT.GET.${streams.events}`, `$JS.API.STREAM.MSG.GET.${streams.events}`],
+    },
+    { what: 'consume runs', publish: [`$JS.API.CONSUMER.MSG.NEXT.${streams.runs}.W~F`, `$JS.ACK.${streams.runs}.W~F.1.1.1.1.1`] },
+    { what: 'record events', publish: [names.event(ANY, 'R'), names.dead(ANY)] },
+    { what: 'provision', publish: [`$JS.API.STREAM.CREATE.${streams.runs}`, `$JS.API.CONSUMER.CREATE.${streams.runs}.x`] },
+    { what: 'replay', publish: [names.replay('R'), `$KV.${names.replays}.x`] },
+  ];
+}
+
+function permissions({ user, prefix }: Facts): readonly Finding[] {
+  const check = 'permissions';
+  if (user === undefined)
+    return [unknown(check, 'the server did not say what this user may', 'Allow $SYS.REQ.USER.INFO, or see the server configuration.')];
+  if (user.permissions === undefined) return [ok(check, 'this user may do everything in its account')];
+  const { publish, subscribe } = user.permissions;
+  const findings: Finding[] = [];
+  const denied = needs(wireNames(prefix)).flatMap(({ what, publish: subjects }) => {
+    const missing = subjects.filter((subject) => !may(publish, subject));
+    return missing.length > 0 ? [{ what, missing }] : [];
+  });
+  if (denied.length > 0) {
+    findings.push(
+      warning(
+        check,
+        `this user may not ${denied.map(({ what }) => what).join(', ')}`,
+        `If it should, allow it to publish ${denied
+          .flatMap(({ missing }) => missing)
+          .slice(0, 4)
+          .join(', ')}.`,
+      ),
+    );
+  }
+  if (!may(subscribe, '_INBOX.x.1'))
+    findings.push(
+      warning(check, 'this user may not subscribe to _INBOX.>', 'Allow it, or give the connection the inbox prefix that it may use.'),
+    );
+  return findings.length > 0 ? findings : [ok(check, 'this user may do what producers, workers and operators do')];
+}
+
+function streamFindings({ name, info, drift: differing }: StreamFact): readonly Finding[] {
+  if (!info)
+    return [problem(`stream ${name}`, 'it does not exist', 'Start a worker that may provision it, or create it (docs/operating.md).')];
+  const { state, config } = info;
+  const text = `${many(state.messages, 'message')}, ${bytes(state.bytes)}`;
+  const findings: Finding[] = [];
+  for (const { field, actual, desired } of differing) {
+    findings.push(
+      problem(
+        `stream ${name}`,
+        `${field} is ${JSON.stringify(actual) ?? 'unset'}, needed is ${JSON.stringify(desired)}`,
+        'Start a worker that may provision it, or change the stream.',
+      ),
+    );
+  }
+  const limits = [
+    ['bytes', state.bytes, config['max_bytes']],
+    ['messages', state.messages, config['max_msgs']],
+  ] as const;
+  for (const [what, used, limit] of limits) {
+    if (typeof limit === 'number' && limit > 0 && used > FULL * limit)
+      findings.push(
+        warning(
+          `stream ${name}`,
+          `${Math.round((100 * used) / limit)} % of its ${what} are used`,
+          'Raise the limit, or let workers catch up; a full stream refuses runs.',
+        ),
+      );
+  }
+  return findings.length > 0 ? findings : [ok(`stream ${name}`, text)];
+}
+
+function queueFindings({ queues, nowMs }: Facts): readonly Finding[] {
+  const check = 'queues';
+  if (queues.length === 0) return [warning(check, 'no worker has ever served a workflow here', 'Start a worker.')];
+  const findings = queues.flatMap((queue) => stuck(queue, nowMs));
+  const queued = queues.reduce((sum, { pending }) => sum + pending, 0);
+  return findings.length > 0 ? findings : [ok(check, `${many(queues.length, 'queue')}, ${many(queued, 'command')} waiting`)];
+}
+
+function stuck(queue: Queue, nowMs: number): readonly Finding[] {
+  const { pending, active, pulls, paused, lastDelivery, lastAck } = queue;
+  const check = `queue ${shown(queue)}${queue.lane === undefined ? '' : ` (${queue.lane})`}`;
+  const since = (time: string | undefined): number => (time === undefined ? Number.POSITIVE_INFINITY : nowMs - Date.parse(time));
+  if (paused) return pending > 0 ? [warning(check, `paused with ${many(pending, 'command')}`, 'Resume its consumer.')] : [];
+  if (pending > 0 && pulls === 0 && active === 0)
+    return [
+      problem(
+        check,
+        `${many(pending, 'command')} waiting and no worker takes them`,
+        'Start a worker that has this workflow, or discard what nobody will run.',
+      ),
+    ];
+  const quiet = Math.min(since(lastDelivery), since(lastAck));
+  if (pending > 0 && quiet > STUCK_MS)
+    return [
+      problem(
+        check,
+        `${many(pending, 'command')} waiting, ${count(active)} held, and nothing has moved ${ago(lastDelivery ?? lastAck, nowMs) || 'yet'}`,
+        'Look at the log of its workers; a restart gives their commands to others.',
+      ),
+    ];
+  return [];
+}
+
+function deadLetters({ dead, nowMs }: Facts): Finding {
+  const { letters, newest } = dead;
+  if (letters === 0) return ok('dead letters', 'none');
+  return warning(
+    'dead letters',
+    `${many(letters, 'dead letter')}, the last one ${ago(newest, nowMs)}`,
+    'See `loopstack dead list`; redrive them when the cause is mended, or discard them.',
+  );
+}
+
+function durability({ sync }: Facts): Finding {
+  const check = 'durability';
+  if (sync === undefined)
+    return unknown(
+      check,
+      'a client cannot see how the server writes through to the disk',
+      'Pass --monitor http://<server>:8222, or look for sync_interval in its configuration.',
+    );
+  if (sync === 'always') return ok(check, 'what is acknowledged is on the disk (sync_interval: always)');
+  return warning(
+    check,
+    `an operating system that fails can lose the last ${span(sync.everyMs)} of what was acknowledged`,
+    'Set jetstream { sync_interval: always }, as config/nats/durable.conf does; replicas on other machines help, too.',
+  );
+}
+
+function clock({ clockSkewMs }: Facts): Finding {
+  const check = 'clock';
+  if (clockSkewMs === undefined) return unknown(check, 'the server did not tell its time', 'Compare the clocks by hand.');
+  const text = `the server's clock and this one differ by ${span(Math.abs(clockSkewMs))}`;
+  return Math.abs(clockSkewMs) > SKEW_MS
+    ? warning(check, text, 'Keep clocks with NTP: deadlines, schedules and since-filters compare them.')
+    : ok(check, text);
+}

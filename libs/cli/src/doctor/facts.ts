@@ -1,0 +1,134 @@
+import { ServerVersion, desiredStreams, drift, resolveNatsOptions, type Queue, type StreamInfo } from '@loopstack/nats/operations';
+import type { Session } from '../session.js';
+
+/** A user's rights, as the server tells them; absent lists allow everything. */
+export interface Permissions {
+  readonly publish?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
+  readonly subscribe?: { readonly allow?: readonly string[]; readonly deny?: readonly string[] };
+}
+
+/** A stream of ours as it is, and in which fields it is not as it should be. */
+export interface StreamFact {
+  readonly name: string;
+  readonly info: StreamInfo | undefined;
+  readonly drift: readonly { readonly field: string; readonly actual: unknown; readonly desired: unknown }[];
+}
+
+/** What was found out, before anything is judged. */
+export interface Facts {
+  readonly server: {
+    readonly name: string;
+    readonly version: string;
+    readonly cluster: string | undefined;
+    readonly jetstream: boolean;
+    readonly maxPayload: number;
+    readonly roundTripMs: number;
+  };
+  /** Undefined: the server did not say. */
+  readonly user: { readonly name: string; readonly account: string; readonly permissions: Permissions | undefined } | undefined;
+  /** Milliseconds that the server's clock is ahead of this one's. */
+  readonly clockSkewMs: number | undefined;
+  /** How the server writes through to the disk. */
+  readonly sync: 'always' | { readonly everyMs: number } | undefined;
+  /** The reason why JetStream does not answer this user. */
+  readonly jetStreamError: string | undefined;
+  readonly streams: readonly StreamFact[];
+  readonly queues: readonly Queue[];
+  /** Dead letters, and when the last one was given up. */
+  readonly dead: { readonly letters: number; readonly newest: string | undefined };
+  readonly prefix: string;
+  readonly nowMs: number;
+}
+
+const MONITOR_MS = 1500;
+
+interface Varz {
+  readonly server_id: string;
+  readonly jetstream?: { readonly config?: { readonly sync_interval?: number; readonly sync_always?: boolean } };
+}
+
+/** @param monitor URL of the server's HTTP monitoring, where it is known */
+export async function gatherFacts(session: Session, monitor: string | undefined): Promise<Facts> {
+  const { nc, names } = session;
+  const info = nc.info as NonNullable<typeof nc.info>;
+  const roundTripMs = await nc.rtt();
+  const [identity, sync] = await Promise.all([identify(session), readSync(session, monitor)]);
+  const facts = {
+    server: {
+      name: info.server_name,
+      version: info.version,
+      cluster: info.cluster,
+      jetstream: info.jetstream === true,
+      maxPayload: info.max_payload,
+      roundTripMs,
+    },
+    ...identity,
+    sync,
+    prefix: names.prefix,
+    nowMs: Date.now(),
+  };
+  try {
+    const { streams, queues } = await readTopology(session);
+    const dead = streams.find(({ name }) => name === names.streams.dead)?.info?.state;
+    return {
+      ...facts,
+      jetStreamError: undefined,
+      streams,
+      queues,
+      dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
+    };
+  } catch (error) {
+    return { ...facts, jetStreamError: (error as Error).message, streams: [], queues: [], dead: { letters: 0, newest: undefined } };
+  }
+}
+
+/** Every user may ask who he is, and the answer tells the server's time. */
+async function identify({ nc }: Session): Promise<Pick<Facts, 'user' | 'clockSkewMs'>> {
+  const before = Date.now();
+  try {
+    const answer = (await nc.request('$SYS.REQ.USER.INFO', undefined, { timeout: 2000 })).json<{
+      server?: { time?: string };
+      data?: { user: string; account: string; account_name?: string; permissions?: Permissions };
+    }>();
+    const middle = (before + Date.now()) / 2;
+    const { data, server } = answer;
+    return {
+      user: data && { name: data.user, account: data.account_name ?? data.account, permissions: data.permissions },
+      clockSkewMs: server?.time === undefined ? undefined : Math.round(Date.parse(server.time) - middle),
+    };
+  } catch {
+    return { user: undefined, clockSkewMs: undefined };
+  }
+}
+
+/** A client is not told; the monitoring port tells, where it is open on the usual port or was named. */
+async function readSync({ nc }: Session, monitor: string | undefined): Promise<Facts['sync']> {
+  const host = nc.getServer().replace(/:\d+$/, '');
+  const url = monitor ?? `http://${host}:8222`;
+  try {
+    const response = await fetch(new URL('/varz', url), { signal: AbortSignal.timeout(MONITOR_MS) });
+    const varz = (await response.json()) as Varz;
+    const config = varz.jetstream?.config;
+    // On the usual port another server may listen.
+    if (!config || (monitor === undefined && varz.server_id !== nc.info?.server_id)) return undefined;
+    return config.sync_always === true ? 'always' : { everyMs: (config.sync_interval ?? 0) / 1_000_000 };
+  } catch {
+    return undefined;
+  }
+}
+
+async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Facts, 'streams' | 'queues'>> {
+  const version = new ServerVersion(nc.info?.version ?? '0.0.0');
+  const desired = desiredStreams(resolveNatsOptions({ prefix: names.prefix }), version);
+  const streams: StreamFact[] = [];
+  for (const { config, required } of desired) {
+    const found = await deployment.stream(config.name);
+    const differing = found ? drift(found.config, config, required) : [];
+    streams.push({
+      name: config.name,
+      info: found,
+      drift: differing.map((field) => ({ field, actual: found?.config[field], desired: config[field] })),
+    });
+  }
+  return { streams, queues: await deployment.queues() };
+}

@@ -1,0 +1,72 @@
+import { Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import type { Cli } from './cli.js';
+import { completeCommand, completionCommand } from './commands/completion.js';
+import { contractCommand } from './commands/contract.js';
+import { deadCommand } from './commands/dead.js';
+import { devCommand } from './commands/dev.js';
+import { doctorCommand } from './commands/doctor.js';
+import { replayCommand } from './commands/replay.js';
+import { runCommand } from './commands/run.js';
+import { runsCommand } from './commands/runs.js';
+import { schedulesCommand } from './commands/schedules.js';
+import { streamsCommand } from './commands/streams.js';
+import { workflowsCommand } from './commands/workflows.js';
+import type { Streams } from './terminal.js';
+
+const COMMANDS = [
+  runCommand,
+  runsCommand,
+  replayCommand,
+  deadCommand,
+  workflowsCommand,
+  schedulesCommand,
+  streamsCommand,
+  doctorCommand,
+  devCommand,
+  contractCommand,
+  completionCommand,
+];
+
+const CONNECTION = 'Connection:';
+const OUTPUT = 'Output:';
+
+/** The whole command line. */
+export function program(cli: Cli, streams: Streams): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const root = new Command('loopstack')
+    .description('Runs, batch replays, dead letters and diagnosis of Loopstack over NATS.')
+    .version(version)
+    .optionsGroup(CONNECTION)
+    .option('-s, --server <urls>', 'NATS servers, separated by commas (NATS_URL)')
+    .option('--context <name>', 'context of the nats command, or the path of its file (NATS_CONTEXT)')
+    .option('--creds <file>', 'credentials file (NATS_CREDS)')
+    .option('--nkey <file>', 'NKey seed file (NATS_NKEY)')
+    .option('--tls-ca <file>', 'certificates of the authorities that are trusted (NATS_CA)')
+    .option('--tls-cert <file>', 'certificate of this client (NATS_CERT)')
+    .option('--tls-key <file>', 'its private key (NATS_KEY)')
+    .option('--prefix <name>', 'first token of the subjects, default loopstack (LOOPSTACK_PREFIX)')
+    .option('--domain <name>', 'JetStream domain (NATS_JS_DOMAIN)')
+    .optionsGroup(OUTPUT)
+    .option('--json', 'JSON instead of text')
+    .option('--no-color', 'no colours (NO_COLOR)')
+    .option('-y, --yes', 'do what is asked for without a question')
+    .addHelpText('after', '\nExit codes: 0 done, 1 the run failed, 2 wrong use or no connection, 3 partly done.')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help tells more)')
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text),
+    })
+    .exitOverride();
+  for (const command of COMMANDS) root.addCommand(inherit(command(cli), root));
+  root.addCommand(inherit(completeCommand(cli, root), root), { hidden: true });
+  return root;
+}
+
+/** Subcommands that are made apart take over how errors and help are shown. */
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
+  return command;
+}

@@ -1,0 +1,55 @@
+import { LoopstackError, assertName, type RunAddress } from '@loopstack/shared/contract';
+import { UsageError } from './exit.js';
+
+/** Edit distance with swaps of neighbours (optimal string alignment), without regard to case. */
+export function distance(a: string, b: string): number {
+  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: y.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= x.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= y.length; j++) {
+      const cost = x[i - 1] === y[j - 1] ? 0 : 1;
+      let best = Math.min((last[j] as number) + 1, (row[j - 1] as number) + 1, (last[j - 1] as number) + cost);
+      if (i > 1 && j > 1 && x[i - 1] === y[j - 2] && x[i - 2] === y[j - 1]) best = Math.min(best, (beforeLast[j - 2] as number) + 1);
+      row.push(best);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[y.length] as number;
+}
+
+/** The known name that was probably meant, if one is near enough. */
+export function meant(name: string, known: readonly string[]): string | undefined {
+  const limit = Math.max(2, Math.floor(name.length / 3));
+  const ranked = known.map((candidate) => ({ candidate, far: distance(name, candidate) })).toSorted((a, b) => a.far - b.far);
+  const best = ranked[0];
+  return best !== undefined && best.far <= limit ? best.candidate : undefined;
+}
+
+/** `Workspace.Workflow`. @throws UsageError, LoopstackError NAME_INVALID */
+export function parseTarget(text: string): RunAddress {
+  const [workspace, workflow, ...more] = text.split('.');
+  if (workspace === undefined || workflow === undefined || more.length > 0)
+    throw new UsageError(`${JSON.stringify(text)} is not <Workspace>.<Workflow>`);
+  assertName('workspace', workspace);
+  assertName('workflow', workflow);
+  return { workspace, workflow };
+}
+
+export const shown = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;
+
+/**
+ * Refuses an address that nobody knows, and says what may have been meant. Where nothing is known, nothing is refused.
+ * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN; `fix` holds the suggestion
+ */
+export function checkKnown(address: RunAddress, known: readonly RunAddress[]): void {
+  if (known.length === 0 || known.some((one) => shown(one) === shown(address))) return;
+  const workspaces = [...new Set(known.map(({ workspace }) => workspace))];
+  const guess = meant(shown(address), known.map(shown));
+  const inWorkspace = workspaces.includes(address.workspace);
+  const error = new LoopstackError(inWorkspace ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
+  const fix = guess === undefined ? `Known are ${known.map(shown).slice(0, 10).join(', ')}.` : `Did you mean ${guess}?`;
+  throw Object.assign(error, { fix: `${fix} --no-check runs it all the same: a worker may come later.` });
+}

@@ -1,0 +1,153 @@
+import { LoopstackError, printable } from '@loopstack/shared/contract';
+import Table from 'cli-table3';
+import { createInterface } from 'node:readline/promises';
+import type { Readable, Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import { UsageError } from './exit.js';
+
+/** The streams of a process, or of a test. */
+export interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+}
+
+export interface TerminalOptions {
+  /** One JSON document on standard output, or one a line where there are many; nothing for people. */
+  readonly json: boolean;
+  /** Answers every question. */
+  readonly yes: boolean;
+  readonly colour: boolean;
+}
+
+export type Style = Parameters<typeof styleText>[0];
+
+/** A line that changes while something goes on. */
+export interface Ticker {
+  show(text: string): void;
+  stop(): void;
+}
+
+/**
+ * What a command says. Results go to standard output; what is said besides goes to standard error, and only to a
+ * terminal: a command whose output is piped is quiet.
+ */
+export class Terminal {
+  constructor(
+    private readonly streams: Streams,
+    readonly options: TerminalOptions,
+  ) {}
+
+  get json(): boolean {
+    return this.options.json;
+  }
+
+  /** A result: `value` with `--json`, else the text. */
+  result(value: unknown, text: string | (() => string)): void {
+    if (this.json) this.#out(JSON.stringify(value, undefined, 2));
+    else this.#out(typeof text === 'string' ? text : text());
+  }
+
+  /** One of many results: a line of JSON, or of text. */
+  line(value: unknown, text: string): void {
+    this.#out(this.json ? JSON.stringify(value) : text);
+  }
+
+  /** Said besides the result. */
+  note(text: string): void {
+    if (this.#talks) this.streams.stderr.write(`${text}\n`);
+  }
+
+  /** Columns without borders, cut to nothing. */
+  table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+    const none = Object.fromEntries(BORDERS.map((name) => [name, '']));
+    const table = new Table({
+      head: head.map((text) => this.style('bold', text)),
+      chars: { ...none, middle: '  ' },
+      style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+    });
+    table.push(...rows.map((row) => row.map((cell) => printable(cell, 200))));
+    return table
+      .toString()
+      .split('\n')
+      .map((line) => line.trimEnd())
+      .join('\n');
+  }
+
+  /** Colour on a terminal, the bare text elsewhere. */
+  style(style: Style, text: string): string {
+    return this.options.colour && this.streams.stdout.isTTY ? styleText(style, text) : text;
+  }
+
+  /** @throws UsageError where nobody can answer and `--yes` was not given */
+  async confirm(question: string): Promise<boolean> {
+    if (this.options.yes) return true;
+    const { stdin, stderr } = this.streams;
+    if (!stdin.isTTY) throw new UsageError(`${question} Nobody can answer here`, 'Pass --yes to go on without a question.');
+    const prompt = createInterface({ input: stdin, output: stderr });
+    try {
+      return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
+    } finally {
+      prompt.close();
+    }
+  }
+
+  /** Shows how something goes on, on a terminal. */
+  async ticker(text: string): Promise<Ticker> {
+    if (!this.#talks) return { show: () => undefined, stop: () => undefined };
+    const { default: ora } = await import('ora');
+    const spinner = ora({
+      text,
+      stream: this.streams.stderr as NodeJS.WriteStream,
+      discardStdin: false,
+      ...(this.options.colour ? {} : { color: false }),
+    }).start();
+    return { show: (next) => (spinner.text = next), stop: () => spinner.stop() };
+  }
+
+  /** An error, with what to do about it. */
+  error(error: unknown): void {
+    const { message, fix, errors } = describe(error);
+    if (this.json) {
+      const code = error instanceof LoopstackError ? error.code : undefined;
+      this.streams.stderr.write(`${JSON.stringify({ error: { code, message, fix, ...(errors.length > 0 ? { errors } : {}) } })}\n`);
+      return;
+    }
+    const red = this.options.colour && this.streams.stderr.isTTY ? styleText('red', 'error:') : 'error:';
+    this.streams.stderr.write(`${red} ${message}\n`);
+    for (const field of errors)
+      this.streams.stderr.write(`  ${field.path === '' ? 'payload' : field.path}: ${field.message} (received ${field.received})\n`);
+    if (fix !== undefined) this.streams.stderr.write(`  ${fix}\n`);
+  }
+
+  get #talks(): boolean {
+    return !this.json && this.streams.stderr.isTTY === true;
+  }
+
+  #out(text: string): void {
+    this.streams.stdout.write(`${text}\n`);
+  }
+}
+
+const BORDERS = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+  'left',
+  'left-mid',
+  'mid',
+  'mid-mid',
+  'right',
+  'right-mid',
+];
+
+function describe(error: unknown): { message: string; fix: string | undefined; errors: LoopstackError['errors'] } {
+  if (error instanceof LoopstackError) return { message: error.message, fix: error.fix, errors: error.errors };
+  if (error instanceof UsageError) return { message: error.message, fix: error.fix, errors: [] };
+  return { message: printable(error instanceof Error ? error.message : String(error)), fix: undefined, errors: [] };
+}

@@ -1,0 +1,94 @@
+import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
+import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+
+/** What waits for a workflow, and who works on it. */
+export interface Queue extends RunAddress {
+  /** Undefined for the one queue of a workflow without lanes. */
+  readonly lane: Priority | undefined;
+  readonly durable: string;
+  /** Commands that no worker has. */
+  readonly pending: number;
+  /** Commands that workers have, or that wait for another attempt. */
+  readonly active: number;
+  readonly redelivered: number;
+  /** Pulls of workers that wait for commands: 0 where nobody works and something is pending. */
+  readonly pulls: number;
+  readonly paused: boolean;
+  /** ISO 8601; undefined: never. */
+  readonly lastDelivery: string | undefined;
+  readonly lastAck: string | undefined;
+  readonly info: ConsumerInfo;
+}
+
+interface ListedConsumer extends ConsumerInfo {
+  readonly paused?: boolean;
+  readonly delivered: ConsumerInfo['delivered'] & { readonly last_active?: string };
+  readonly ack_floor: ConsumerInfo['ack_floor'] & { readonly last_active?: string };
+}
+
+/** What of Loopstack there is on a server: streams and queues as they stand. */
+export class Deployment {
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly names: WireNames,
+  ) {}
+
+  /** Those of ours that exist, by name. */
+  async streams(): Promise<ReadonlyMap<string, StreamInfo>> {
+    const { streams, catalogue, replays } = this.names;
+    const wanted = [...Object.values(streams), `KV_${catalogue}`, `KV_${replays}`];
+    const found = await Promise.all(wanted.map(async (name) => [name, await this.stream(name)] as const));
+    return new Map(found.filter((entry): entry is readonly [string, StreamInfo] => entry[1] !== undefined));
+  }
+
+  /** @throws JetStreamApiError but for a stream that does not exist */
+  async stream(name: string): Promise<StreamInfo | undefined> {
+    try {
+      return await this.api.streamInfo(name);
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  /** The queues of all workflows that a worker has ever served, by address. */
+  async queues(): Promise<readonly Queue[]> {
+    const queues: Queue[] = [];
+    for await (const info of this.consumers(this.names.streams.runs)) {
+      const [workspace, workflow, lane] = info.name.split('~');
+      if (workspace === undefined || workflow === undefined) continue;
+      queues.push({
+        workspace,
+        workflow,
+        lane: lane === 'high' || lane === 'low' ? lane : undefined,
+        durable: info.name,
+        pending: info.num_pending,
+        active: info.num_ack_pending,
+        redelivered: info.num_redelivered,
+        pulls: info.num_waiting,
+        paused: info.paused === true,
+        lastDelivery: info.delivered.last_active,
+        lastAck: info.ack_floor.last_active,
+        info,
+      });
+    }
+    return queues.toSorted((a, b) => a.durable.localeCompare(b.durable));
+  }
+
+  private async *consumers(stream: string): AsyncGenerator<ListedConsumer> {
+    let seen = 0;
+    for (;;) {
+      let page: { total: number; consumers?: readonly ListedConsumer[] | null };
+      try {
+        page = await this.api.request(`CONSUMER.LIST.${stream}`, { offset: seen });
+      } catch (error) {
+        if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return;
+        throw error;
+      }
+      const consumers = page.consumers ?? [];
+      yield* consumers;
+      seen += consumers.length;
+      if (consumers.length === 0 || seen >= page.total) return;
+    }
+  }
+}
