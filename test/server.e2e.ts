@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,24 +15,8 @@ import {
   startNatsCluster,
   startNatsServer,
 } from '@loopstack/nats-server';
+import { childrenOf, hasProc, isRunning } from './processes.js';
 import { until } from './until.js';
-
-/** A zombie that nobody has reaped yet runs no more. */
-async function isRunning(pid: number): Promise<boolean> {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return !/\) Z /.test(stat);
-}
-
-async function childrenOf(parent: number): Promise<number[]> {
-  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
-  return pids.filter((_, i) => Number(/\) . (\d+)/.exec(stats[i]!)?.[1]) === parent);
-}
 
 async function store(url: string, data: string): Promise<number> {
   const nc = await connect({ servers: url });
@@ -172,8 +156,8 @@ describe('a parent that is killed hard', () => {
     }
   });
 
-  const onLinux = process.platform === 'linux' ? it : it.skip;
-  onLinux('also when its whole process group is killed, and when the guardian was killed before', async () => {
+  const onlyIf = hasProc ? it : it.skip;
+  onlyIf('also when its whole process group is killed, and when the guardian was killed before', async () => {
     const parent = spawn(process.execPath, ['--input-type=module', '-e', PARENT], {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
