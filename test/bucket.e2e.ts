@@ -18,7 +18,7 @@ describe('a bucket', () => {
   it('keeps the first of two documents that are created under one key, from two processes that make it at once', async () => {
     const buckets = [new Bucket(nc, 'RACE'), new Bucket(nc, 'RACE')];
     const created = await Promise.all(buckets.map((bucket, i) => bucket.create('one', { i })));
-    expect(created.toSorted()).toEqual([false, true]);
+    expect(created.filter(Boolean)).toHaveLength(1);
     expect(await buckets[0]!.get('one')).toEqual({ i: created.indexOf(true) });
   });
 
