@@ -1,45 +1,37 @@
+import { Builder } from './build.js';
+import { MAX_ITEMS } from './limits.js';
 import type { ClassPlan, Conversion, FieldPlan } from './plan.js';
-import { INHERITED_KEYS, itemLimit, MAX_ITEMS } from './refusals.js';
+import { CLOSER_LOOK } from './rules.js';
 import type { Rule } from './rules.js';
 
-export interface CompiledClass {
-  /** The instance of a payload of plain JSON whose keys the class knows, or undefined: it must be looked at closely. */
-  readonly build: (payload: unknown) => object | undefined;
-  /** Whether an instance is valid. False also when a check throws or cannot be decided here. */
-  readonly holds: (instance: object) => boolean;
-}
+/** The instance of a valid payload. Undefined: it is invalid, or must be looked at more closely. */
+export type Accept = (payload: unknown) => object | undefined;
 
-/** Thrown by generated code, where the closer look is needed. One value without a stack: it costs next to nothing. */
-const CLOSER_LOOK: unknown = Object.freeze({ reason: 'closer look' });
+let compiled = 0;
 
 /**
- * Generates the code that does for one class what plainToInstance and validate do for any. It only ever accepts; when
- * it does not, the reason is found by other means. No text of a payload and no text of a decorator enters the code,
- * except property names as JSON strings; all else is passed in by reference.
+ * Generates code that does for one class what Builder and explain do for any, three times faster. It only ever accepts.
+ * No text of a payload and no text of a decorator enters the code, except property names as JSON strings; all else is
+ * passed in by reference.
  */
-export function compile(root: ClassPlan): CompiledClass {
+export function compile(root: ClassPlan): Accept {
   const generator = new Generator();
   const id = generator.class(root);
-  const code = `"use strict";
+  // The number keeps V8 from taking two classes of one shape for one function: its cache is keyed by the text, and
+  // functions that share it share their type feedback, which costs nine tenths of the speed.
+  const code = `"use strict"; // ${compiled++}
 ${generator.functions.join('\n')}
-return {
-  build(payload) {
-    try {
-      return typeof payload === 'object' && payload !== null ? build${id}(payload) : undefined;
-    } catch {
-      return undefined;
-    }
-  },
-  holds(instance) {
-    try {
-      return holds${id}(instance);
-    } catch {
-      return false;
-    }
-  },
+return function accept(payload) {
+  if (typeof payload !== 'object' || payload === null) return undefined;
+  try {
+    const instance = build${id}(payload);
+    return holds${id}(instance) ? instance : undefined;
+  } catch {
+    return undefined;
+  }
 };`;
   // oxlint-disable-next-line typescript/no-implied-eval
-  const bind = new Function('closerLook', 'plain', 'copy', ...generator.names, code) as (...references: unknown[]) => CompiledClass;
+  const bind = new Function('closerLook', 'plain', 'copy', ...generator.names, code) as (...references: unknown[]) => Accept;
   return bind(CLOSER_LOOK, Object.prototype, copy, ...generator.values);
 }
 
@@ -76,7 +68,7 @@ ${fields.map((field) => this.assignment(field)).join('\n')}
 ${convertFunction(id, `build${id}(value)`, 'value')}
 function holds${id}(object) {
   let value;
-${fields.map((field) => this.checks(plan, field)).join('\n')}
+${fields.map((field) => this.checks(field)).join('\n')}
   return true;
 }
 function nested${id}(value) {
@@ -102,27 +94,25 @@ function nested${id}(value) {
     return id;
   }
 
-  private assignment(field: FieldPlan): string {
-    const name = JSON.stringify(field.name);
-    const limit = itemLimit(field);
-    const { type } = field;
+  private assignment({ name, type, maxItems }: FieldPlan): string {
+    const key = JSON.stringify(name);
     if (type === undefined)
-      return `case ${name}: to[${name}] = typeof value === 'object' && value !== null ? copy(value, ${limit}) : value; break;`;
+      return `case ${key}: to[${key}] = typeof value === 'object' && value !== null ? copy(value, ${maxItems}) : value; break;`;
     const id = 'cls' in type ? this.class(type) : this.conversion(type);
-    return `case ${name}: to[${name}] = convert${id}(value, ${limit}); break;`;
+    return `case ${key}: to[${key}] = convert${id}(value, ${maxItems}); break;`;
   }
 
-  private checks(plan: ClassPlan, field: FieldPlan): string {
-    const checks = field.rules.map((rule) => this.check(plan, rule));
+  private checks(field: FieldPlan): string {
+    const checks = field.rules.map((rule) => this.check(rule));
     if (field.nested) checks.push(`if (!nested${this.class(field.type as ClassPlan)}(value)) return false;`);
     const all = checks.join('\n');
     return `value = object[${JSON.stringify(field.name)}];\n${field.optional ? `if (value !== undefined && value !== null) {\n${all}\n}` : all}`;
   }
 
-  private check(plan: ClassPlan, rule: Rule): string {
-    const args = this.ref(new StaticArguments(plan.cls.name, rule.metadata.propertyName, rule.metadata.constraints));
-    const fails = (value: string) => `${constraint}.validate(${value}, ${args}) !== true`;
+  private check(rule: Rule): string {
     const constraint = this.ref(rule.constraint);
+    const args = this.ref(rule.args);
+    const fails = (value: string) => `${constraint}.validate(${value}, ${args}) !== true`;
     if (!rule.each) return `if (${fails('value')}) return false;`;
     return `if (Array.isArray(value)) { for (let i = 0; i < value.length; i++) if (${fails('value[i]')}) return false; }
 else if (value instanceof Set || value instanceof Map) throw closerLook;
@@ -134,13 +124,13 @@ else if (${fails('value')}) return false;`;
   }
 }
 
-/** What class-transformer makes of a value whose property has a type: each item of an array, at any depth, is converted. */
+/** Builder's `value` for one type. */
 function convertFunction(id: number, object: string, other: string): string {
-  return `function convert${id}(value, limit) {
+  return `function convert${id}(value, maxItems) {
   if (value === undefined || value === null) return value;
   if (typeof value !== 'object') return ${other};
   if (!Array.isArray(value)) return ${object};
-  if (value.length > limit) throw closerLook;
+  if (value.length > maxItems) throw closerLook;
   const items = [];
   for (let i = 0; i < value.length; i++) {
     if (value[i] === undefined) throw closerLook;
@@ -150,44 +140,6 @@ function convertFunction(id: number, object: string, other: string): string {
 }`;
 }
 
-/** What class-transformer makes of an object or array without a type: a deep copy. */
-function copy(value: object, limit: number): object {
-  if (Array.isArray(value)) {
-    if (value.length > limit) throw CLOSER_LOOK;
-    const items: unknown[] = [];
-    for (let index = 0; index < value.length; index++) {
-      const item: unknown = value[index];
-      // A hole, perhaps: class-transformer closes it.
-      if (item === undefined) throw CLOSER_LOOK;
-      items.push(typeof item === 'object' && item !== null ? copy(item, MAX_ITEMS) : item);
-    }
-    return items;
-  }
-  if (Object.getPrototypeOf(value) !== Object.prototype) throw CLOSER_LOOK;
-  const keys = Object.keys(value);
-  if (keys.length > MAX_ITEMS) throw CLOSER_LOOK;
-  const object: Record<string, unknown> = {};
-  for (const key of keys) {
-    const inner = (value as Record<string, unknown>)[key];
-    if (INHERITED_KEYS.has(key) || typeof inner === 'function') throw CLOSER_LOOK;
-    object[key] = typeof inner === 'object' && inner !== null ? copy(inner, MAX_ITEMS) : inner;
-  }
-  return object;
-}
-
-/** The arguments of class-validator's own checks never change: they read `constraints` only. One that reads more is not its own. */
-class StaticArguments {
-  constructor(
-    readonly targetName: string,
-    readonly property: string,
-    readonly constraints: unknown[],
-  ) {}
-
-  get object(): never {
-    throw CLOSER_LOOK;
-  }
-
-  get value(): never {
-    throw CLOSER_LOOK;
-  }
+function copy(value: object, maxItems: number): unknown {
+  return new Builder().value(value, undefined, maxItems);
 }

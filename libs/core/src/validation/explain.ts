@@ -1,93 +1,109 @@
 import type { ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
-import { fieldError, MAX_FIELD_ERRORS, pathOfIndex, pathOfKey } from './field-error.js';
+import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
 import type { FieldError } from './field-error.js';
+import { MAX_FIELD_ERRORS } from './limits.js';
 import type { ClassPlan, FieldPlan } from './plan.js';
-import { argumentsOf, messageOfNested, messageOfRule } from './rules.js';
+import { CLOSER_LOOK, messageOfNested, messageOfRule } from './rules.js';
 import type { Rule } from './rules.js';
 
 /**
- * The errors of an instance, the first MAX_FIELD_ERRORS of those that class-validator would give and in its order, or
- * undefined when the instance holds something that the plan does not describe.
+ * The errors of an instance: the first MAX_FIELD_ERRORS of those that class-validator would give, in its order. Follows
+ * its ValidationExecutor step by step, but ends when enough is known. Throws CLOSER_LOOK for an instance that holds
+ * something that the plan does not describe. `strangers` says whether it may have properties that no class declares.
  */
-export function explain(instance: object, plan: ClassPlan): readonly FieldError[] | undefined {
-  const explainer = new Explainer();
-  explainer.object(instance, plan, '');
-  return explainer.foreign ? undefined : explainer.errors;
+export function explain(instance: object, plan: ClassPlan, strangers: boolean): readonly FieldError[] {
+  const explainer = new Explainer(strangers);
+  explainer.object(instance, plan);
+  return explainer.errors;
 }
 
-/** Follows ValidationExecutor step by step. Unlike it, it ends when enough is known. */
 class Explainer {
   readonly errors: FieldError[] = [];
-  foreign = false;
+  /** Names and indices on the way from the payload to where we are. */
+  private readonly trail: (string | number)[] = [];
 
-  object(object: object, plan: ClassPlan, path: string): void {
-    if (Object.getPrototypeOf(object) !== plan.cls.prototype) {
-      this.foreign = true;
-      return;
-    }
+  constructor(private readonly strangers: boolean) {}
+
+  object(object: object, plan: ClassPlan): void {
+    if (Object.getPrototypeOf(object) !== plan.cls.prototype) throw CLOSER_LOOK;
     const values = object as Record<string, unknown>;
-    for (const key of Object.keys(object)) {
-      if (!plan.fields.has(key)) this.add(pathOfKey(path, key), 'whitelistValidation', `property ${key} should not exist`, values[key]);
-      if (this.done) return;
+    if (this.strangers) {
+      for (const key of Object.keys(object)) {
+        if (plan.fields.has(key)) continue;
+        this.trail.push(key);
+        this.add('whitelistValidation', `property ${key} should not exist`, values[key]);
+        this.trail.pop();
+      }
     }
     for (const field of plan.fields.values()) {
-      this.field(object, field, values[field.name], pathOfKey(path, field.name));
-      if (this.done) return;
+      const value = values[field.name];
+      if (this.full) return;
+      if (field.optional && (value === undefined || value === null)) continue;
+      this.trail.push(field.name);
+      this.field(object, field, value);
+      this.trail.pop();
     }
   }
 
-  private field(object: object, field: FieldPlan, value: unknown, path: string): void {
-    if (field.optional && (value === undefined || value === null)) return;
+  private field(object: object, field: FieldPlan, value: unknown): void {
+    const { nested, type } = field;
     // By name, as in the library: of two failing rules with one name, the last message at the first one's place.
-    const failed = new Map<string, string | undefined>();
+    let failed: Map<string, string | undefined> | undefined;
     for (const rule of field.rules) {
-      if (!this.holds(rule, object, value)) failed.set(rule.name, messageOfRule(rule, object, value));
+      if (!holds(rule, value)) (failed ??= new Map()).set(rule.name, messageOfRule(rule, object, value));
     }
-    const nested = field.nested;
-    if (nested && isLeaf(value)) failed.set('nestedValidation', messageOfNested(nested, value));
-    for (const [rule, message] of failed) this.add(path, rule, message, value);
-    if (nested) this.inside(value, nested, field.type as ClassPlan, path);
+    if (nested && isLeaf(value)) (failed ??= new Map()).set('nestedValidation', messageOfNested(nested, value));
+    if (failed) for (const [rule, message] of failed) this.add(rule, message, value);
+    if (nested) this.inside(value, nested, type as ClassPlan);
   }
 
-  private inside(value: unknown, nested: ValidationMetadata, plan: ClassPlan, path: string): void {
-    if (Array.isArray(value)) {
-      for (let index = 0; index < value.length && !this.done; index++) {
-        const item: unknown = value[index];
-        const at = pathOfIndex(path, index);
-        if (isLeaf(item)) this.add(at, 'nestedValidation', messageOfNested(nested, item), item);
-        else this.inside(item, nested, plan, at);
-      }
-    } else if (value instanceof Object) {
-      this.object(value, plan, path);
+  private inside(value: unknown, nested: ValidationMetadata, plan: ClassPlan): void {
+    if (!Array.isArray(value)) {
+      if (value instanceof Object) this.object(value, plan);
+      return;
+    }
+    for (let index = 0; index < value.length && !this.full; index++) {
+      const item: unknown = value[index];
+      this.trail.push(index);
+      if (isLeaf(item)) this.add('nestedValidation', messageOfNested(nested, item), item);
+      else this.inside(item, nested, plan);
+      this.trail.pop();
     }
   }
 
-  private holds(rule: Rule, object: object, value: unknown): boolean {
-    const itemHolds = (item: unknown) => this.check(rule, object, value, item);
-    if (rule.each && Array.isArray(value)) return value.every(itemHolds);
-    if (rule.each && (value instanceof Set || value instanceof Map)) return Array.from<unknown>(value.values()).every(itemHolds);
-    return itemHolds(value);
+  private add(rule: string, message: string | undefined, value: unknown): void {
+    if (this.full) return;
+    const path = this.trail.reduce<string>(
+      (parent, step) => (typeof step === 'number' ? pathOfIndex(parent, step) : pathOfKey(parent, step)),
+      '',
+    );
+    this.errors.push(fieldError(path, rule, message, value));
   }
 
-  private check(rule: Rule, object: object, whole: unknown, value: unknown): boolean {
-    let result: unknown;
-    try {
-      result = rule.constraint.validate(value, argumentsOf(rule.metadata, object, whole));
-    } catch {
-      // `isNumber` with maxDecimalPlaces throws on 1e-7, for one. The library would throw; the value is what is wrong.
-      return false;
-    }
-    if (typeof (result as { then?: unknown } | undefined)?.then === 'function') this.foreign = true;
-    return Boolean(result);
+  private get full(): boolean {
+    return this.errors.length >= MAX_FIELD_ERRORS;
   }
+}
 
-  private add(path: string, rule: string, message: string | undefined, value: unknown): void {
-    if (!this.done) this.errors.push(fieldError(path, rule, message, value));
-  }
+function holds(rule: Rule, value: unknown): boolean {
+  if (!rule.each) return check(rule, value);
+  if (Array.isArray(value)) return value.every((item) => check(rule, item));
+  if (value instanceof Set || value instanceof Map) throw CLOSER_LOOK;
+  return check(rule, value);
+}
 
-  private get done(): boolean {
-    return this.foreign || this.errors.length >= MAX_FIELD_ERRORS;
+function check({ constraint, args }: Rule, value: unknown): boolean {
+  let result: unknown;
+  try {
+    result = constraint.validate(value, args);
+  } catch (cause) {
+    if (cause === CLOSER_LOOK) throw cause;
+    // `isNumber` with maxDecimalPlaces throws on 1e-7, for one. The library would throw; the value is what is wrong.
+    return false;
   }
+  // A promise, perhaps.
+  if (typeof result === 'object' && result !== null) throw CLOSER_LOOK;
+  return Boolean(result);
 }
 
 /** Neither absent, nor an array, nor an object: what class-validator cannot look into. */

@@ -1,21 +1,17 @@
+import { MAX_TEXT } from './limits.js';
+
 /** One thing that is wrong with a payload. */
 export interface FieldError {
   /** Where: `items[2].sku`, `meta["a.b"]`; `''` is the payload itself. */
   readonly path: string;
-  /** The class-validator constraint that failed (`isInt`, `whitelistValidation`), or one of ours (see refusals.ts, library.ts). */
+  /** The class-validator constraint that failed (`isInt`, `whitelistValidation`), or one of ours (refusals.ts, library.ts). */
   readonly rule: string;
   readonly message: string;
   /** The JSON type of the value, `undefined` when there is none. Never the value: it may be a secret. */
   readonly received: string;
 }
 
-/** No payload yields more errors than this. The first ones are what a producer can act on; the rest is cost. */
-export const MAX_FIELD_ERRORS = 100;
-
-/** Longest path or message, in UTF-16 units. A hostile key may be as long as the message that carries it. */
-export const MAX_TEXT = 256;
-
-export function receivedType(value: unknown): string {
+function receivedType(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;
 }

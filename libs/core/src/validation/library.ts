@@ -1,16 +1,11 @@
 import { plainToInstance } from 'class-transformer';
 import { Validator } from 'class-validator';
 import type { ValidationError, ValidatorOptions } from 'class-validator';
-import { fieldError, MAX_FIELD_ERRORS, pathOfIndex, pathOfKey } from './field-error.js';
+import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
 import type { FieldError } from './field-error.js';
 import { Executor } from './libraries.js';
+import { MAX_FIELD_ERRORS } from './limits.js';
 import type { Class } from './plan.js';
-
-/**
- * Most values (of any kind, nested ones included) in a payload whose class only the libraries can check. They cost up to
- * 6 us each, so this bounds the time for which one message can hold the event loop to some tenths of a second.
- */
-export const MAX_LIBRARY_VALUES = 100_000;
 
 const OPTIONS: ValidatorOptions = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
 

@@ -1,14 +1,15 @@
-import { plainToInstance } from 'class-transformer';
+import { Builder } from './build.js';
 import { compile } from './compile.js';
-import type { CompiledClass } from './compile.js';
+import type { Accept } from './compile.js';
 import { explain } from './explain.js';
 import { fieldError } from './field-error.js';
 import type { FieldError } from './field-error.js';
 import { attempt } from './libraries.js';
-import { checkWithLibraries, MAX_LIBRARY_VALUES, nameOf } from './library.js';
+import { checkWithLibraries, nameOf } from './library.js';
 import type { Outcome } from './library.js';
+import { MAX_LIBRARY_WORK } from './limits.js';
 import { planOf } from './plan.js';
-import type { Class, Plan } from './plan.js';
+import type { Class, ClassPlan, Plan } from './plan.js';
 import { isRecord, refusalsOf } from './refusals.js';
 
 export type { FieldError } from './field-error.js';
@@ -35,7 +36,7 @@ const validators = new WeakMap<Class, ClassValidator<object>>();
  * Accepts what `plainToInstance` and `validate` with `whitelist`, `forbidNonWhitelisted` and `forbidUnknownValues`
  * accept, and gives the same instance or the same errors, with these differences: keys that every object inherits
  * (`constructor`, `__proto__`, `toString`, a method of the class) are refused and not dropped, too large payloads are
- * refused (MAX_ITEMS, MAX_LIBRARY_VALUES), and what makes the libraries throw is an invalid payload.
+ * refused (MAX_ITEMS, MAX_LIBRARY_WORK), and what makes the libraries throw is an invalid payload.
  */
 export function payloadValidator<T extends object>(cls: new () => T): PayloadValidator<T> {
   let validator = validators.get(cls);
@@ -45,50 +46,46 @@ export function payloadValidator<T extends object>(cls: new () => T): PayloadVal
 
 class ClassValidator<T extends object> implements PayloadValidator<T> {
   private plan: Plan | undefined;
-  private compiled: CompiledClass | undefined;
+  private accept: Accept | undefined;
 
   constructor(private readonly cls: Class<T>) {}
 
   validate(input: unknown): Validated<T> | Promise<Validated<T>> {
     this.plan ??= this.prepare();
-    const instance = this.compiled?.build(input);
-    if (instance !== undefined && this.compiled?.holds(instance)) return { ok: true, value: instance as T };
-    return this.lookClosely(input, this.plan, instance);
+    const accepted = this.accept?.(input);
+    if (accepted !== undefined) return { ok: true, value: accepted as T };
+    if (!isRecord(input)) return invalid([fieldError('', 'isObject', 'the payload must be an object', input)]);
+    const { root } = this.plan;
+    const errors = this.accept && this.explain(input, root);
+    return errors?.length ? invalid(errors) : this.byLibraries(input, root);
   }
 
   private prepare(): Plan {
     const plan = planOf(this.cls);
-    if (plan.obstacles.length === 0) this.compiled = compile(plan.root);
+    if (plan.obstacles.length === 0) this.accept = compile(plan.root);
     return plan;
   }
 
-  private lookClosely(input: unknown, plan: Plan, built: object | undefined): Validated<T> | Promise<Validated<T>> {
-    if (!isRecord(input)) return invalid([fieldError('', 'isObject', 'the payload must be an object', input)]);
+  /** Undefined where only the libraries can tell. */
+  private explain(input: object, plan: ClassPlan): readonly FieldError[] | undefined {
+    return attempt(() => {
+      const builder = new Builder();
+      return explain(builder.object(input, plan), plan, builder.strangers > 0);
+    });
+  }
+
+  private byLibraries(input: object, plan: ClassPlan): Validated<T> | Promise<Validated<T>> {
     let outcome: Outcome | Promise<Outcome>;
     try {
-      const errors = this.reasons(input, plan, built);
+      const { errors, work } = refusalsOf(input, plan);
       if (errors.length > 0) return invalid(errors);
+      if (work > MAX_LIBRARY_WORK) return invalid([fieldError('', 'payloadTooManyItems', 'the payload has too many values', input)]);
       outcome = checkWithLibraries(this.cls, input);
     } catch (cause) {
       // Only what is not JSON gets here: a cycle, or a getter that throws.
       return invalid([fieldError('', 'check', `the payload could not be read: ${nameOf(cause)}`, input)]);
     }
     return outcome instanceof Promise ? outcome.then((known) => this.result(known)) : this.result(outcome);
-  }
-
-  /** What is wrong, as far as it can be told without the libraries' verdict; empty when only they can tell. */
-  private reasons(input: object, plan: Plan, built: object | undefined): readonly FieldError[] {
-    const found = built && explain(built, plan.root);
-    if (found?.length) return found;
-    const { errors, values } = refusalsOf(input, plan.root);
-    if (errors.length > 0) return errors;
-    if (this.compiled && !built) {
-      const instance = attempt(() => plainToInstance(this.cls, input));
-      const explained = instance && explain(instance, plan.root);
-      if (explained?.length) return explained;
-    }
-    if (values <= MAX_LIBRARY_VALUES) return [];
-    return [fieldError('', 'payloadTooManyItems', `the payload has more than ${MAX_LIBRARY_VALUES} values`, input)];
   }
 
   private result({ instance, errors }: Outcome): Validated<T> {

@@ -3,7 +3,8 @@ import { TransformationType } from 'class-transformer';
 import type { TypeMetadata } from 'class-transformer';
 import type { ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
 import { attempt, transformStorage } from './libraries.js';
-import { BUILT_IN_RULES } from './rules.js';
+import { MAX_ITEMS } from './limits.js';
+import { BUILT_IN_RULES, StaticArguments } from './rules.js';
 import type { Rule } from './rules.js';
 
 export type Class<T extends object = object> = new () => T;
@@ -19,6 +20,8 @@ export interface FieldPlan {
   readonly type: ClassPlan | Conversion | undefined;
   /** The `@ArrayMaxSize` of the property. */
   readonly sizeRule: Rule | undefined;
+  /** Length of an array up to which its items are looked at. */
+  readonly maxItems: number;
 }
 
 export interface ClassPlan {
@@ -33,6 +36,9 @@ export interface Plan {
 }
 
 const CONVERSIONS: readonly unknown[] = [String, Number, Boolean, Date];
+
+/** Keys that class-transformer drops without a word: assigning them would reach what every object inherits. */
+export const INHERITED_KEYS: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 /** Reads the decorators of a class and of every class that its properties reach. */
 export function planOf(cls: Class): Plan {
@@ -84,13 +90,16 @@ class PlanReader {
     const typed = type !== undefined && 'cls' in type;
     if (nested.length > 0 !== typed) this.obstacle(cls, `${name} has one of @Type and @ValidateNested without the other`);
 
+    const sizeRule = rules.find((rule) => rule.name === 'arrayMaxSize' && !rule.each);
+    const declared: unknown = sizeRule?.metadata.constraints[0];
     return {
       name,
       optional: conditions.length > 0,
       rules,
       nested: nested[0],
       type,
-      sizeRule: rules.find((rule) => rule.name === 'arrayMaxSize' && !rule.each),
+      sizeRule,
+      maxItems: typeof declared === 'number' ? Math.max(declared, MAX_ITEMS) : MAX_ITEMS,
     };
   }
 
@@ -100,7 +109,8 @@ class PlanReader {
       this.obstacle(cls, `${metadata.propertyName} has a custom validator`);
       return undefined;
     }
-    return { name: constraint.name, each: metadata.each, constraint: constraint.instance, metadata };
+    const args = new StaticArguments(cls.name, metadata);
+    return { name: constraint.name, each: metadata.each, constraint: constraint.instance, args, metadata };
   }
 
   private type(cls: Class, name: string): FieldPlan['type'] {

@@ -11,7 +11,37 @@ export interface Rule {
    * drift from the library, and a user's decorator that took the name of a built-in one is still the one that runs.
    */
   readonly constraint: ValidatorConstraintInterface;
+  /** What the check is called with. */
+  readonly args: ValidationArguments;
   readonly metadata: ValidationMetadata;
+}
+
+/**
+ * Thrown where compiled checking must give way to a closer look by the libraries: the payload is not plain JSON, or a
+ * check is not what its name says. One value without a stack; it costs next to nothing.
+ */
+export const CLOSER_LOOK: unknown = Object.freeze({ reason: 'closer look' });
+
+/** The arguments of class-validator's own checks never change: they read `constraints` only. One that reads more is not its own. */
+export class StaticArguments implements ValidationArguments {
+  readonly property: string;
+  readonly constraints: unknown[];
+
+  constructor(
+    readonly targetName: string,
+    { propertyName, constraints }: ValidationMetadata,
+  ) {
+    this.property = propertyName;
+    this.constraints = constraints;
+  }
+
+  get object(): never {
+    throw CLOSER_LOOK;
+  }
+
+  get value(): never {
+    throw CLOSER_LOOK;
+  }
 }
 
 /**
@@ -36,7 +66,7 @@ export function messageOfNested(metadata: ValidationMetadata, value: unknown): s
   return replaceTokens(metadata.message || '', argumentsOf(metadata, metadata.target as object, value));
 }
 
-export function argumentsOf(metadata: ValidationMetadata, object: object, value: unknown): ValidationArguments {
+function argumentsOf(metadata: ValidationMetadata, object: object, value: unknown): ValidationArguments {
   return {
     targetName: object.constructor?.name,
     property: metadata.propertyName,
