@@ -14,7 +14,7 @@ async function list({ terminal, session }: Invocation<object>): Promise<void> {
     queues.length === 0
       ? 'no workflows: no worker has run here yet'
       : terminal.table(
-          ['WORKFLOW', 'LANE', 'QUEUED', 'ACTIVE', 'WORKERS', 'LAST START', ''],
+          ['WORKFLOW', 'LANE', 'QUEUED', 'ACTIVE', 'PULLS', 'LAST START', ''],
           queues.map((queue) => [
             shown(queue),
             queue.lane ?? '',
