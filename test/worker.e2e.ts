@@ -66,6 +66,14 @@ describe('the worker', () => {
     }
   });
 
+  it('refuses every webhook while it has no secret to check signatures with', async () => {
+    worker = await WorkerProcess.start({ NATS_URL: server.url });
+    expect(await worker.request('POST', '/webhooks/stripe', { body: { id: 'evt_1', userId: 'u1' } })).toMatchObject({
+      status: 503,
+      body: { code: 'WEBHOOK_DISABLED', fix: 'Set STRIPE_WEBHOOK_SECRET.' },
+    });
+  });
+
   it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('ends with exit code 0 after %s', async (signal) => {
     worker = await WorkerProcess.start({ NATS_URL: server.url });
     expect(await worker.stop(signal)).toEqual({ code: 0, signal: null });
