@@ -9,6 +9,7 @@ import {
   type RunOptions,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
+import { Catalogue } from './catalogue.js';
 import { prepareCommand, type PreparedCommand } from './command.js';
 import { StoredRun, type RunDesk } from './handle.js';
 import { headerBlock } from './header-block.js';
@@ -33,6 +34,8 @@ export class LoopstackClient {
   readonly #list: RunList;
   readonly #desk: RunDesk;
   readonly schedules: Schedules;
+  /** The workflows that workers serve. */
+  readonly catalogue: Catalogue;
   #ownsConnection = false;
 
   /**
@@ -42,14 +45,15 @@ export class LoopstackClient {
   constructor(nc: NatsConnection, options: ClientOptions = {}) {
     this.#nc = nc;
     this.#options = resolveClientOptions(options);
-    const { maxInFlight, publishTimeoutMs, whileDisconnected, api, requestTimeoutMs } = this.#options;
-    this.#publisher = new Publisher(nc, { maxInFlight, timeoutMs: publishTimeoutMs, whileDisconnected });
+    const { maxInFlight, publishTimeoutMs, whileDisconnected, groupCommit, api, requestTimeoutMs } = this.#options;
+    this.#publisher = new Publisher(nc, { maxInFlight, timeoutMs: publishTimeoutMs, whileDisconnected, groupCommit });
     const reader = new StreamReader(nc, api, requestTimeoutMs);
     const commands = new StoredCommands(this.#options, reader);
     this.#events = new RunEvents(nc, this.#options, reader);
     this.#keyed = new KeyedRuns(this.#options, this.#publisher, this.#events);
     this.#state = new RunState(this.#options, reader, this.#publisher, commands);
     this.#list = new RunList(this.#options, reader, commands);
+    this.catalogue = new Catalogue(this.#options, reader);
     this.schedules = new Schedules(this.#options, this.#publisher, reader);
     this.#desk = {
       result: (address, runId, options) => this.#events.result(address, runId, options),
@@ -81,12 +85,32 @@ export class LoopstackClient {
   ): Promise<RunHandle<Result>> {
     try {
       const command = prepareCommand(this.#options, workflow, workspace, payload, userId, options);
+      if (this.#options.checkCatalogue && (this.#options.checkSchema || !this.catalogue.knows(command))) {
+        return this.catalogue.check(command, payload).then(() => this.#start<Result>(command, options));
+      }
+      return this.#start<Result>(command, options);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #start<Result>(command: PreparedCommand, options: RunOptions | undefined): Promise<RunHandle<Result>> {
+    const { workspace, workflow } = command;
+    try {
       const run = new StoredRun<Result>(this.#desk, workspace, workflow, command.runId);
       if (command.keyed || command.dueMs !== undefined) return this.#runSpecial(command, run, options?.priority);
       return this.#store(command, run);
     } catch (error) {
       return Promise.reject(error as Error);
     }
+  }
+
+  /**
+   * Refuses what the catalogue of workers does not have, and a payload that its schema refuses (with `checkSchema`).
+   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID
+   */
+  check(address: RunAddress, payload: unknown): Promise<void> {
+    return this.catalogue.check(address, payload);
   }
 
   /** `run` and `handle.result()` in one call; `options.resultTimeout` (default 30 s) bounds the second. */
@@ -139,7 +163,7 @@ export class LoopstackClient {
   /** Cheap on purpose: this is the path of every plain run. */
   #store<Result>(command: PreparedCommand, run: StoredRun<Result>): Promise<RunHandle<Result>> {
     const block = headerBlock(`${HEADER.MSG_ID}: ${command.messageId}\r\n${command.lines}`);
-    return this.#publisher.send<RunHandle<Result>>(command.subject, command.data, block, command.timeoutMs, true, run);
+    return this.#publisher.send<RunHandle<Result>>(command.subject, command.data, block, command.timeoutMs, true, run, true);
   }
 
   #runSpecial<Result>(command: PreparedCommand, run: StoredRun<Result>, priority: Priority | undefined): Promise<RunHandle<Result>> {

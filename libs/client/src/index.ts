@@ -1,3 +1,4 @@
+export type { Catalogue, SchemaCheck } from './catalogue.js';
 export { LoopstackClient } from './client.js';
 export type { ClientOptions, UnsignedCommand } from './options.js';
 export { Publisher, type PublisherOptions } from './publisher.js';

@@ -1,3 +1,4 @@
+import type { SchemaCheck } from './catalogue.js';
 import { durationMs, wireNames, type Duration, type Headers, type WireNames } from '@loopstack/shared/contract';
 
 /** What `sign` is given: everything that a signature covers. */
@@ -23,10 +24,19 @@ export interface ClientOptions {
    * connection is back or `publishTimeout` has passed. Never a false success. Default `wait`.
    */
   readonly whileDisconnected?: 'fail' | 'wait';
+  /**
+   * Gathers concurrent runs into atomic batches. Default `auto`: while, under load, each command costs the server a disk
+   * write of its own (`sync_interval: always`). Runs are accepted one by one all the same.
+   */
+  readonly groupCommit?: boolean | 'auto';
   /** Longest wait of `handle.result()`. Default 30 s. */
   readonly resultTimeout?: Duration;
   /** Longest wait for an answer about a run or a schedule. Default 5 s. */
   readonly requestTimeout?: Duration;
+  /** Refuses workspaces and workflows that no worker has published in the catalogue (WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN). Costs one read a minute for each workflow. Default false. */
+  readonly checkCatalogue?: boolean;
+  /** With `checkCatalogue`: checks payloads against the schemas of the catalogue, such as `schemaCheck()` of `@loopstack/nats`. */
+  readonly checkSchema?: SchemaCheck;
   /** Headers for each command from the surroundings of the call: the run that starts it, the trace. */
   readonly context?: () => Headers | undefined;
   /** Headers that prove where a command comes from; called once its bytes are final. */
@@ -40,8 +50,11 @@ export interface ResolvedClientOptions {
   readonly publishTimeoutMs: number;
   readonly maxInFlight: number;
   readonly whileDisconnected: 'fail' | 'wait';
+  readonly groupCommit: boolean | 'auto';
   readonly resultTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  readonly checkCatalogue: boolean;
+  readonly checkSchema: SchemaCheck | undefined;
   readonly context: (() => Headers | undefined) | undefined;
   readonly sign: ((command: UnsignedCommand) => Headers) | undefined;
 }
@@ -54,8 +67,11 @@ export function resolveClientOptions(options: ClientOptions = {}): ResolvedClien
     publishTimeoutMs: durationMs('publishTimeout', options.publishTimeout ?? '5s'),
     maxInFlight: options.maxInFlight ?? 4096,
     whileDisconnected: options.whileDisconnected ?? 'wait',
+    groupCommit: options.groupCommit ?? 'auto',
     resultTimeoutMs: durationMs('resultTimeout', options.resultTimeout ?? '30s'),
     requestTimeoutMs: durationMs('requestTimeout', options.requestTimeout ?? '5s'),
+    checkCatalogue: options.checkCatalogue ?? false,
+    checkSchema: options.checkSchema,
     context: options.context,
     sign: options.sign,
   });

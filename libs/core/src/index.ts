@@ -1,4 +1,5 @@
 export * from './attempt.js';
+export { catalogueEntry } from './catalogue-entry.js';
 export { causeDepthOf, causeHeaders, currentCauseHeaders, headersFromEvent, withCause, type Cause } from './cause.js';
 export { CONTEXT_TYPE } from './enhancers.js';
 export {
@@ -26,6 +27,7 @@ export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
 export type { LoopstackOptions } from './options.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
+export { payloadSchema } from './payload-schema.js';
 export { RunGateway } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService } from './run-service.js';

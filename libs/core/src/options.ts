@@ -6,10 +6,11 @@ export interface LoopstackOptions {
   /** For all workflows of this application; a workflow's own options win. */
   readonly defaults?: WorkflowDefaults;
   /**
-   * What `RunService` does with a workspace that is not registered in this process. Default: `refuse` where at least
-   * one workspace is registered, `publish` in a producer that has none.
+   * What `RunService` does with a workspace that is not registered in this process: `refuse` it, `publish` without asking,
+   * or ask the `catalogue` that workers publish (names and payloads are checked; without a catalogue nothing is refused).
+   * Default: `refuse` where at least one workspace is registered, `catalogue` in a producer that has none.
    */
-  readonly unknownWorkspaces?: 'refuse' | 'publish';
+  readonly unknownWorkspaces?: 'refuse' | 'publish' | 'catalogue';
   /** Applies the application's global guards, pipes, interceptors and filters to workflows, too. Default false: most of them expect an HTTP request. */
   readonly globalEnhancers?: boolean;
   /** Levels that the JSON of a command may nest. Default 64. */
@@ -22,7 +23,7 @@ export interface LoopstackOptions {
 
 export interface ResolvedLoopstackOptions {
   readonly defaults: WorkflowDefaults;
-  readonly unknownWorkspaces: 'refuse' | 'publish' | undefined;
+  readonly unknownWorkspaces: 'refuse' | 'publish' | 'catalogue' | undefined;
   readonly globalEnhancers: boolean;
   readonly maxDepth: number;
   readonly service: string | undefined;

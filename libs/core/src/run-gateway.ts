@@ -14,6 +14,8 @@ export abstract class RunGateway {
     userId: string,
     options?: RunOptions,
   ): Promise<RunHandle<Result>>;
+  /** Refuses what no worker serves, as far as the broker knows, and a payload that its worker would refuse. */
+  abstract check(address: RunAddress, payload: unknown): Promise<void>;
   abstract get(runId: string, address?: RunAddress): Promise<RunInfo>;
   abstract list(filter?: RunFilter): Promise<readonly RunInfo[]>;
   abstract cancel(runId: string, address?: RunAddress): Promise<RunInfo>;

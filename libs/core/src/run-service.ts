@@ -68,9 +68,10 @@ export class RunService {
   ): Promise<RunHandle> {
     const gateway = this.connected();
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
-    const validator = this.resolve(address, workflow);
+    const { validator, elsewhere } = this.resolve(address, workflow);
     if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
     if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
+    if (elsewhere) await gateway.check(address, payload);
     return gateway.run(address.workflow, address.workspace, payload, userId, options);
   }
 
@@ -93,16 +94,16 @@ export class RunService {
     return this.gateway;
   }
 
-  /** Checks the address and tells what validates its payload here, if anything does. */
-  private resolve(address: RunAddress, workflow: string | WorkflowClass): PayloadValidator | undefined {
+  /** Checks the address; tells what validates its payload here, and whether only the catalogue can say more. */
+  private resolve(address: RunAddress, workflow: string | WorkflowClass): { validator: PayloadValidator | undefined; elsewhere: boolean } {
     assertName('workspace', address.workspace);
     assertName('workflow', address.workflow);
     const entry = this.registry.find(address.workspace, address.workflow);
-    if (entry) return entry.validator;
+    if (entry) return { validator: entry.validator, elsewhere: false };
     if (this.registry.workspaces.has(address.workspace)) throw new LoopstackError('WORKFLOW_UNKNOWN', { ...address });
-    const policy = this.options.unknownWorkspaces ?? (this.registry.workspaces.size > 0 ? 'refuse' : 'publish');
+    const policy = this.options.unknownWorkspaces ?? (this.registry.workspaces.size > 0 ? 'refuse' : 'catalogue');
     if (policy === 'refuse') throw new LoopstackError('WORKSPACE_UNKNOWN', { ...address });
     const payload = workflowOptions(workflow)?.payload;
-    return payload && payloadValidator(payload);
+    return { validator: payload && payloadValidator(payload), elsewhere: policy === 'catalogue' };
   }
 }

@@ -9,3 +9,4 @@ export { LoopstackHealth } from './loopstack-health.js';
 export { NatsModule, type NatsAsyncOptions } from './module.js';
 export type { NatsOptions } from './options.js';
 export { JetStreamServer, type JetStreamServerEvents, type JetStreamServerStatus } from './server.js';
+export { schemaCheck } from './schema-check.js';

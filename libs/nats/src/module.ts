@@ -11,6 +11,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
+import { CatalogueWriter } from './catalogue-writer.js';
 import { NATS_CONNECTION, openConnection } from './connection.js';
 import { DeadLetters } from './dead-letters.js';
 import { Bindings } from './events/bindings.js';
@@ -19,6 +20,7 @@ import { Alarms } from './health.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LoopstackHealth } from './loopstack-health.js';
 import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
+import { schemaCheck } from './schema-check.js';
 import { JetStreamServer } from './server.js';
 import { NATS_OPTIONS } from './tokens.js';
 import { Topology } from './topology.js';
@@ -61,7 +63,14 @@ const PROVIDERS: Provider[] = [
         maxInFlight,
         whileDisconnected,
         context: currentCauseHeaders,
+        checkSchema: schemaCheck(),
       }),
+  },
+  {
+    provide: CatalogueWriter,
+    inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS],
+    useFactory: (nc: NatsConnection, api: JetStreamApi, { names, replicas = 1, provision, domain }: ResolvedNatsOptions) =>
+      new CatalogueWriter(nc, api, names, { replicas, provision, domain }),
   },
   { provide: RunGateway, useExisting: LoopstackClient },
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },

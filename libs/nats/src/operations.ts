@@ -24,3 +24,4 @@ export type {
   ReplayOutcome,
   ReplayRequest,
 } from './replay/request.js';
+export { schemaCheck } from './schema-check.js';

@@ -2,6 +2,7 @@ import { Workers } from '@loopstack/core';
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
 import { Events, type NatsConnection } from 'nats';
+import { CatalogueWriter } from './catalogue-writer.js';
 import { NATS_CONNECTION } from './connection.js';
 import type { AroundHandler } from './events/event-handlers.js';
 import { FanOut } from './events/fan-out.js';
@@ -28,13 +29,16 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     private readonly worker: Worker,
     private readonly workers: Workers,
     private readonly fanOut: FanOut,
+    private readonly catalogue: CatalogueWriter,
   ) {
     super();
   }
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
-      await this.worker.start(this.workers.runners());
+      const runners = this.workers.runners();
+      await this.worker.start(runners);
+      void this.catalogue.publish(runners.map(({ entry }) => entry));
       await this.fanOut.startWorker(this.messageHandlers, this.#around);
       void this.#watch();
       this._status$.next('connected');

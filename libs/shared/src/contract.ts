@@ -1,3 +1,4 @@
+export * from './catalogue.js';
 export * from './command.js';
 export * from './dead-letter.js';
 export * from './durable.js';

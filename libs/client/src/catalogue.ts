@@ -1,0 +1,91 @@
+import {
+  LoopstackError,
+  catalogueKey,
+  decodeCatalogueEntry,
+  parseStrictJson,
+  summarize,
+  encodeJson,
+  type CatalogueEntry,
+  type FieldError,
+  type JsonSchema,
+  type RunAddress,
+} from '@loopstack/shared/contract';
+import type { ResolvedClientOptions } from './options.js';
+import type { StreamReader } from './stream-reader.js';
+
+/** Checks a payload against the schema that its worker published. */
+export type SchemaCheck = (schema: JsonSchema, payload: unknown) => readonly FieldError[];
+
+/** How long an entry, or the absence of a catalogue, is believed. */
+const FRESH_MS = 60_000;
+
+/**
+ * What workers serve, as they publish it into a KV bucket: names and payload schemas where no class is at hand. Without
+ * the bucket (no worker has ever started, or this user may not read it) nothing is refused.
+ */
+export class Catalogue {
+  readonly #stream: string;
+  readonly #head: string;
+  readonly #entries = new Map<string, { readonly entry: CatalogueEntry; readonly untilMs: number }>();
+  #absentUntilMs = 0;
+
+  constructor(
+    private readonly options: ResolvedClientOptions,
+    private readonly reader: StreamReader,
+  ) {
+    const { catalogue } = options.names;
+    this.#stream = `KV_${catalogue}`;
+    this.#head = `$KV.${catalogue}.`;
+  }
+
+  /** All workflows, in the order of their last change. @throws LoopstackError STREAM_UNAVAILABLE where there is no catalogue */
+  async list(): Promise<readonly CatalogueEntry[]> {
+    const entries: CatalogueEntry[] = [];
+    for (let sequence = 1; ;) {
+      const message = await this.reader.read(this.#stream, { next: `${this.#head}>`, sequence });
+      if (!message) return entries;
+      sequence = message.sequence + 1;
+      const entry = decodeCatalogueEntry(message.data);
+      if (entry) entries.push(entry);
+    }
+  }
+
+  /** Whether a run may go without asking: it was found lately, or there is no catalogue. */
+  knows(address: RunAddress, nowMs = Date.now()): boolean {
+    if (nowMs < this.#absentUntilMs) return true;
+    const known = this.#entries.get(catalogueKey(address));
+    return known !== undefined && nowMs < known.untilMs;
+  }
+
+  /**
+   * Refuses what no worker serves, and a payload that its schema refuses.
+   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID, PAYLOAD_UNSERIALIZABLE
+   */
+  async check(address: RunAddress, payload: unknown): Promise<void> {
+    const entry = await this.#find(address);
+    const { checkSchema } = this.options;
+    if (!entry?.payload || !checkSchema) return;
+    // What a worker will read: the payload as JSON, not as the object that it is here.
+    const errors = checkSchema(entry.payload, parseStrictJson(encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {})));
+    if (errors.length > 0)
+      throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(errors) }, { errors });
+  }
+
+  async #find(address: RunAddress): Promise<CatalogueEntry | undefined> {
+    if (this.knows(address)) return this.#entries.get(catalogueKey(address))?.entry;
+    try {
+      const message = await this.reader.read(this.#stream, { last: this.#head + catalogueKey(address) });
+      const entry = message && decodeCatalogueEntry(message.data);
+      if (entry) {
+        this.#entries.set(catalogueKey(address), { entry, untilMs: Date.now() + FRESH_MS });
+        return entry;
+      }
+      const neighbour = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 });
+      throw new LoopstackError(neighbour ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
+    } catch (error) {
+      if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;
+      this.#absentUntilMs = Date.now() + FRESH_MS;
+      return undefined;
+    }
+  }
+}

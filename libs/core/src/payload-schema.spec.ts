@@ -1,0 +1,44 @@
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, MaxLength, Min, ValidateNested } from 'class-validator';
+import { payloadSchema } from './payload-schema.js';
+
+class Line {
+  @IsString() sku!: string;
+  @IsInt() @Min(1) quantity!: number;
+}
+
+class Basket {
+  @IsString() @MaxLength(10) id!: string;
+  @IsOptional() @IsString() note?: string;
+  @IsArray() @ArrayMaxSize(3) @ValidateNested({ each: true }) @Type(() => Line) lines!: Line[];
+}
+
+class Nothing {}
+
+describe('the JSON Schema of a payload class', () => {
+  it('says what the rules say, names what it refers to, and refuses other fields', () => {
+    expect(payloadSchema(Basket)).toEqual({
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      type: 'object',
+      additionalProperties: false,
+      required: ['id', 'lines'],
+      properties: {
+        id: { type: 'string', maxLength: 10 },
+        note: { type: 'string' },
+        lines: { type: 'array', maxItems: 3, items: { $ref: '#/$defs/Line' } },
+      },
+      $defs: {
+        Line: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['sku', 'quantity'],
+          properties: { sku: { type: 'string' }, quantity: { type: 'integer', minimum: 1 } },
+        },
+      },
+    });
+  });
+
+  it('of a class without rules is an object without fields', () => {
+    expect(payloadSchema(Nothing)).toMatchObject({ type: 'object', additionalProperties: false });
+  });
+});

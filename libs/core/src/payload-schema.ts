@@ -1,0 +1,47 @@
+import type { JsonSchema } from '@loopstack/shared';
+import type { Type } from '@nestjs/common';
+import { validationMetadatasToSchemas } from 'class-validator-jsonschema';
+import { transformStorage } from './validation/libraries.js';
+
+type Mutable = Record<string, unknown>;
+
+const REF = '#/$defs/';
+
+/**
+ * The JSON Schema of a payload class, made from its class-validator and class-transformer metadata. Classes that it
+ * refers to are among its `$defs`. Properties that the class does not have are refused, as the worker refuses them.
+ */
+export function payloadSchema(type: Type<object>): JsonSchema {
+  const schemas = validationMetadatasToSchemas({
+    refPointerPrefix: REF,
+    ...(transformStorage ? { classTransformerMetadataStorage: transformStorage as never } : {}),
+  }) as Record<string, Mutable>;
+  const own = schemas[type.name] ?? { type: 'object', properties: {} };
+  const $defs: Mutable = {};
+  collect(own, schemas, $defs);
+  const root = closed(own);
+  return Object.keys($defs).length === 0
+    ? { $schema: 'https://json-schema.org/draft/2020-12/schema', ...root }
+    : { $schema: 'https://json-schema.org/draft/2020-12/schema', ...root, $defs };
+}
+
+/** Every object schema in `schema` refuses what it does not name. */
+function closed(schema: Mutable): Mutable {
+  return schema['type'] === 'object' && schema['properties'] !== undefined ? { ...schema, additionalProperties: false } : schema;
+}
+
+/** The definitions that a schema refers to, and those that they refer to. */
+function collect(node: unknown, schemas: Readonly<Record<string, Mutable>>, found: Mutable): void {
+  if (typeof node !== 'object' || node === null) return;
+  for (const [key, value] of Object.entries(node)) {
+    if (key === '$ref' && typeof value === 'string' && value.startsWith(REF)) {
+      const name = value.slice(REF.length);
+      const schema = schemas[name];
+      if (found[name] !== undefined || !schema) continue;
+      found[name] = closed(schema);
+      collect(schema, schemas, found);
+    } else {
+      collect(value, schemas, found);
+    }
+  }
+}

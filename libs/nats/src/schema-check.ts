@@ -1,0 +1,39 @@
+import { jsonType, type FieldError, type JsonSchema } from '@loopstack/shared/contract';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+
+/**
+ * Checks payloads against the schemas of a catalogue, for producers that have no class of the workflow. What JSON Schema
+ * cannot say (custom validators) is left to the worker.
+ */
+export function schemaCheck(): (schema: JsonSchema, payload: unknown) => readonly FieldError[] {
+  const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
+  addFormats.default(ajv);
+  const compiled = new WeakMap<JsonSchema, ValidateFunction>();
+  return (schema, payload) => {
+    let validate = compiled.get(schema);
+    if (!validate) compiled.set(schema, (validate = ajv.compile(schema)));
+    return validate(payload) ? [] : (validate.errors ?? []).slice(0, 100).map(fieldError);
+  };
+}
+
+/** `/items/2/sku` as `items[2].sku`. */
+function pathOf(pointer: string, last?: string): string {
+  const tokens = pointer
+    .split('/')
+    .slice(1)
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+  if (last !== undefined) tokens.push(last);
+  return tokens.reduce((path, token) => (/^\d+$/.test(token) ? `${path}[${token}]` : path === '' ? token : `${path}.${token}`), '');
+}
+
+function fieldError({ instancePath, keyword, message, params, data }: ErrorObject): FieldError {
+  const { missingProperty, additionalProperty } = params as { missingProperty?: string; additionalProperty?: string };
+  const path = pathOf(instancePath, missingProperty ?? additionalProperty);
+  if (missingProperty !== undefined) return { path, rule: 'isDefined', message: `${path} is missing`, received: 'undefined' };
+  if (additionalProperty !== undefined) {
+    const value = (data as Record<string, unknown>)[additionalProperty];
+    return { path, rule: 'whitelistValidation', message: `property ${additionalProperty} should not exist`, received: jsonType(value) };
+  }
+  return { path, rule: keyword, message: `${path === '' ? 'the payload' : path} ${message ?? 'is invalid'}`, received: jsonType(data) };
+}

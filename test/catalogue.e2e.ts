@@ -1,0 +1,80 @@
+import { LoopstackClient } from '@loopstack/client';
+import { RunService, Workflow, Workspace } from '@loopstack/core';
+import { schemaCheck } from '@loopstack/nats';
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { INestMicroservice } from '@nestjs/common';
+import { IsInt, IsString } from 'class-validator';
+import { startApp } from './rig/app.js';
+import { until } from './rig/until.js';
+
+class Parcel {
+  @IsString() to!: string;
+  @IsInt() grams!: number;
+}
+
+@Workflow({ title: 'Ship a parcel', payload: Parcel })
+class Ship {
+  run({ grams }: Parcel): number {
+    return grams;
+  }
+}
+
+@Workspace({ workflows: [Ship] })
+class Depot {}
+
+describe('the catalogue that a worker publishes', () => {
+  let server: NatsServer;
+  let worker: INestMicroservice;
+  let producer: INestMicroservice;
+  let client: LoopstackClient;
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    worker = await startApp([Ship, Depot], { servers: server.url });
+    producer = await startApp([], { servers: server.url });
+    client = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true, checkSchema: schemaCheck() });
+    await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length > 0);
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await producer?.close();
+    await worker?.close();
+    await server?.stop();
+  });
+
+  it('names workflows, and says what their payloads are', async () => {
+    expect(await client.catalogue.list()).toEqual([
+      expect.objectContaining({
+        workspace: 'Depot',
+        workflow: 'Ship',
+        title: 'Ship a parcel',
+        payload: expect.objectContaining({ required: ['to', 'grams'], additionalProperties: false }),
+      }),
+    ]);
+  });
+
+  const starts: readonly (readonly [
+    string,
+    (workflow: string, workspace: string, payload: unknown) => Promise<{ result(): Promise<unknown> }>,
+  ])[] = [
+    ['RunService in a process without the classes', (...args) => producer.get(RunService).run(...args, 'u')],
+    ['the client without Nest', (...args) => client.run(...args, 'u')],
+  ];
+
+  it.each(starts)('lets %s start what is good', async (_, run) => {
+    expect(await (await run('Ship', 'Depot', { to: 'x', grams: 5 })).result()).toBe(5);
+  });
+
+  it.each(starts)('lets %s refuse an unknown name and a wrong payload before anything is published', async (_, run) => {
+    await expect(run('Ship', 'Nowhere', {})).rejects.toMatchObject({ code: 'WORKSPACE_UNKNOWN' });
+    await expect(run('Shop', 'Depot', {})).rejects.toMatchObject({ code: 'WORKFLOW_UNKNOWN' });
+    await expect(run('Ship', 'Depot', { to: 1, grams: 2, more: 3 })).rejects.toMatchObject({
+      code: 'PAYLOAD_INVALID',
+      errors: expect.arrayContaining([
+        expect.objectContaining({ path: 'to', received: 'number' }),
+        expect.objectContaining({ path: 'more' }),
+      ]),
+    });
+  });
+});
