@@ -33,6 +33,8 @@ export class CommandMessage implements Delivery {
   lastDelivery: number;
   /** The server may have forgotten an earlier delivery, so the count says nothing. */
   doubtful = false;
+  /** It counts among those that were delivered before, of which a lane holds only so many. */
+  again = false;
   /** Place in the table of leases, or -1. */
   #slot = -1;
   #leasedAtMs = 0;

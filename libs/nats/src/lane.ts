@@ -22,6 +22,14 @@ export interface LaneSupport {
 /** Most commands of one lane that a process holds beyond its slots. */
 const MAX_AHEAD = 2048;
 
+/** Bounds of how long a command is put off that was delivered again while new ones wait. */
+const MIN_PUT_OFF_MS = 100;
+const MAX_PUT_OFF_MS = 30_000;
+/** Commands a second that are put off to come back, at least. Too many costs a delivery each, too few leaves slots idle. */
+const MIN_RATE = 100;
+/** What is left of the best rate after a tenth of a second. */
+const RATE_DECAY = 0.998;
+
 /** One durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
 export class Lane implements PullOwner {
   /** By sequence in the stream. */
@@ -36,6 +44,11 @@ export class Lane implements PullOwner {
   #doubtfulUntilMs = 0;
   #doubting = false;
   #consumerSequence = 0;
+  /** Commands held that were delivered before. */
+  #again = 0;
+  /** Commands settled in a second, as the best of late. */
+  #rate = MIN_RATE;
+  #nextTurnMs = 0;
   /** Commands behind the last one delivered, by the server's count. */
   pending = 0;
   lastSettledMs = Date.now();
@@ -76,6 +89,15 @@ export class Lane implements PullOwner {
       held.redelivered(message, sinceMs);
       return;
     }
+    if (message.deliveries > 1) {
+      if (!this.#refused && this.#isTooMuchAgain(message)) {
+        message.nak(this.#putOffMs(nowMs));
+        this.pull();
+        return;
+      }
+      message.again = true;
+      this.#again++;
+    }
     // A consumer that counts from the start again is another one, or has forgotten.
     if (message.consumerSequence < this.#consumerSequence) this.doubt();
     this.#consumerSequence = message.consumerSequence;
@@ -88,6 +110,21 @@ export class Lane implements PullOwner {
     }
     this.#waiting.push(message);
     this.owner.pump();
+  }
+
+  /**
+   * The server delivers what comes again before anything new, so that ten thousand retries that are due would stop a
+   * workflow for as long as they take. While new commands wait, retries have half of the places, and the rest is put off.
+   */
+  #isTooMuchAgain({ pending }: CommandMessage): boolean {
+    return pending > 0 && this.#again >= Math.max(1, (this.owner.concurrency + this.#ahead) / 2);
+  }
+
+  /** Until its turn, at the rate at which this process settles. */
+  #putOffMs(nowMs: number): number {
+    const turnMs = Math.max(nowMs + MIN_PUT_OFF_MS, this.#nextTurnMs + 1000 / this.#rate);
+    this.#nextTurnMs = Math.min(turnMs, nowMs + MAX_PUT_OFF_MS);
+    return this.#nextTurnMs - nowMs;
   }
 
   /** Until it is known what the consumer may have forgotten, that is everything. */
@@ -131,6 +168,8 @@ export class Lane implements PullOwner {
 
   settled(message: CommandMessage): void {
     if (this.leases.get(message.sequence) === message) this.leases.delete(message.sequence);
+    if (message.again) this.#again--;
+    message.again = false;
     this.#settledInTick++;
     if (this.leases.size === 0) this.#whenEmpty?.();
   }
@@ -138,6 +177,7 @@ export class Lane implements PullOwner {
   /** Called ten times a second. */
   tick(nowMs: number): void {
     if (this.#settledInTick > 0) this.lastSettledMs = nowMs;
+    this.#rate = Math.max(MIN_RATE, 10 * this.#settledInTick, this.#rate * RATE_DECAY);
     this.#ahead = Math.min(MAX_AHEAD, Math.max(2 * this.#settledInTick, this.#ahead >> 1));
     this.#settledInTick = 0;
   }
