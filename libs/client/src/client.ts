@@ -6,15 +6,18 @@ import {
   type RunFilter,
   type RunHandle,
   type RunInfo,
+  type RunItem,
   type RunOptions,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue.js';
 import { prepareCommand, type PreparedCommand } from './command.js';
+import { fanOut } from './fan-out.js';
 import { StoredRun, type RunDesk } from './handle.js';
 import { headerBlock } from './header-block.js';
 import { KeyedRuns } from './keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
+import { runMany, type RunManyOptions, type RunManyReport } from './many.js';
 import { Publisher } from './publisher.js';
 import { RunEvents } from './run-events.js';
 import { RunList } from './run-list.js';
@@ -126,6 +129,26 @@ export class LoopstackClient {
       ...(options?.resultTimeout === undefined ? {} : { timeout: options.resultTimeout }),
       ...(options?.signal ? { signal: options.signal } : {}),
     });
+  }
+
+  /**
+   * Starts a run for each item of a list or a stream, as many at once as `concurrency` says. Failures are reported by item.
+   * @throws what the source throws
+   */
+  runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport> {
+    return runMany(
+      items,
+      ({ workflow, workspace, payload, userId, options: itemOptions }) => this.run(workflow, workspace, payload, userId, itemOptions),
+      options,
+    );
+  }
+
+  /**
+   * Starts 1 to 1,000 runs, all or none.
+   * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED (nothing was stored), SERVER_TOO_OLD (2.12), and as `run`
+   */
+  fanOut(items: Iterable<RunItem>): Promise<RunHandle[]> {
+    return fanOut(this.#nc, this.#options, this.#publisher, this.#desk, items);
   }
 
   /** The handle of a run that is known by its address and id. Asks nobody: the run may not exist. */

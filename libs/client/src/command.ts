@@ -62,7 +62,7 @@ export function prepareCommand(
     const context = client.context();
     if (context) lines += headerLines(context);
   }
-  if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data }));
+  if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data, ...(dueMs === undefined ? {} : { dueMs }) }));
   const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
 }

@@ -1,5 +1,5 @@
-import type { Duration, RunAddress, RunEvent, RunHandle, RunInfo } from '@loopstack/shared/contract';
-import type { Receiver } from './publisher.js';
+import { runIdOrigin, type Duration, type RunAddress, type RunEvent, type RunHandle, type RunInfo } from '@loopstack/shared/contract';
+import type { Receiver } from './pending.js';
 
 /** What a handle asks its client for. */
 export interface RunDesk {
@@ -25,10 +25,11 @@ export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<
     this.#desk = desk;
   }
 
+  /** A new id that is there already was stored by its own first writing, before the connection was lost. */
   acknowledged(stream: string, sequence: number, duplicate: boolean): this {
     this.stream = stream;
     this.sequence = sequence;
-    this.duplicate = duplicate;
+    this.duplicate = duplicate && runIdOrigin(this.id) === 'key';
     return this;
   }
 

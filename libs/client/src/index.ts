@@ -1,7 +1,10 @@
 export type { Catalogue, SchemaCheck } from './catalogue.js';
 export { LoopstackClient } from './client.js';
-export type { ClientOptions, UnsignedCommand } from './options.js';
+export type { ClientOptions } from './options.js';
+export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export type { PubAck } from './acknowledgement.js';
 export type { Recurrence, Schedule, ScheduleOptions, Schedules } from './schedules.js';
 export { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
+export type { RunFailure, RunManyOptions, RunManyProgress, RunManyReport } from './many.js';
+export type { EncodedMessage, Receiver } from './pending.js';

@@ -1,13 +1,5 @@
 import type { SchemaCheck } from './catalogue.js';
-import { durationMs, wireNames, type Duration, type Headers, type WireNames } from '@loopstack/shared/contract';
-
-/** What `sign` is given: everything that a signature covers. */
-export interface UnsignedCommand {
-  readonly subject: string;
-  readonly messageId: string;
-  readonly userId: string;
-  readonly data: Uint8Array;
-}
+import { durationMs, type CommandSigner, wireNames, type Duration, type Headers, type WireNames } from '@loopstack/shared/contract';
 
 /** All optional. */
 export interface ClientOptions {
@@ -39,8 +31,8 @@ export interface ClientOptions {
   readonly checkSchema?: SchemaCheck;
   /** Headers for each command from the surroundings of the call: the run that starts it, the trace. */
   readonly context?: () => Headers | undefined;
-  /** Headers that prove where a command comes from; called once its bytes are final. */
-  readonly sign?: (command: UnsignedCommand) => Headers;
+  /** Signs commands, for workspaces whose workers demand it: `commandSigner(seed)`. */
+  readonly sign?: CommandSigner;
 }
 
 export interface ResolvedClientOptions {
@@ -56,7 +48,7 @@ export interface ResolvedClientOptions {
   readonly checkCatalogue: boolean;
   readonly checkSchema: SchemaCheck | undefined;
   readonly context: (() => Headers | undefined) | undefined;
-  readonly sign: ((command: UnsignedCommand) => Headers) | undefined;
+  readonly sign: CommandSigner | undefined;
 }
 
 /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */

@@ -1,51 +1,34 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
-import type { Msg, NatsConnection, Subscription } from 'nats';
+import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { AckReader, refusal, type PubAck } from './acknowledgement.js';
+import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, inBatch, takesNoBatches } from './batch.js';
 import { followConnection, inboxOf } from './connection.js';
 import { Fifo } from './fifo.js';
 import { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
+import { Pending, PendingBatch, type EncodedMessage, type Receiver } from './pending.js';
+import { Window } from './window.js';
 
 export interface PublisherOptions {
-  /** Messages that are written and not yet acknowledged; further callers wait in order. Default 4,096. */
+  /** Most messages that are written and not yet acknowledged; further callers wait in order. Default 4,096. */
   readonly maxInFlight?: number;
-  /** Longest wait for an acknowledgement, in milliseconds, from the moment the message is written. Default 5,000. */
+  /**
+   * Longest wait for an acknowledgement, in milliseconds, from the moment the message is written. Default 5,000. Keep it
+   * below the deduplication window of the streams (2 minutes by default).
+   */
   readonly timeoutMs?: number;
   /**
    * While the connection is down: `fail` refuses at once (PUBLISH_UNAVAILABLE), `wait` keeps the message until the
    * connection is back or its timeout has passed. Default `wait`.
    */
   readonly whileDisconnected?: 'fail' | 'wait';
+  /**
+   * Gathers concurrent messages that allow it into atomic batches. Default `auto`: while under load each message costs
+   * the server a disk write of its own (`sync_interval: always`).
+   */
+  readonly groupCommit?: boolean | 'auto';
 }
 
-/** Makes what the caller gets out of an acknowledgement. One object a publish instead of a chain of promises. */
-export interface Receiver<T> {
-  acknowledged(stream: string, sequence: number, duplicate: boolean): T;
-}
-
-/** A message until it is acknowledged. */
-class Pending {
-  /** Tick of the sweep at which it times out. */
-  deadline = 0;
-  /** Tick at which it is written again after an answer that nothing listens; 0: not. */
-  resendAt = 0;
-  /** Times that it was written. */
-  written = 0;
-  /** The connection was lost after it was written: it may be stored although nobody will say so. */
-  maybeStored = false;
-
-  constructor(
-    readonly subject: string,
-    readonly data: Uint8Array,
-    readonly block: Uint8Array | undefined,
-    readonly timeoutMs: number,
-    readonly resendable: boolean,
-    readonly receiver: Receiver<unknown>,
-    readonly resolve: (value: unknown) => void,
-    readonly reject: (error: Error) => void,
-  ) {}
-}
-
-const PLAIN: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) => ({ stream, sequence, duplicate }) };
+const PUB_ACK: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) => ({ stream, sequence, duplicate }) };
 
 /** Resolution of timeouts. Ticks, not the clock, so that a blocked event loop times out nothing whose answer waits in the socket. */
 const TICK_MS = 50;
@@ -54,6 +37,9 @@ const IDLE_TICKS = 20;
 /** Answers `no responders` are normal while a stream elects its leader: written again, as the client library does, before it is an error. */
 const UNAVAILABLE_RETRIES = 2;
 const RESEND_TICKS = 5;
+/** Batches on the way: one that the server writes, one that it receives meanwhile. */
+const MAX_GROUPS = 2;
+const LEAST_GATHERED = 16;
 
 // Shared by all promises: the executor runs before `new Promise` returns, so two variables carry its functions out.
 let resolveLast: (value: unknown) => void;
@@ -69,27 +55,34 @@ const capture = (resolve: (value: unknown) => void, reject: (error: Error) => vo
  *
  * Order: messages are written in the order of the calls, and JetStream stores what one connection writes in that
  * order. After a reconnect, the unacknowledged ones that have a `Nats-Msg-Id` are written again, in order, but others
- * may have been stored in between.
+ * may have been stored in between; so it is after a batch that was rejected.
  *
  * A message is on disk only when its promise has resolved. PUBLISH_TIMEOUT says nothing about whether it was stored.
  */
 export class Publisher {
   readonly #nc: NatsConnection;
-  readonly #maxInFlight: number;
   readonly #timeoutMs: number;
   readonly #failDisconnected: boolean;
+  readonly #window: Window;
+  readonly #grouping: Grouping;
   readonly #inbox: string;
   readonly #tokenStart: number;
   readonly #subscription: Subscription;
   readonly #unfollow: () => void;
   readonly #answers = new AckReader();
   readonly #headers = new EncodedHeaders();
-  readonly #publishOptions = { reply: '', headers: this.#headers.asMsgHdrs() };
+  readonly #withReply = { reply: '', headers: this.#headers.asMsgHdrs() };
+  readonly #withoutReply = { headers: this.#headers.asMsgHdrs() };
   readonly #replyOnly = { reply: '' };
   /** By token, in the order of writing. A token is used once, so a late answer meets nobody. */
   readonly #pending = new Map<number, Pending>();
   readonly #queue = new Fifo<Pending>();
   #lastToken = 0;
+  /** Messages in `#pending`, those of batches counted. */
+  #written = 0;
+  /** Groups, and single messages in place of one, in `#pending`. */
+  #groups = 0;
+  #gathering = false;
   #tick = 0;
   #idleTicks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -99,9 +92,10 @@ export class Publisher {
 
   constructor(nc: NatsConnection, options: PublisherOptions = {}) {
     this.#nc = nc;
-    this.#maxInFlight = options.maxInFlight ?? 4096;
     this.#timeoutMs = options.timeoutMs ?? 5000;
     this.#failDisconnected = options.whileDisconnected === 'fail';
+    this.#window = new Window(options.maxInFlight ?? 4096, this.#timeoutMs / TICK_MS);
+    this.#grouping = new Grouping(options.groupCommit ?? 'auto', TICK_MS);
     this.#connected = nc.info !== undefined;
     this.#inbox = `${inboxOf(nc)}.`;
     this.#tokenStart = this.#inbox.length;
@@ -116,15 +110,22 @@ export class Publisher {
 
   /** Messages written and not yet acknowledged, and those that wait to be written. */
   get inFlight(): number {
-    return this.#pending.size + this.#queue.length;
+    return this.#written + this.#queue.length;
   }
 
   /**
+   * @param options `groupable`: the message may share an atomic batch with others that are published now; they must all
+   *   belong to one stream
    * @throws LoopstackError PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE, PUBLISH_REFUSED, STREAM_FULL, PAYLOAD_TOO_LARGE,
    *   OPTION_INVALID (headers), CLOSED. `details.errCode` is the server's `err_code`: 10071 for a wrong
    *   `Nats-Expected-Last-Subject-Sequence`.
    */
-  publish(subject: string, data: Uint8Array, headers?: Headers, options?: { readonly timeoutMs?: number }): Promise<PubAck> {
+  publish(
+    subject: string,
+    data: Uint8Array,
+    headers?: Headers,
+    options?: { readonly timeoutMs?: number; readonly groupable?: boolean },
+  ): Promise<PubAck> {
     let block: Uint8Array | undefined;
     try {
       if (headers) block = headerBlock(headerLines(headers));
@@ -132,7 +133,7 @@ export class Publisher {
       return Promise.reject(error as Error);
     }
     const resendable = headers?.[HEADER.MSG_ID] !== undefined;
-    return this.send(subject, data, block, options?.timeoutMs ?? this.#timeoutMs, resendable, PLAIN);
+    return this.send(subject, data, block, options?.timeoutMs ?? this.#timeoutMs, resendable, PUB_ACK, options?.groupable);
   }
 
   /**
@@ -146,23 +147,32 @@ export class Publisher {
     timeoutMs: number,
     resendable: boolean,
     receiver: Receiver<T>,
+    groupable = false,
   ): Promise<T> {
-    if (this.#closed) return Promise.reject(new LoopstackError('CLOSED'));
-    const limit = this.#nc.info?.max_payload;
-    if (limit !== undefined) {
-      const bytes = data.length + (block?.length ?? 0);
-      if (bytes > limit) return Promise.reject(new LoopstackError('PAYLOAD_TOO_LARGE', { bytes, limit }));
-    }
-    if (!this.#connected && this.#failDisconnected) return Promise.reject(disconnected(subject));
+    const refused = this.#refused(subject, data.length + (block === undefined ? 0 : block.length));
+    if (refused) return Promise.reject(refused);
     const promise = new Promise<T>(capture as never);
-    const pending = new Pending(subject, data, block, timeoutMs, resendable, receiver, resolveLast, rejectLast);
-    if (this.#timer === undefined) this.#startTimer();
-    if (this.#connected && this.#pending.size < this.#maxInFlight && this.#queue.length === 0) {
-      this.#write(++this.#lastToken, pending);
-    } else {
-      if (!this.#connected) pending.deadline = this.#deadline(timeoutMs);
-      this.#queue.push(pending);
+    this.#accept(new Pending(subject, data, block, timeoutMs, resendable, groupable, receiver, resolveLast, rejectLast));
+    return promise;
+  }
+
+  /** A message with a `Nats-Msg-Id`. */
+  sendOne({ subject, data, block }: EncodedMessage, timeoutMs: number): Promise<PubAck> {
+    return this.send(subject, data, block, timeoutMs, true, PUB_ACK);
+  }
+
+  /**
+   * Publishes 2 to 1,000 messages of one stream that are stored together or not at all.
+   * @returns the acknowledgement of the last one; the others have the sequences before it
+   * @throws LoopstackError as `publish`; `details.errCode` 10201 after a reconnect says that they were stored already
+   */
+  sendBatch(messages: readonly EncodedMessage[], timeoutMs: number): Promise<PubAck> {
+    for (const { subject, data, block } of messages) {
+      const refused = this.#refused(subject, data.length + (block === undefined ? 0 : block.length));
+      if (refused) return Promise.reject(refused);
     }
+    const promise = new Promise<PubAck>(capture as never);
+    this.#accept(new PendingBatch(messages, timeoutMs, PUB_ACK, resolveLast, rejectLast));
     return promise;
   }
 
@@ -173,69 +183,131 @@ export class Publisher {
     this.#end();
   }
 
+  #refused(subject: string, bytes: number): LoopstackError | undefined {
+    if (this.#closed) return new LoopstackError('CLOSED');
+    if (!this.#connected && this.#failDisconnected) return disconnected(subject);
+    const limit = this.#nc.info?.max_payload;
+    return limit !== undefined && bytes > limit ? new LoopstackError('PAYLOAD_TOO_LARGE', { bytes, limit }) : undefined;
+  }
+
+  #accept(pending: Pending): void {
+    if (this.#timer === undefined) this.#startTimer();
+    if (!this.#connected) {
+      pending.deadline = this.#deadline(pending.timeoutMs);
+      this.#queue.push(pending);
+    } else if (pending.groupable && this.#gathers(1)) {
+      this.#queue.push(pending);
+      this.#gather();
+    } else if (this.#queue.length === 0 && this.#written < this.#window.size) {
+      this.#write(pending);
+    } else {
+      this.#queue.push(pending);
+    }
+  }
+
+  /** A handful of messages is written faster one by one than as batches of two or three. */
+  #gathers(more: number): boolean {
+    return this.#grouping.on && this.inFlight + more >= LEAST_GATHERED;
+  }
+
+  /** What is published in this turn of the event loop goes together. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    queueMicrotask(() => {
+      this.#gathering = false;
+      this.#refill();
+    });
+  }
+
   #deadline(timeoutMs: number): number {
     return this.#tick + Math.ceil(timeoutMs / TICK_MS) + 1;
   }
 
-  #write(token: number, pending: Pending): void {
-    pending.deadline ||= this.#deadline(pending.timeoutMs);
+  #write(pending: Pending): void {
+    const token = ++this.#lastToken;
+    if (pending.deadline === 0) pending.deadline = this.#deadline(pending.timeoutMs);
     this.#pending.set(token, pending);
+    this.#written += pending.size;
+    if (pending.group) this.#groups++;
     this.#emit(token, pending);
+  }
+
+  /** Takes a message out of those in flight. */
+  #settle(token: number, pending: Pending): void {
+    this.#pending.delete(token);
+    this.#written -= pending.size;
+    if (pending.group) this.#groups--;
   }
 
   #emit(token: number, pending: Pending): void {
     pending.written++;
+    pending.writtenAt = this.#tick;
     pending.resendAt = 0;
+    const reply = this.#inbox + token;
     try {
-      if (pending.block === undefined) {
-        this.#replyOnly.reply = this.#inbox + token;
-        this.#nc.publish(pending.subject, pending.data, this.#replyOnly);
-      } else {
-        this.#headers.block = pending.block;
-        this.#publishOptions.reply = this.#inbox + token;
-        this.#nc.publish(pending.subject, pending.data, this.#publishOptions);
-      }
+      if (pending instanceof PendingBatch) this.#emitBatch(pending.messages, reply);
+      else this.#emitMessage(pending.subject, pending.data, pending.block, reply);
     } catch (cause) {
-      this.#pending.delete(token);
-      const reason = (cause as Error).message;
-      pending.reject(
-        this.#nc.isClosed() || this.#nc.isDraining()
-          ? new LoopstackError('CLOSED', {}, { cause })
-          : new LoopstackError('PUBLISH_REFUSED', { subject: pending.subject, reason }, { cause }),
-      );
+      this.#settle(token, pending);
+      const closed = this.#nc.isClosed() || this.#nc.isDraining();
+      const details = { subject: pending.subject, reason: (cause as Error).message };
+      pending.reject(closed ? new LoopstackError('CLOSED', {}, { cause }) : new LoopstackError('PUBLISH_REFUSED', details, { cause }));
+    }
+  }
+
+  #emitMessage(subject: string, data: Uint8Array, block: Uint8Array | undefined, reply: string): void {
+    if (block === undefined) {
+      this.#replyOnly.reply = reply;
+      this.#nc.publish(subject, data, this.#replyOnly);
+    } else {
+      this.#headers.block = block;
+      this.#withReply.reply = reply;
+      this.#nc.publish(subject, data, this.#withReply);
+    }
+  }
+
+  #emitBatch(messages: readonly EncodedMessage[], reply: string): void {
+    const id = nuid.next();
+    const last = messages.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const { subject, data, block } = messages[i] as EncodedMessage;
+      this.#headers.block = inBatch(block, id, i + 1, i === last);
+      if (i < last) this.#nc.publish(subject, data, this.#withoutReply);
+      else {
+        this.#withReply.reply = reply;
+        this.#nc.publish(subject, data, this.#withReply);
+      }
     }
   }
 
   #answered(error: Error | null, msg: Msg): void {
     if (error) {
-      this.#failAll(
-        (pending) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject: pending.subject, reason: error.message }, { cause: error }),
-      );
+      this.#failAll(({ subject }) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: error.message }, { cause: error }));
       return;
     }
-    const subject = msg.subject;
+    const to = msg.subject;
     let token = 0;
-    for (let i = this.#tokenStart; i < subject.length; i++) token = token * 10 + (subject.charCodeAt(i) - 0x30);
+    for (let i = this.#tokenStart; i < to.length; i++) token = token * 10 + (to.charCodeAt(i) - 0x30);
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
+    const { subject } = pending;
     const { data } = msg;
     if (data.length === 0) {
-      this.#unavailable(token, pending, new LoopstackError('PUBLISH_UNAVAILABLE', { subject: pending.subject, reason: 'no responders' }));
+      this.#unavailable(token, pending, new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'no responders' }));
       return;
     }
     const answer = this.#answers.read(data);
     if (answer === undefined) {
-      this.#fail(
-        token,
-        pending,
-        new LoopstackError('PUBLISH_REFUSED', { subject: pending.subject, reason: 'the answer is no acknowledgement' }),
-      );
+      this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'the answer is no acknowledgement' }));
     } else if ('error' in answer) {
-      const refused = refusal(pending.subject, answer.error, answer.stream, pending.data.length);
+      const refused = refusal(subject, answer.error, answer.stream, pending.bytes);
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused);
       else this.#fail(token, pending, refused);
     } else {
-      this.#pending.delete(token);
+      this.#settle(token, pending);
+      this.#window.acknowledged(pending.size, pending.writtenAt, this.#tick, this.#queue.length > 0);
+      this.#grouping.acknowledged(pending.size);
       pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
       this.#refill();
     }
@@ -246,22 +318,64 @@ export class Publisher {
    * only true answers are then an acknowledgement or a timeout.
    */
   #unavailable(token: number, pending: Pending, error: LoopstackError): void {
-    if (pending.resendable && (pending.maybeStored || pending.written <= UNAVAILABLE_RETRIES)) pending.resendAt = this.#tick + RESEND_TICKS;
+    const again = pending.resendable && (pending.maybeStored || pending.written <= UNAVAILABLE_RETRIES);
+    if (again) pending.resendAt = this.#tick + RESEND_TICKS;
     else this.#fail(token, pending, error);
   }
 
   #fail(token: number, pending: Pending, error: Error): void {
-    this.#pending.delete(token);
+    this.#settle(token, pending);
     pending.reject(error);
     this.#refill();
   }
 
   #refill(): void {
-    if (this.#connected) {
-      while (this.#queue.length > 0 && this.#pending.size < this.#maxInFlight)
-        this.#write(++this.#lastToken, this.#queue.shift() as Pending);
+    while (this.#connected && this.#queue.length > 0 && this.#written < this.#window.size) {
+      if (this.#gathers(0) && (this.#queue.peek() as Pending).groupable) {
+        if (this.#groups >= MAX_GROUPS) break;
+        this.#writeGroup();
+      } else {
+        this.#write(this.#queue.shift() as Pending);
+      }
     }
     if (this.#idle && this.inFlight === 0) this.#idle();
+  }
+
+  #writeGroup(): void {
+    const members: Pending[] = [];
+    const room = Math.min(MAX_BATCH, this.#window.size - this.#written);
+    for (let bytes = 0; members.length < room && bytes < MAX_BATCH_BYTES;) {
+      const next = this.#queue.peek();
+      if (!next?.groupable) break;
+      bytes += next.bytes;
+      members.push(this.#queue.shift() as Pending);
+    }
+    const [first] = members as [Pending];
+    if (members.length === 1) {
+      first.group = true;
+      this.#write(first);
+      return;
+    }
+    const resolve = (ack: unknown): void => {
+      const { stream, sequence } = ack as PubAck;
+      const before = sequence - members.length + 1;
+      members.forEach((member, i) => member.resolve(member.receiver.acknowledged(stream, before + i, false)));
+    };
+    const batch = new PendingBatch(members, first.timeoutMs, PUB_ACK, resolve, (error) => this.#ungroup(members, error));
+    batch.group = true;
+    batch.members = members;
+    this.#write(batch);
+  }
+
+  /** The server rejects a batch for one of its messages; alone, each gets its own answer. */
+  #ungroup(members: readonly Pending[], error: Error): void {
+    if (takesNoBatches(error)) this.#grouping.giveUp();
+    const { code } = error as LoopstackError;
+    for (const member of members) {
+      if (code === 'PUBLISH_TIMEOUT') member.reject(member.timedOut());
+      else if (code === 'CLOSED') member.reject(error);
+      else this.#write(member);
+    }
   }
 
   #failAll(error: (pending: Pending) => Error): void {
@@ -285,6 +399,7 @@ export class Publisher {
 
   #sweep(): void {
     this.#tick++;
+    this.#grouping.tick(this.#written);
     if (this.inFlight === 0) {
       if (++this.#idleTicks >= IDLE_TICKS) {
         clearInterval(this.#timer);
@@ -295,8 +410,12 @@ export class Publisher {
     }
     this.#idleTicks = 0;
     for (const [token, pending] of this.#pending) {
-      if (pending.deadline <= this.#tick) this.#fail(token, pending, timedOut(pending));
-      else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick) this.#emit(token, pending);
+      if (pending.deadline <= this.#tick) {
+        this.#window.shrink(pending.writtenAt, this.#tick);
+        this.#fail(token, pending, pending.timedOut());
+      } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick) {
+        this.#emit(token, pending);
+      }
     }
     if (!this.#connected) {
       this.#queue.removeWhere((pending) => {
@@ -304,8 +423,8 @@ export class Publisher {
         if (late) pending.reject(disconnected(pending.subject));
         return late;
       });
-      this.#refill();
     }
+    this.#refill();
   }
 
   #disconnected(): void {
@@ -317,15 +436,33 @@ export class Publisher {
 
   #reconnected(): void {
     this.#connected = true;
-    for (const [token, pending] of this.#pending) if (pending.resendable) this.#emit(token, pending);
+    for (const [token, pending] of [...this.#pending]) {
+      if (pending.members) this.#resendMembers(token, pending, pending.members);
+      else if (pending.resendable) this.#emit(token, pending);
+    }
     this.#refill();
   }
 
-  #denied(subject: string): void {
-    for (const [token, pending] of [...this.#pending]) {
-      if (pending.subject === subject)
-        this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'this user may not publish to it' }));
+  /** Each alone, where that stores it once; the others have their timeout to wait for. */
+  #resendMembers(token: number, batch: Pending, members: readonly Pending[]): void {
+    this.#settle(token, batch);
+    for (const member of members) {
+      member.maybeStored = true;
+      member.deadline = batch.deadline;
+      if (member.resendable) this.#write(member);
+      else this.#await(member);
     }
+  }
+
+  /** Keeps a message that was written in some way until it times out. */
+  #await(pending: Pending): void {
+    this.#pending.set(++this.#lastToken, pending);
+    this.#written += pending.size;
+  }
+
+  #denied(subject: string): void {
+    const error = new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'this user may not publish to it' });
+    for (const [token, pending] of [...this.#pending]) if (pending.writes(subject)) this.#fail(token, pending, error);
   }
 
   #end(): void {
@@ -340,8 +477,4 @@ export class Publisher {
 
 function disconnected(subject: string): LoopstackError {
   return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'the connection is down' });
-}
-
-function timedOut({ subject, timeoutMs }: Pending): LoopstackError {
-  return new LoopstackError('PUBLISH_TIMEOUT', { subject, timeoutMs });
 }

@@ -1,0 +1,75 @@
+import { HEADER, LoopstackError, type RunHandle, type RunItem } from '@loopstack/shared/contract';
+import type { NatsConnection } from 'nats';
+import { MAX_BATCH } from './batch.js';
+import { prepareCommand, type PreparedCommand } from './command.js';
+import { requireServer } from './connection.js';
+import { StoredRun, type RunDesk } from './handle.js';
+import { headerBlock } from './header-block.js';
+import type { ResolvedClientOptions } from './options.js';
+import type { EncodedMessage } from './pending.js';
+import type { Publisher } from './publisher.js';
+
+/** A message id of the batch is in the stream: of an earlier writing of this batch, or of somebody else's. */
+const DUPLICATE_IN_BATCH = 10201;
+
+/**
+ * Starts all of the runs or none: their commands are one atomic batch (NATS ADR-50).
+ * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED (nothing was stored), SERVER_TOO_OLD, OPTION_INVALID (keys and
+ *   delays, which cannot be part of a batch), and as `run()`
+ */
+export async function fanOut(
+  nc: NatsConnection,
+  client: ResolvedClientOptions,
+  publisher: Publisher,
+  desk: RunDesk,
+  items: Iterable<RunItem>,
+): Promise<RunHandle[]> {
+  requireServer(nc, 'An all-or-nothing batch', 2, 12);
+  const commands = Array.from(items, (item) => prepare(client, item));
+  const size = commands.length;
+  if (size < 1 || size > MAX_BATCH) throw new LoopstackError('BATCH_TOO_LARGE', { size, limit: MAX_BATCH });
+  const messages = commands.map(encode);
+  const last = await lastSequence(publisher, messages, client.publishTimeoutMs);
+  return commands.map((command, i) =>
+    new StoredRun(desk, command.workspace, command.workflow, command.runId).acknowledged(
+      client.names.streams.runs,
+      last - size + 1 + i,
+      false,
+    ),
+  );
+}
+
+async function lastSequence(publisher: Publisher, messages: readonly EncodedMessage[], timeoutMs: number): Promise<number> {
+  const size = messages.length;
+  const [first] = messages as [EncodedMessage];
+  try {
+    // A batch of one is a message.
+    if (size === 1) return (await publisher.sendOne(first, timeoutMs)).sequence;
+    return (await publisher.sendBatch(messages, timeoutMs)).sequence;
+  } catch (error) {
+    const errCode = error instanceof LoopstackError ? error.details['errCode'] : undefined;
+    // The ids are new: that one of them is there says that all are, from before the connection was lost.
+    if (errCode === DUPLICATE_IN_BATCH) return (await publisher.sendOne(first, timeoutMs)).sequence + size - 1;
+    if (error instanceof LoopstackError && error.code === 'PUBLISH_REFUSED') {
+      throw new LoopstackError('BATCH_REJECTED', { size, reason: error.details['reason'], errCode }, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function prepare(client: ResolvedClientOptions, { workflow, workspace, payload, userId, options }: RunItem): PreparedCommand {
+  for (const option of ['idempotencyKey', 'delay', 'at'] as const) {
+    if (options?.[option] !== undefined) {
+      throw new LoopstackError('OPTION_INVALID', {
+        option,
+        expected: 'no such option in an all-or-nothing batch',
+        received: typeof options[option],
+      });
+    }
+  }
+  return prepareCommand(client, workflow, workspace, payload, userId, options);
+}
+
+function encode({ subject, data, messageId, lines }: PreparedCommand): EncodedMessage {
+  return { subject, data, block: headerBlock(`${HEADER.MSG_ID}: ${messageId}\r\n${lines}`) };
+}

@@ -1,0 +1,282 @@
+import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
+import { HEADER, newRunId, type RunItem } from '@loopstack/shared/contract';
+import { connect } from 'nats';
+import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
+
+const item = (n: number, options?: RunItem['options']): RunItem => ({
+  ...ADDRESS,
+  payload: { n },
+  userId: 'u1',
+  ...(options ? { options } : {}),
+});
+
+describe('runMany', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterAll(() => rig.stop());
+
+  it('starts a run for each item of a list and reports progress', async () => {
+    const seen: number[] = [];
+    const sequences = new Set<number>();
+    const report = await client.runMany(
+      Array.from({ length: 5500 }, (_, i) => item(i)),
+      { onProgress: ({ accepted }) => seen.push(accepted), onAccepted: (run) => sequences.add(run.sequence) },
+    );
+    expect(report).toEqual({ accepted: 5500, duplicates: 0, failed: 0, failures: [] });
+    expect(seen).toEqual([1000, 2000, 3000, 4000, 5000, 5500]);
+    expect(sequences.size).toBe(5500);
+    expect(await rig.count(names.streams.runs)).toBe(5500);
+  });
+
+  it('takes from a stream only what it has room for', async () => {
+    let taken = 0;
+    let accepted = 0;
+    let ahead = 0;
+    async function* source(): AsyncGenerator<RunItem> {
+      while (taken < 500) {
+        taken++;
+        ahead = Math.max(ahead, taken - accepted);
+        yield item(taken);
+      }
+    }
+    const report = await client.runMany(source(), { concurrency: 10, onAccepted: () => void accepted++ });
+    expect(report.accepted).toBe(500);
+    expect(ahead).toBeLessThanOrEqual(12);
+  });
+
+  it('reports each item that failed, by its place, and starts the others', async () => {
+    const items = [
+      item(0),
+      { ...item(1), workflow: 'no.name' },
+      item(2, { idempotencyKey: 'same' }),
+      item(3, { idempotencyKey: 'same' }),
+      { ...item(4), userId: '' },
+    ];
+    const report = await client.runMany(items, { concurrency: 1 });
+    expect(report).toMatchObject({ accepted: 3, duplicates: 1, failed: 2 });
+    expect(report.failures.map(({ index, error }) => [index, error.code])).toEqual([
+      [1, 'NAME_INVALID'],
+      [4, 'USER_MISSING'],
+    ]);
+  });
+
+  it('passes on what the source throws once the items that were taken are done', async () => {
+    const before = await rig.count(names.streams.runs);
+    async function* source(): AsyncGenerator<RunItem> {
+      yield item(1);
+      yield item(2);
+      throw new Error('the file ends here');
+    }
+    await expect(client.runMany(source())).rejects.toThrow('the file ends here');
+    expect(await rig.count(names.streams.runs)).toBe(before + 2);
+  });
+
+  it('stops taking when it is told to', async () => {
+    const controller = new AbortController();
+    const report = await client.runMany(
+      (function* () {
+        for (let i = 0; ; i++) {
+          if (i === 25) controller.abort();
+          yield item(i);
+        }
+      })(),
+      { signal: controller.signal },
+    );
+    expect(report.accepted).toBe(25);
+  });
+});
+
+describe('fanOut', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeEach(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterEach(() => rig.stop());
+
+  it('starts all of its runs, on different subjects, with the sequences that they have', async () => {
+    const runs = await client.fanOut([
+      item(1),
+      { ...item(2), workflow: 'Other' },
+      { ...item(3), workspace: 'Bank' },
+      item(4, { priority: 'high' }),
+    ]);
+    expect(runs.map((run) => run.sequence)).toEqual([1, 2, 3, 4]);
+    for (const run of runs) expect(await run.status()).toMatchObject({ status: 'queued', sequence: run.sequence, workflow: run.workflow });
+    expect((await client.fanOut(Array.from({ length: 1000 }, (_, i) => item(i)))).at(-1)).toMatchObject({
+      sequence: 1004,
+      duplicate: false,
+    });
+    expect((await client.fanOut([item(1)]))[0]).toMatchObject({ sequence: 1005 });
+  });
+
+  it('starts none if one is invalid, or too many, or has an option that a batch cannot keep', async () => {
+    expect(await codeOf(client.fanOut([item(1), { ...item(2), userId: '' }]))).toBe('USER_MISSING');
+    expect(await codeOf(client.fanOut([]))).toBe('BATCH_TOO_LARGE');
+    expect(await codeOf(client.fanOut(Array.from({ length: 1001 }, (_, i) => item(i))))).toBe('BATCH_TOO_LARGE');
+    expect(await codeOf(client.fanOut([item(1), item(2, { idempotencyKey: 'k' })]))).toBe('OPTION_INVALID');
+    expect(await codeOf(client.fanOut([item(1), item(2, { delay: '1s' })]))).toBe('OPTION_INVALID');
+    expect(await rig.count(names.streams.runs)).toBe(0);
+  });
+
+  it('starts none where the stream has no room for all', async () => {
+    await updateRuns(rig, { max_msgs: 5 });
+    const error = await errorOf(client.fanOut(Array.from({ length: 6 }, (_, i) => item(i))));
+    expect(['STREAM_FULL', 'BATCH_REJECTED']).toContain(error.code);
+    expect(await rig.count(names.streams.runs)).toBe(0);
+    await client.fanOut(Array.from({ length: 5 }, (_, i) => item(i)));
+  });
+
+  it('says that nothing was stored where the stream takes no batches', async () => {
+    await updateRuns(rig, { allow_atomic: false });
+    expect(await errorOf(client.fanOut([item(1), item(2)]))).toMatchObject({ code: 'BATCH_REJECTED', details: { size: 2 } });
+    expect(await rig.count(names.streams.runs)).toBe(0);
+  });
+
+  it('is stored once or not at all when the server dies in the middle', async () => {
+    const started: Promise<unknown>[] = [];
+    const sizes: number[] = [];
+    let stop = false;
+    const loop = (async () => {
+      while (!stop) {
+        const size = 2 + (started.length % 50);
+        const attempt = client.fanOut(Array.from({ length: size }, (_, i) => item(i)));
+        started.push(attempt.then((runs) => sizes.push(runs.length)));
+        await attempt.catch(() => undefined);
+      }
+    })();
+    await eventually(async () => ((await rig.count(names.streams.runs)) > 200 ? true : undefined));
+    await rig.crash();
+    const before = sizes.length;
+    await eventually(() => (sizes.length > before + 10 ? true : undefined), 20_000);
+    stop = true;
+    await loop;
+    const failed = (await Promise.allSettled(started)).filter((outcome) => outcome.status === 'rejected').length;
+    const acknowledged = sizes.reduce((sum, size) => sum + size, 0);
+    const stored = await rig.count(names.streams.runs);
+    if (failed === 0) expect(stored).toBe(acknowledged);
+    else expect(stored).toBeGreaterThanOrEqual(acknowledged);
+  });
+});
+
+describe('group commit', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({ config: 'jetstream { sync_interval: always }' });
+  });
+  afterEach(() => rig.stop());
+
+  it('gives each run its own sequence', async () => {
+    const client = rig.client({ groupCommit: true });
+    const runs = await Promise.all(Array.from({ length: 3000 }, (_, i) => client.run('ProcessOrder', 'Orders', { i }, 'u1')));
+    expect(runs.map((run) => run.sequence)).toEqual(runs.map((_, i) => i + 1));
+    const jsm = await rig.nc.jetstreamManager();
+    for (const i of [0, 1, 500, 1234, 2999]) {
+      const stored = await jsm.streams.getMessage(names.streams.runs, { seq: i + 1 });
+      expect(stored.header.get(HEADER.RUN_ID)).toBe(runs[i]?.id);
+      expect(stored.json()).toEqual({ payload: { i }, userId: 'u1' });
+    }
+  });
+
+  it('turns itself on under load where each message costs a disk write, and batches are what the server sees', async () => {
+    const client = rig.client();
+    await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        for (let i = 0; i < 100; i++) await client.run('ProcessOrder', 'Orders', {}, 'u1');
+      }),
+    );
+    const jsm = await rig.nc.jetstreamManager();
+    const { state } = await jsm.streams.info(names.streams.runs);
+    expect(state.messages).toBe(6400);
+    const last = await jsm.streams.getMessage(names.streams.runs, { seq: state.last_seq - 20 });
+    const first = await jsm.streams.getMessage(names.streams.runs, { seq: 1 });
+    expect(first.header.has(HEADER.BATCH_ID)).toBe(false);
+    expect(last.header.has(HEADER.BATCH_ID)).toBe(true);
+  });
+
+  it('falls back to single messages for what a batch is rejected for, and gives each its own answer', async () => {
+    const publisher = new Publisher(rig.nc, { groupCommit: true });
+    const message = (id: string): { block: Uint8Array; data: Uint8Array } => ({
+      block: headerBlock(`${HEADER.MSG_ID}: ${id}\r\n`),
+      data: new TextEncoder().encode(id),
+    });
+    const receiver = { acknowledged: (_: string, sequence: number, duplicate: boolean) => ({ sequence, duplicate }) };
+    const publish = (id: string): Promise<{ sequence: number; duplicate: boolean }> => {
+      const { block, data } = message(id);
+      return publisher.send(names.run(ADDRESS), data, block, 5000, true, receiver, true);
+    };
+    const first = await publish('m5');
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => publish(`m${i}`)));
+    expect(answers[5]).toEqual({ sequence: first.sequence, duplicate: true });
+    expect(answers.filter((answer) => answer.duplicate).length).toBe(1);
+    expect(new Set(answers.map((answer) => answer.sequence)).size).toBe(40);
+    expect(await rig.count(names.streams.runs)).toBe(40);
+    await publisher.close();
+  });
+
+  it('refuses only the message whose expectation fails', async () => {
+    const publisher = new Publisher(rig.nc, { groupCommit: true });
+    const subjects = Array.from({ length: 30 }, () => names.event(ADDRESS, newRunId()));
+    await publisher.publish(subjects[7] as string, new Uint8Array(2));
+    const outcomes = await Promise.allSettled(
+      subjects.map((subject) =>
+        publisher.publish(subject, new Uint8Array(2), { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: '0' }, { groupable: true }),
+      ),
+    );
+    expect(
+      outcomes.flatMap((outcome, i) =>
+        outcome.status === 'rejected' ? [[i, (outcome.reason as { details: { errCode: number } }).details.errCode]] : [],
+      ),
+    ).toEqual([[7, 10071]]);
+    expect(await rig.count(names.streams.events)).toBe(30);
+    await publisher.close();
+  });
+
+  it('goes on without batches where the stream takes none', async () => {
+    await updateRuns(rig, { allow_atomic: false });
+    const client = rig.client({ groupCommit: true });
+    const runs = await Promise.all(Array.from({ length: 100 }, (_, i) => client.run('ProcessOrder', 'Orders', { i }, 'u1')));
+    expect(new Set(runs.map((run) => run.sequence)).size).toBe(100);
+  });
+
+  it('tells each caller that the stream is full', async () => {
+    await updateRuns(rig, { max_msgs: 10 });
+    const client = rig.client({ groupCommit: true });
+    const outcomes = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => client.run('ProcessOrder', 'Orders', { i }, 'u1')));
+    const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as { code: string }).code : 'stored'));
+    expect(codes.filter((code) => code === 'stored').length).toBe(10);
+    expect(codes.filter((code) => code === 'STREAM_FULL').length).toBe(90);
+    expect(await rig.count(names.streams.runs)).toBe(10);
+  });
+
+  it('loses nothing and stores nothing twice when the server dies and comes back', async () => {
+    const nc = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    const client = new LoopstackClient(nc, { groupCommit: true, publishTimeout: '30s' });
+    const ids: string[] = [];
+    let stop = false;
+    const lanes = Array.from({ length: 200 }, async () => {
+      while (!stop) ids.push((await client.run('ProcessOrder', 'Orders', {}, 'u1')).id);
+    });
+    await eventually(() => (ids.length > 2000 ? true : undefined), 30_000);
+    await rig.crash();
+    const before = ids.length;
+    await eventually(() => (ids.length > before + 2000 ? true : undefined), 30_000);
+    stop = true;
+    await Promise.all(lanes);
+    expect(await rig.count(names.streams.runs)).toBe(ids.length);
+    expect(new Set(ids).size).toBe(ids.length);
+    await client.close();
+    await nc.close();
+  });
+});
+
+async function updateRuns(rig: Rig, fields: Record<string, unknown>): Promise<void> {
+  const { config } = await rig.api<{ config: object }>(`STREAM.INFO.${names.streams.runs}`);
+  const { error } = await rig.api<{ error?: { description: string } }>(`STREAM.UPDATE.${names.streams.runs}`, { ...config, ...fields });
+  if (error) throw new Error(error.description);
+}
