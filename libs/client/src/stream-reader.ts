@@ -81,7 +81,7 @@ export class StreamReader {
     stream: string,
     subject: string,
     from: { readonly sequence: number } | { readonly timeMs: number },
-    page = 256,
+    page = 1024,
   ): AsyncGenerator<StoredMessage> {
     let start: object = 'sequence' in from ? { seq: from.sequence } : { start_time: new Date(from.timeMs).toISOString() };
     for (;;) {
