@@ -8,7 +8,9 @@ import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microserv
 import { connect, headers as newHeaders, type JetStreamManager, type NatsConnection, type StreamConfig } from 'nats';
 import { readEvents, readStream, type Stored } from '../rig/measure.js';
 
-export { until } from '../rig/until.js';
+import { until } from '../rig/until.js';
+
+export { until };
 
 export interface ServiceOptions {
   readonly name?: string;
@@ -144,6 +146,14 @@ export class Rig {
 
   async consumer(stream: string, durable: string): Promise<Awaited<ReturnType<JetStreamManager['consumers']['info']>>> {
     return this.jsm.consumers.info(stream, durable);
+  }
+
+  /** Waits until the runs stream has forgotten the message ids that it knows now. Only where the deduplication window is short. */
+  async messageIdsForgotten(): Promise<void> {
+    const probe = async (): Promise<boolean> =>
+      (await this.nc.jetstream().publish('loopstack.run.Probe.Probe', '', { msgID: 'probe' })).duplicate;
+    await probe();
+    await until('message ids are forgotten', async () => !(await probe()));
   }
 
   async end(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   messageId,
   newRunId,
   newRunIdAt,
+  type Headers,
   type RunAddress,
   type RunOptions,
 } from '@loopstack/shared/contract';
@@ -60,7 +61,7 @@ export function prepareCommand(
   if (options !== NO_OPTIONS) lines += optionLines(options, dueMs);
   if (client.context) {
     const context = client.context();
-    if (context) lines += headerLines(context);
+    if (context) lines += headerLines(options.correlationId === undefined ? context : withoutCorrelation(context));
   }
   if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data, ...(dueMs === undefined ? {} : { dueMs }) }));
   const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
@@ -96,6 +97,10 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
     lines += headerLines(headers);
   }
   return lines;
+}
+
+function withoutCorrelation({ [HEADER.CORRELATION_ID]: _, ...headers }: Headers): Headers {
+  return headers;
 }
 
 function invalid(option: string, expected: string, value: unknown): LoopstackError {

@@ -42,6 +42,16 @@ export function assertCauseDepth(header: string | undefined, limit: number): voi
   if (depth > limit) throw new LoopstackError('CAUSE_TOO_DEEP', { depth, limit });
 }
 
+/**
+ * The loop guard for what reacts to runs. A run that is too deep becomes a dead letter once, in its worker; a reaction to
+ * that failure which starts the next one would go on for ever.
+ * @throws LoopstackError CAUSE_TOO_DEEP
+ */
+export function assertCauseNotTooDeep(limit: number): void {
+  const depth = current.getStore()?.causeDepth ?? 0;
+  if (depth > limit) throw new LoopstackError('CAUSE_TOO_DEEP', { depth: depth + 1, limit });
+}
+
 /** Tracing goes through, and so does the cause, if a run published the event with its `ctx.causeHeaders`. */
 const PASSED_ON = [HEADER.CAUSE, HEADER.CAUSE_DEPTH, HEADER.CORRELATION_ID, HEADER.TRACEPARENT, HEADER.TRACESTATE] as const;
 

@@ -1,7 +1,8 @@
 import type { Headers, RecordedError, RunAddress, RunEvent, RunEventType } from '@loopstack/shared';
 import { causeHeaders, type Cause } from './cause.js';
 
-type ResultOn<Result, On> = [On] extends ['succeeded'] ? Result : 'succeeded' extends On ? Result | undefined : undefined;
+/** By type of the event; looked up by an index, so that a notice of one type is a notice of any type. */
+type Results<Result> = { readonly succeeded: Result } & Readonly<Record<Exclude<RunEventType, 'succeeded'>, undefined>>;
 
 /** Something that happened to a run, as `@OnRun` methods and chains are told. */
 export interface RunNotice<Result = unknown, On extends RunEventType = RunEventType> extends RunAddress, Cause {
@@ -10,7 +11,7 @@ export interface RunNotice<Result = unknown, On extends RunEventType = RunEventT
   /** On whose behalf the run was; known with an outcome. */
   readonly userId: string | undefined;
   /** Return value of the workflow, with `succeeded`. */
-  readonly result: ResultOn<Result, On>;
+  readonly result: Results<Result>[On];
   /** With `failed`, `retrying` and `expired`. */
   readonly error: RecordedError | undefined;
   /** The event as it is recorded. */

@@ -10,6 +10,7 @@ import {
   type RunInfo,
   type RunOptions,
 } from '@loopstack/shared';
+import { assertCauseNotTooDeep } from './cause.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
 import { RunGateway } from './run-gateway.js';
@@ -42,7 +43,7 @@ export class RunService {
    * @param payload plain data that the workflow's payload class accepts; `{}` if undefined
    * @param userId on whose behalf, 1 to 256 characters
    * @throws LoopstackError before anything is published: WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN (404), PAYLOAD_INVALID with
-   *   field errors, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
+   *   field errors, CAUSE_TOO_DEEP (508) in what reacts to a run that was too deep itself, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
    *   afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
    */
   run<W extends WorkflowClass>(
@@ -67,6 +68,7 @@ export class RunService {
     options?: RunOptions,
   ): Promise<RunHandle> {
     const gateway = this.connected();
+    assertCauseNotTooDeep(this.options.maxCauseDepth);
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
     const { validator, elsewhere } = this.resolve(address, workflow);
     if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });

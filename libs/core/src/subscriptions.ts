@@ -32,6 +32,11 @@ export class Subscriptions {
     return this.options.maxDepth;
   }
 
+  /** Runs that may have started one another in a chain. */
+  get maxCauseDepth(): number {
+    return this.options.maxCauseDepth;
+  }
+
   has(workspace: string, workflow: string): boolean {
     return this.registry.find(workspace, workflow) !== undefined;
   }

@@ -44,6 +44,8 @@ export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
   readonly #logger: Logger;
   readonly #held = new Map<number, EventMessage>();
+  /** Given back, to be delivered again. */
+  readonly #owed = new Set<number>();
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
   #abandoned: NodeJS.Timeout | undefined;
@@ -85,14 +87,16 @@ export class EventConsumer implements PullOwner {
       message.nak(0);
       return;
     }
+    this.#owed.delete(message.sequence);
     this.#held.set(message.sequence, message);
     void this.#work(message);
   }
 
   restore(reason: string): Promise<boolean> {
     this.#logger.warn(`The consumer is looked for: ${reason}`);
-    const first = Math.min(...this.#held.keys());
-    return this.support.restore(this.feed, Number.isFinite(first) ? first : this.#lastSequence > 0 ? this.#lastSequence + 1 : undefined);
+    const next = this.#lastSequence > 0 ? [this.#lastSequence + 1] : [];
+    const first = Math.min(...this.#held.keys(), ...this.#owed, ...next);
+    return this.support.restore(this.feed, Number.isFinite(first) ? first : undefined);
   }
 
   /** Deliveries are not counted on: an event starts one run however often it comes. */
@@ -147,7 +151,7 @@ export class EventConsumer implements PullOwner {
       await this.#carryOut(message, outcome, settlement);
     } catch (error) {
       this.#logger.error(`The event at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
-      this.#release(message, () => message.nak(KEEP_MS));
+      this.#giveBack(message, KEEP_MS);
     }
   }
 
@@ -165,7 +169,7 @@ export class EventConsumer implements PullOwner {
           `${at}: delivery ${message.deliveries} failed, the next one in ${settlement.delayMs} ms: ${settlement.error.message}`,
         );
         if (outcome.kind === 'unavailable') alarms.raise(alarm, `${this.feed.title}: events wait: ${settlement.error.message}`);
-        this.#release(message, () => message.nak(settlement.delayMs));
+        this.#giveBack(message, settlement.delayMs);
         return;
       case 'dead':
         this.#logger.error(`${at} is a dead letter: ${settlement.error.message}`, stackOf(settlement.error));
@@ -177,9 +181,9 @@ export class EventConsumer implements PullOwner {
           `${at} is given up after ${message.deliveries} deliveries: ${settlement.error.message}`,
           stackOf(settlement.error),
         );
-        alarms.raise(alarm, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
+        alarms.raise(`abandoned:${alarm}`, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
         clearTimeout(this.#abandoned);
-        this.#abandoned = setTimeout(() => alarms.clear(alarm), ABANDONED_MS).unref();
+        this.#abandoned = setTimeout(() => alarms.clear(`abandoned:${alarm}`), ABANDONED_MS).unref();
         this.#release(message, () => message.ack());
     }
   }
@@ -200,6 +204,11 @@ export class EventConsumer implements PullOwner {
       subject,
       time: new Date().toISOString(),
     });
+  }
+
+  #giveBack(message: EventMessage, delayMs: number): void {
+    this.#owed.add(message.sequence);
+    this.#release(message, () => message.nak(delayMs));
   }
 
   #release(message: EventMessage, word: () => void): void {

@@ -86,7 +86,7 @@ export class EventSources {
     const names = streams ?? [];
     if (names.length > 1) throw new LoopstackError('STREAM_AMBIGUOUS', { binding, subject, streams: names.join(' and ') });
     if (names.length === 1 && names[0] !== inbound) return names[0] as string;
-    if (this.options.inbound === undefined) {
+    if (this.options.inbound === undefined || !this.options.provision) {
       if (names.length === 1) return inbound;
       throw new LoopstackError('STREAM_MISSING', { binding, subject });
     }

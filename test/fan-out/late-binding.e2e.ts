@@ -1,0 +1,229 @@
+import { Workflow, Workspace, type EventBinding } from '@loopstack/core';
+import type { Type } from '@nestjs/common';
+import { Rig, until, type Service } from './rig.js';
+
+interface Numbered {
+  readonly n: number;
+}
+
+/** A service with one workflow, which notes the numbers of the events that start it. */
+function listener(workspace: string, binding: Partial<EventBinding<object>>): { providers: Type<object>[]; numbers: number[] } {
+  const numbers: number[] = [];
+  class Late {
+    run({ n }: Numbered): void {
+      numbers.push(n);
+    }
+  }
+  Workflow({ on: [{ subject: 'numbers.>', userId: 'u', ...binding }] })(Late);
+  class Space {}
+  Workspace({ name: workspace, workflows: [Late] })(Space);
+  return { providers: [Space, Late], numbers };
+}
+
+const from = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
+
+describe('a binding that is added later', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+    for (const n of from(1, 40)) await rig.emit('numbers.early', { n });
+  });
+  afterAll(() => rig?.end());
+
+  /** Starts it, emits one more event, and waits until that one has started a run. */
+  async function caughtUp(listening: ReturnType<typeof listener>, n: number): Promise<{ service: Service; numbers: readonly number[] }> {
+    const service = await rig.service({ providers: listening.providers });
+    await rig.emit('numbers.late', { n });
+    await until(`event ${n}`, () => listening.numbers.includes(n));
+    return { service, numbers: sorted(listening.numbers) };
+  }
+
+  it("from 'now' gets what comes from then on", async () => {
+    const { numbers } = await caughtUp(listener('Now', { from: 'now' }), 41);
+    expect(numbers).toEqual([41]);
+  });
+
+  it("from 'all' gets everything that the stream holds", async () => {
+    const all = listener('All', { from: 'all' });
+    const { service } = await caughtUp(all, 42);
+    await until('all of them', () => all.numbers.length >= 42);
+    expect(sorted(all.numbers)).toEqual(from(1, 42));
+    await rig.stopService(service);
+  });
+
+  it('from a sequence gets that event and the later ones', async () => {
+    const some = listener('Sequence', { from: 31 });
+    await caughtUp(some, 43);
+    await until('all of them', () => some.numbers.length >= 13);
+    expect(sorted(some.numbers)).toEqual(from(31, 43));
+  });
+
+  it('from a time gets what was stored since', async () => {
+    const { time } = await rig.jsm.streams.getMessage('NUMBERS', { seq: 41 });
+    const some = listener('Time', { from: time });
+    await caughtUp(some, 44);
+    await until('all of them', () => some.numbers.length >= 4);
+    expect(sorted(some.numbers)).toEqual(from(41, 44));
+  });
+
+  it('goes on where it was, and not where it began', async () => {
+    const { numbers } = await caughtUp(listener('All', { from: 'all' }), 45);
+    expect(numbers).toEqual([43, 44, 45]);
+  });
+});
+
+describe('the start of a binding that exists', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+  });
+  afterAll(() => rig?.end());
+
+  it('cannot be changed, and the boot says what to do', async () => {
+    await rig.stopService(await rig.service(listener('Fixed', { from: 'now' })));
+    await expect(rig.service(listener('Fixed', { from: 'all' }))).rejects.toMatchObject({
+      code: 'BOOT_FAILED',
+      message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, wanted is all.*Bindings\.remove\(\)/),
+    });
+  });
+
+  it('is another one after the binding was removed; an event that has started a run starts no second one', async () => {
+    // The server forgets message ids soon, as it does after two minutes by default.
+    const nats = { runs: { deduplication: '100ms' as const } };
+    const first = listener('Again', { from: 'all' });
+    const service = await rig.service({ providers: first.providers, nats });
+    for (const n of from(1, 5)) await rig.emit('numbers.x', { n });
+    await until('five runs', () => first.numbers.length === 5);
+    await until('five outcomes', async () => (await rig.outcomes()).length === 5);
+    await rig.stopService(service);
+
+    const tool = await rig.service({ providers: [], worker: false, nats });
+    await until('nobody consumes it', async () => !(await tool.bindings.list()).find(({ workspace }) => workspace === 'Again')?.consumed);
+    await tool.bindings.remove('loopstack~on~Again~Late~numbers,#');
+
+    await rig.messageIdsForgotten();
+    const again = listener('Again', { from: 'all' });
+    await rig.service({ providers: again.providers, nats });
+    await rig.emit('numbers.x', { n: 6 });
+    await until('the new event', () => again.numbers.includes(6));
+    await until('all commands are settled', async () => {
+      const { num_pending, num_ack_pending } = await rig.consumer('LOOPSTACK_RUNS', 'Again~Late');
+      return (await rig.commands('Again')).length === 11 && num_pending + num_ack_pending === 0;
+    });
+    expect(again.numbers).toEqual([6]);
+    expect(await rig.outcomes()).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+});
+
+describe('a binding that nobody declares any more', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+    await rig.stopService(await rig.service(listener('Left', { subject: 'numbers.old' })));
+    await rig.emit('numbers.old', { n: 1 });
+  });
+  afterAll(() => rig?.end());
+
+  const OLD = 'loopstack~on~Left~Late~numbers,old';
+
+  it('is reported in health, kept, and removed by an explicit command only', async () => {
+    const service = await rig.service(listener('Left', { subject: 'numbers.new' }));
+    const { loopstack } = await service.health();
+    expect(loopstack).toMatchObject({ status: 'up', unusedBindings: [OLD] });
+    const found = await until('it is not consumed', async () =>
+      (await service.bindings.list()).find(({ durable, consumed }) => durable === OLD && !consumed),
+    );
+    expect(found).toMatchObject({
+      stream: 'NUMBERS',
+      kind: 'on',
+      workspace: 'Left',
+      workflow: 'Late',
+      subject: 'numbers.old',
+      from: 'now',
+      pending: 1,
+    });
+    await service.bindings.remove(OLD);
+    expect((await service.bindings.list()).map(({ durable }) => durable)).toEqual(['loopstack~on~Left~Late~numbers,new']);
+  });
+
+  it('is not removed while it is consumed', async () => {
+    const [service] = [await rig.service(listener('Kept', {}))];
+    await expect(service.bindings.remove('loopstack~on~Kept~Late~numbers,#')).rejects.toMatchObject({ code: 'BINDING_IN_USE' });
+    await expect(service.bindings.remove('loopstack~on~Kept~Late~nothing')).rejects.toMatchObject({ code: 'BINDING_UNKNOWN' });
+    await expect(service.bindings.remove('Kept~Late')).rejects.toMatchObject({ code: 'BINDING_UNKNOWN' });
+  });
+});
+
+describe('a durable that is deleted under a worker', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+  });
+  afterAll(() => rig?.end());
+
+  it('is made again where it was, so that nothing is missed and nothing runs twice', async () => {
+    const listening = listener('Gone', { from: 'now' });
+    await rig.service({ providers: listening.providers });
+    for (const n of from(1, 3)) await rig.emit('numbers.x', { n });
+    await until('three', () => listening.numbers.length === 3);
+    await rig.jsm.consumers.delete('NUMBERS', 'loopstack~on~Gone~Late~numbers,#');
+    for (const n of from(4, 6)) await rig.emit('numbers.x', { n });
+    await until('six', () => listening.numbers.length >= 6);
+    expect(sorted(listening.numbers)).toEqual(from(1, 6));
+    const { config } = await rig.consumer('NUMBERS', 'loopstack~on~Gone~Late~numbers,#');
+    expect(config.metadata).toMatchObject({ 'loopstack.from': 'now' });
+  });
+});
+
+describe('the stream of a subject', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+  });
+  afterAll(() => rig?.end());
+
+  const boot = (binding: Partial<EventBinding<object>>, nats = {}): Promise<Service> =>
+    rig.service({ providers: listener('Found', binding).providers, nats });
+  const refused = (text: RegExp): object => ({ code: 'BOOT_FAILED', message: expect.stringMatching(text) as unknown });
+
+  it('must exist, or the boot stops and says what to do', async () => {
+    await expect(boot({ subject: 'nowhere.x' })).rejects.toMatchObject(
+      refused(/no stream captures nowhere\.x\. Make a stream for it, .*inbound: true/),
+    );
+  });
+
+  it('must be told where several capture the subject', async () => {
+    await rig.stream('EU', 'shop.eu');
+    await rig.stream('US', 'shop.us');
+    await expect(boot({ subject: 'shop.*' })).rejects.toMatchObject(refused(/captured by EU and US\. Name one/));
+    const service = await boot({ subject: 'shop.*', stream: 'US' });
+    expect(await rig.consumer('US', 'loopstack~on~Found~Late~shop,+')).toBeDefined();
+    await rig.stopService(service);
+  });
+
+  it('that is named must exist', async () => {
+    await expect(boot({ subject: 'shop.*', stream: 'MOON' })).rejects.toMatchObject(refused(/Stream MOON does not exist/));
+  });
+
+  it('is never that of the run commands', async () => {
+    await rig.stopService(await rig.service({ providers: [] }));
+    await expect(boot({ subject: 'loopstack.run.*.*' })).rejects.toMatchObject(refused(/run commands themselves/));
+  });
+
+  it("is the application's own where the options allow it, shared by all services", async () => {
+    const one = listener('One', { subject: 'signup.*' });
+    const two = listener('Two', { subject: 'login' });
+    const nats = { inbound: true };
+    await Promise.all([rig.service({ providers: one.providers, nats }), rig.service({ providers: two.providers, nats })]);
+    await rig.emit('signup.web', { n: 1 });
+    await rig.emit('login', { n: 2 });
+    await until('both', () => one.numbers.length === 1 && two.numbers.length === 1);
+    const { config } = await rig.jsm.streams.info('LOOPSTACK_INBOUND');
+    expect(config.subjects.toSorted()).toEqual(['login', 'signup.*']);
+  });
+});
