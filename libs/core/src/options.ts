@@ -1,4 +1,4 @@
-import { LoopstackError, assertName, jsonType } from '@loopstack/shared';
+import { LoopstackError, assertName, jsonType, resolveTrust, type ResolvedTrust, type Trust } from '@loopstack/shared';
 import type { WorkflowDefaults } from './workflow.js';
 
 /** Options of `LoopstackModule.forRoot`. All optional. */
@@ -13,6 +13,11 @@ export interface LoopstackOptions {
   readonly unknownWorkspaces?: 'refuse' | 'publish' | 'catalogue';
   /** Applies the application's global guards, pipes, interceptors and filters to workflows, too. Default false: most of them expect an HTTP request. */
   readonly globalEnhancers?: boolean;
+  /**
+   * Workspaces whose commands must be signed, and by whom; `'*'` stands for all others. Anything else there is dead-lettered
+   * as `untrusted`. Without this a `userId` is what the producer claims.
+   */
+  readonly trust?: Readonly<Record<string, Trust>>;
   /** Levels that the JSON of a command may nest. Default 64. */
   readonly maxDepth?: number;
   /** Name of the service that this process is a replica of: its replicas share the durables of `@OnRun` and `@EventPattern`. Needed for those alone. */
@@ -25,6 +30,7 @@ export interface ResolvedLoopstackOptions {
   readonly defaults: WorkflowDefaults;
   readonly unknownWorkspaces: 'refuse' | 'publish' | 'catalogue' | undefined;
   readonly globalEnhancers: boolean;
+  readonly trust: ReadonlyMap<string, ResolvedTrust>;
   readonly maxDepth: number;
   readonly service: string | undefined;
   readonly maxCauseDepth: number;
@@ -47,6 +53,7 @@ export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedL
     defaults: given.defaults ?? {},
     unknownWorkspaces: given.unknownWorkspaces,
     globalEnhancers: given.globalEnhancers ?? false,
+    trust: new Map(Object.entries(given.trust ?? {}).map(([workspace, trust]) => [workspace, resolveTrust(`trust.${workspace}`, trust)])),
     maxDepth: integer('maxDepth', given.maxDepth ?? 64, 2, 1000),
     service: given.service,
     maxCauseDepth: integer('maxCauseDepth', given.maxCauseDepth ?? 32, 0, 1000),

@@ -29,6 +29,7 @@ function runner(invoke: Invoke, options: WorkflowOptions = {}): WorkflowRunner {
 function delivery(body: Uint8Array | object, headers: Headers = {}, deliveries = 1): Delivery {
   const data = body instanceof Uint8Array ? body : encodeRunCommand({ payload: body, userId: 'u1' });
   return {
+    subject: 'loopstack.run.Space.Flow',
     data,
     headers: { ...headerReader(headers), entries: () => Object.entries(headers) },
     sequence: 7,

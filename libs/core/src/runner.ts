@@ -2,7 +2,9 @@ import {
   HEADER,
   LoopstackError,
   decodeRunCommand,
+  distrust,
   isServerHeader,
+  messageId,
   printable,
   runIdOf,
   runIdOrigin,
@@ -11,6 +13,7 @@ import {
   type DecodedCommand,
   type HeaderReader,
   type Headers,
+  type ResolvedTrust,
 } from '@loopstack/shared';
 import { assertCauseDepth, withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
@@ -21,6 +24,7 @@ import type { Validated } from './validation/payload-validator.js';
 
 /** A stored command as a broker delivers it. */
 export interface Delivery {
+  readonly subject: string;
   readonly data: Uint8Array;
   readonly headers: HeaderReader & { entries(): Iterable<readonly [string, string]> };
   readonly sequence: number;
@@ -140,6 +144,7 @@ export class WorkflowRunner {
     private readonly invoke: Invoke,
     private readonly maxDepth: number,
     private readonly maxCauseDepth = 32,
+    private readonly trust?: ResolvedTrust,
   ) {}
 
   get active(): ReadonlySet<Execution> {
@@ -157,16 +162,29 @@ export class WorkflowRunner {
       const command = decodeRunCommand(delivery.data, headers, this.maxDepth);
       runId ??= runIdOf(this.entry, delivery, undefined, command.idempotencyKey);
       assertCauseDepth(headers.get(HEADER.CAUSE_DEPTH), this.maxCauseDepth);
+      if (this.trust) this.#assertTrusted(this.trust, delivery, runId, command.userId);
       const origin = runIdOrigin(runId);
-      const claimed = redriven || origin === 'key' || origin === 'event';
+      // A signed command whose message id was stripped slips past the server's deduplication: its history decides.
+      const stripped = this.trust !== undefined && headers.get(HEADER.MSG_ID) === undefined;
+      const claimed = redriven || stripped || origin === 'key' || origin === 'event';
       const examined = seen || claimed;
       return { runId, delivery, command, error: undefined, examined, claimed, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
     } catch (thrown) {
-      runId ??= sequenceRunId(delivery.timeMs, delivery.sequence);
+      // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
+      if (runId === undefined || (thrown instanceof LoopstackError && thrown.code === 'UNTRUSTED')) {
+        runId = sequenceRunId(delivery.timeMs, delivery.sequence);
+      }
       const error =
         thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
       return { runId, delivery, command: undefined, error, examined: seen, claimed: false, expiresAtMs: undefined };
     }
+  }
+
+  /** @throws LoopstackError UNTRUSTED */
+  #assertTrusted(trust: ResolvedTrust, { subject, headers, data, timeMs }: Delivery, runId: string, userId: string): void {
+    const id = headers.get(HEADER.MSG_ID) ?? messageId(this.entry, runId);
+    const reason = distrust({ subject, messageId: id, userId, data }, headers, timeMs, trust);
+    if (reason !== undefined) throw new LoopstackError('UNTRUSTED', { reason });
   }
 
   /** Validates and runs; `done` is called exactly once, perhaps before this returns. */
@@ -183,7 +201,8 @@ export class WorkflowRunner {
     this.#active.add(execution);
     this.#watch();
     if (run.command === undefined) {
-      execution.end({ kind: 'invalid', error: run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' }) });
+      const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
+      execution.end({ kind: error.code === 'UNTRUSTED' ? 'untrusted' : 'invalid', error });
       return execution;
     }
     const { payload, userId } = run.command;

@@ -14,7 +14,10 @@ export class Workers {
   ) {}
 
   runners(): readonly WorkflowRunner[] {
-    const { maxDepth, maxCauseDepth } = this.options;
-    return this.registry.workflows.map((entry) => new WorkflowRunner(entry, this.enhancers.invoker(entry), maxDepth, maxCauseDepth));
+    const { maxDepth, maxCauseDepth, trust } = this.options;
+    return this.registry.workflows.map((entry) => {
+      const trusted = trust.get(entry.workspace) ?? trust.get('*');
+      return new WorkflowRunner(entry, this.enhancers.invoker(entry), maxDepth, maxCauseDepth, trusted);
+    });
   }
 }

@@ -2,9 +2,12 @@ import type { Publisher } from '@loopstack/client';
 import {
   HEADER,
   LoopstackError,
+  decodeRunCommand,
   decodeRunEvent,
+  headerReader,
   encodeRunEvent,
   readDeadLetter,
+  type CommandSigner,
   type DeadLetter,
   type DeadReason,
   type WireNames,
@@ -43,6 +46,8 @@ export class DeadLetters {
     private readonly api: JetStreamApi,
     private readonly publisher: Publisher,
     private readonly names: WireNames,
+    /** For workspaces whose workers demand signatures: whoever redrives answers for the command. */
+    private readonly sign?: CommandSigner,
   ) {}
 
   /** Letters in the order in which they were given up. */
@@ -126,9 +131,12 @@ export class DeadLetters {
     headers[HEADER.RUN_ID] = letter.runId;
     headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
     for (const name of Object.keys(headers)) if (/^nats-/i.test(name)) delete headers[name];
-    headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
+    const messageId = `redrive:${streams.dead}:${letter.deadSequence}`;
+    headers[HEADER.MSG_ID] = messageId;
     const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
-    await this.publisher.publish(subject, letter.body as Uint8Array, headers);
+    const data = letter.body as Uint8Array;
+    const signature = this.sign?.({ subject, messageId, userId: userOf(letter, data), data });
+    await this.publisher.publish(subject, data, { ...headers, ...signature });
     return this.remove(letter.deadSequence);
   }
 
@@ -172,5 +180,16 @@ export class DeadLetters {
   private letter(stored: StoredMessage): DeadLetter | undefined {
     const address = this.names.parseDead(stored.subject);
     return address && readDeadLetter(address, stored.sequence, new MessageHeaders(stored.headers), stored.data);
+  }
+}
+
+/** The user in a command; a letter of an untrusted one names none. */
+function userOf(letter: DeadLetter, data: Uint8Array): string {
+  if (letter.userId !== undefined) return letter.userId;
+  try {
+    return decodeRunCommand(data, headerReader(letter.headers)).userId;
+  } catch {
+    // No command that a worker would run: it is refused for what it is, signed or not.
+    return '';
   }
 }

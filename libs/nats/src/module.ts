@@ -56,7 +56,7 @@ const PROVIDERS: Provider[] = [
   {
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
-    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected }: ResolvedNatsOptions) =>
+    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign }: ResolvedNatsOptions) =>
       new LoopstackClient(nc, {
         prefix: names.prefix,
         publishTimeout: publishTimeoutMs,
@@ -64,6 +64,7 @@ const PROVIDERS: Provider[] = [
         whileDisconnected,
         context: currentCauseHeaders,
         checkSchema: schemaCheck(),
+        ...(sign ? { sign } : {}),
       }),
   },
   {
@@ -88,7 +89,8 @@ const PROVIDERS: Provider[] = [
   {
     provide: DeadLetters,
     inject: [JetStreamApi, Publisher, NATS_OPTIONS],
-    useFactory: (api: JetStreamApi, publisher: Publisher, { names }: ResolvedNatsOptions) => new DeadLetters(api, publisher, names),
+    useFactory: (api: JetStreamApi, publisher: Publisher, { names, sign }: ResolvedNatsOptions) =>
+      new DeadLetters(api, publisher, names, sign),
   },
   {
     provide: Bindings,

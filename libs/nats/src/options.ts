@@ -6,10 +6,11 @@ import {
   jsonType,
   sizeBytes,
   wireNames,
+  type CommandSigner,
   type Duration,
   type Size,
   type WireNames,
-} from '@loopstack/shared';
+} from '@loopstack/shared/contract';
 
 /** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
 export interface NatsOptions {
@@ -70,6 +71,8 @@ export interface NatsOptions {
   readonly maxInFlight?: number;
   /** What a publish does while the connection is down: wait up to its timeout, or fail at once. Default `wait`. */
   readonly whileDisconnected?: 'wait' | 'fail';
+  /** Signs what this process publishes (runs, redrives, runs that events start), for workspaces that demand it: `commandSigner(seed)`. */
+  readonly sign?: CommandSigner;
   /** Time that running workflows get to finish when the process is asked to stop. Default `'25s'`. */
   readonly shutdownGrace?: Duration;
   /** Silence of a consumer after which its pull is made anew is two and a half times this. Default `'1s'`. */
@@ -101,6 +104,7 @@ export interface ResolvedNatsOptions {
   readonly publishTimeoutMs: number;
   readonly maxInFlight: number;
   readonly whileDisconnected: 'wait' | 'fail';
+  readonly sign: CommandSigner | undefined;
   readonly shutdownGraceMs: number;
   readonly heartbeatMs: number;
   readonly stalledAfterMs: number;
@@ -169,6 +173,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     publishTimeoutMs: durationMs('publishTimeout', given.publishTimeout ?? '5s'),
     maxInFlight: integer('maxInFlight', given.maxInFlight ?? 4096, 1),
     whileDisconnected: given.whileDisconnected ?? 'wait',
+    sign: given.sign,
     shutdownGraceMs: durationMs('shutdownGrace', given.shutdownGrace ?? '25s'),
     heartbeatMs: Math.max(100, durationMs('heartbeat', given.heartbeat ?? '1s')),
     stalledAfterMs: durationMs('stalledAfter', given.stalledAfter ?? '2m'),

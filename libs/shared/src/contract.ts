@@ -7,6 +7,7 @@ export * from './error.js';
 export * from './event.js';
 export * from './header.js';
 export * from './run-id.js';
+export * from './signature.js';
 export * from './run.js';
 export * from './strict-json.js';
 export * from './subject-filter.js';

@@ -1,6 +1,6 @@
 import type { Publisher } from '@loopstack/client';
 import type { Reaction, Subscriptions } from '@loopstack/core';
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { Events, type NatsConnection, type Subscription } from 'nats';
@@ -8,7 +8,7 @@ import { DeadLetterWriter } from '../dead-letter-writer.js';
 import type { Alarms } from '../health.js';
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { ResolvedNatsOptions } from '../options.js';
-import type { Bindings } from './bindings.js';
+import type { BindingInfo, Bindings } from './bindings.js';
 import { EventConsumer, type EventFeed } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
 import { EventSources } from './event-sources.js';
@@ -61,7 +61,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly bindings: Bindings,
   ) {
     this.#sources = new EventSources(api, options);
-    this.#starter = new RunStarter(publisher, options.names);
+    this.#starter = new RunStarter(publisher, options.names, options.sign, subscriptions.maxCauseDepth);
     this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
   }
 
@@ -71,6 +71,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     const durable = reactions.filter(({ delivery }) => delivery === 'durable');
     await this.#start(durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)));
     for (const reaction of reactions) if (reaction.delivery === 'live') await this.#startLive(reaction);
+    if (this.subscriptions.service !== undefined) this.#lookForUnused('run');
   }
 
   /** Bindings and chains of the workflows of this process, and Nest's event handlers. @throws LoopstackError BOOT_FAILED */
@@ -82,8 +83,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
       ...this.subscriptions.chains().map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
       ...handlerFeeds(names, service, maxDepth, handlers, around),
     ]);
-    await this.#lookForUnused();
-    this.#look = setInterval(() => void this.#lookForUnused(), LOOK_MS).unref();
+    this.#lookForUnused('run', 'on', 'then', 'event');
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -193,25 +193,33 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     }
   }
 
-  /** Tells of bindings of this process's workflows and service that its code does not declare any more. */
-  async #lookForUnused(): Promise<void> {
-    const declared = new Set(this.#consumers.map(({ feed }) => feed.consumer.durable));
-    try {
-      const found = await this.bindings.list();
-      const ours = found.filter(({ durable, workspace, workflow, service }) => {
-        if (declared.has(durable)) return false;
-        return service === undefined ? this.subscriptions.has(workspace ?? '', workflow ?? '') : service === this.subscriptions.service;
-      });
-      for (const { durable, stream, pending } of ours) {
-        if (this.#unused.includes(durable)) continue;
-        this.#logger.warn(
-          `Nothing here declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. Bindings.remove('${durable}') ends it`,
-        );
+  /** Looks now and then for bindings that this process would declare if anybody did. */
+  #lookForUnused(...kinds: DurableKind[]): void {
+    clearInterval(this.#look);
+    const look = async (): Promise<void> => {
+      try {
+        this.#reportUnused(await this.bindings.list(), kinds);
+      } catch (error) {
+        this.#logger.debug(`Unused bindings could not be looked for: ${(error as Error).message}`);
       }
-      this.#unused = ours.map(({ durable }) => durable);
-    } catch (error) {
-      this.#logger.debug(`Unused bindings could not be looked for: ${(error as Error).message}`);
+    };
+    void look();
+    this.#look = setInterval(() => void look(), LOOK_MS).unref();
+  }
+
+  /** Of its workflows and its service, that is; one that is still consumed is declared by an older replica. */
+  #reportUnused(found: readonly BindingInfo[], kinds: readonly DurableKind[]): void {
+    const declared = new Set(this.#consumers.map(({ feed }) => feed.consumer.durable));
+    const unused = found.filter(({ durable, kind, consumed, workspace = '', workflow = '', service }) => {
+      if (declared.has(durable) || consumed || !kinds.includes(kind)) return false;
+      return service === undefined ? this.subscriptions.has(workspace, workflow) : service === this.subscriptions.service;
+    });
+    for (const { durable, stream, pending } of unused) {
+      if (this.#unused.includes(durable)) continue;
+      const remedy = `Bindings.remove('${durable}') ends it`;
+      this.#logger.warn(`Nothing declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. ${remedy}`);
     }
+    this.#unused = unused.map(({ durable }) => durable);
   }
 
   async #stop(): Promise<void> {

@@ -1,11 +1,12 @@
 import type { Publisher } from '@loopstack/client';
-import type { EventOutcome, EventUse } from '@loopstack/core';
+import { assertCauseDepth, type EventOutcome, type EventUse } from '@loopstack/core';
 import {
   HEADER,
   LoopstackError,
   encodeRunCommand,
   eventRunId,
   messageId,
+  type CommandSigner,
   type Headers,
   type RunAddress,
   type WireNames,
@@ -15,7 +16,13 @@ import type { StoredEvent } from './event-message.js';
 export const DONE: EventOutcome = { kind: 'done' };
 
 /** Errors of what was to be published; any other one is the broker's, and passes. */
-const OF_THE_EVENT: ReadonlySet<string> = new Set(['PAYLOAD_TOO_LARGE', 'PAYLOAD_UNSERIALIZABLE', 'OPTION_INVALID', 'USER_MISSING']);
+const OF_THE_EVENT: ReadonlySet<string> = new Set([
+  'PAYLOAD_TOO_LARGE',
+  'PAYLOAD_UNSERIALIZABLE',
+  'OPTION_INVALID',
+  'USER_MISSING',
+  'CAUSE_TOO_DEEP',
+]);
 
 /**
  * Publishes the run commands of events. Message id and run id are derived from stream, sequence and workflow: within the
@@ -26,6 +33,8 @@ export class RunStarter {
   constructor(
     private readonly publisher: Publisher,
     private readonly names: WireNames,
+    private readonly sign: CommandSigner | undefined,
+    private readonly maxCauseDepth: number,
   ) {}
 
   async start(target: RunAddress, event: StoredEvent, use: EventUse, headers: Headers): Promise<EventOutcome> {
@@ -34,11 +43,17 @@ export class RunStarter {
     const { stream, sequence, timeMs } = event;
     const runId = eventRunId(target.workspace, target.workflow, stream, sequence, timeMs);
     try {
-      await this.publisher.publish(this.names.run(target), encodeRunCommand(use), {
-        [HEADER.MSG_ID]: messageId(target, runId),
+      // Here and not only in the worker: a run that fails of it could be what the circle is made of.
+      assertCauseDepth(headers[HEADER.CAUSE_DEPTH], this.maxCauseDepth);
+      const subject = this.names.run(target);
+      const data = encodeRunCommand(use);
+      const id = messageId(target, runId);
+      await this.publisher.publish(subject, data, {
+        [HEADER.MSG_ID]: id,
         [HEADER.RUN_ID]: runId,
         [HEADER.EVENT]: `${stream}:${sequence}`,
         ...headers,
+        ...this.sign?.({ subject, messageId: id, userId: use.userId, data }),
       });
       return DONE;
     } catch (error) {
