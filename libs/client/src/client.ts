@@ -7,7 +7,10 @@ import {
   type RunHandle,
   type RunInfo,
   type RunItem,
+  type RunManyOptions,
+  type RunManyReport,
   type RunOptions,
+  type Schedule,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue.js';
@@ -17,12 +20,12 @@ import { StoredRun, type RunDesk } from './handle.js';
 import { headerBlock } from './header-block.js';
 import { KeyedRuns } from './keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
-import { runMany, type RunManyOptions, type RunManyReport } from './many.js';
+import { runMany } from './many.js';
 import { Publisher } from './publisher.js';
 import { RunEvents } from './run-events.js';
 import { RunList } from './run-list.js';
 import { RunState } from './run-state.js';
-import { Schedules, type Schedule } from './schedules.js';
+import { Schedules } from './schedules.js';
 import { StoredCommands } from './stored-command.js';
 import { StreamReader } from './stream-reader.js';
 
@@ -136,11 +139,10 @@ export class LoopstackClient {
    * @throws what the source throws
    */
   runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport> {
-    return runMany(
-      items,
-      ({ workflow, workspace, payload, userId, options: itemOptions }) => this.run(workflow, workspace, payload, userId, itemOptions),
-      options,
-    );
+    const start = ({ workflow, workspace, payload, userId, options: own }: RunItem): Promise<RunHandle> =>
+      this.run(workflow, workspace, payload, userId, own);
+    const { check } = options ?? {};
+    return runMany(items, check ? (item) => checked(item, check).then(() => start(item)) : start, options);
   }
 
   /**
@@ -194,4 +196,9 @@ export class LoopstackClient {
       command.dueMs === undefined ? this.#store(command, run) : this.schedules.delay(command, priority, run);
     return command.keyed ? this.#keyed.run(command, run, store) : store();
   }
+}
+
+/** What `check` throws is the item's failure, whether it is asynchronous or not. */
+async function checked(item: RunItem, check: NonNullable<RunManyOptions['check']>): Promise<void> {
+  await check(item);
 }

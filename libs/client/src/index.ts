@@ -4,7 +4,15 @@ export type { ClientOptions } from './options.js';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export type { PubAck } from './acknowledgement.js';
-export type { Recurrence, Schedule, ScheduleOptions, Schedules } from './schedules.js';
+export type { Schedules } from './schedules.js';
 export { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
-export type { RunFailure, RunManyOptions, RunManyProgress, RunManyReport } from './many.js';
+export type {
+  Recurrence,
+  RunFailure,
+  RunManyOptions,
+  RunManyProgress,
+  RunManyReport,
+  Schedule,
+  ScheduleOptions,
+} from '@loopstack/shared/contract';
 export type { EncodedMessage, Receiver } from './pending.js';

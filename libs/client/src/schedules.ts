@@ -5,11 +5,13 @@ import {
   decodeRunCommand,
   durationMs,
   printable,
-  type Duration,
   type Headers,
   type Priority,
   type RunAddress,
+  type Recurrence,
   type RunHandle,
+  type Schedule,
+  type ScheduleOptions,
 } from '@loopstack/shared/contract';
 import { ERR_CODE } from './acknowledgement.js';
 import { prepareCommand, type PreparedCommand } from './command.js';
@@ -19,31 +21,6 @@ import { headerBlock, headerLines } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { Publisher } from './publisher.js';
 import type { StreamReader, StoredMessage } from './stream-reader.js';
-
-/** Six fields (second minute hour day month weekday) or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or a period. */
-export type Recurrence = string | { readonly every: Duration };
-
-export interface ScheduleOptions {
-  /** IANA name, such as `Europe/Berlin`, in which a cron expression is read. Default UTC. Needs nats-server 2.14. */
-  readonly timeZone?: string;
-  /** Headers that each run sees in `ctx.headers`. */
-  readonly headers?: Headers;
-  /** Default `normal`. */
-  readonly priority?: Priority;
-}
-
-/** A recurring run, kept by the server. */
-export interface Schedule extends RunAddress {
-  readonly id: string;
-  /** The cron expression, or `@every 10m0s`, as the server has it. */
-  readonly recurrence: string;
-  readonly timeZone?: string;
-  readonly payload: unknown;
-  readonly userId: string;
-  readonly priority: Priority;
-  /** ISO 8601; when it was created or last replaced. */
-  readonly since: string;
-}
 
 // Message schedules, NATS ADR-51.
 const SCHEDULE = 'Nats-Schedule';

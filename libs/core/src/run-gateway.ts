@@ -1,5 +1,34 @@
 import { Injectable } from '@nestjs/common';
-import type { RunAddress, RunFilter, RunHandle, RunInfo, RunOptions } from '@loopstack/shared';
+import type {
+  Recurrence,
+  RunAddress,
+  RunFilter,
+  RunHandle,
+  RunInfo,
+  RunItem,
+  RunManyOptions,
+  RunManyReport,
+  RunOptions,
+  Schedule,
+  ScheduleOptions,
+} from '@loopstack/shared';
+
+/** Recurring runs, as the broker keeps them. */
+export interface ScheduleBook {
+  put(
+    id: string,
+    recurrence: Recurrence,
+    workflow: string,
+    workspace: string,
+    payload: unknown,
+    userId: string,
+    options?: ScheduleOptions,
+  ): Promise<Schedule>;
+  /** @throws LoopstackError SCHEDULE_UNKNOWN */
+  get(address: RunAddress, id: string): Promise<Schedule>;
+  list(filter?: Partial<RunAddress>): Promise<readonly Schedule[]>;
+  cancel(address: RunAddress, id: string): Promise<void>;
+}
 
 /**
  * The port through which `RunService` reaches a broker; a broker's module provides it. Names come checked, payloads
@@ -14,6 +43,9 @@ export abstract class RunGateway {
     userId: string,
     options?: RunOptions,
   ): Promise<RunHandle<Result>>;
+  abstract runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport>;
+  abstract fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]>;
+  abstract readonly schedules: ScheduleBook;
   /** Refuses what no worker serves, as far as the broker knows, and a payload that its worker would refuse. */
   abstract check(address: RunAddress, payload: unknown): Promise<void>;
   abstract get(runId: string, address?: RunAddress): Promise<RunInfo>;

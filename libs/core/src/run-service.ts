@@ -4,16 +4,23 @@ import {
   assertName,
   isUserId,
   jsonType,
+  type Duration,
+  type Recurrence,
   type RunAddress,
   type RunFilter,
   type RunHandle,
   type RunInfo,
+  type RunItem,
+  type RunManyOptions,
+  type RunManyReport,
   type RunOptions,
+  type Schedule,
+  type ScheduleOptions,
 } from '@loopstack/shared';
 import { assertCauseNotTooDeep } from './cause.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
-import { RunGateway } from './run-gateway.js';
+import { RunGateway, type ScheduleBook } from './run-gateway.js';
 import { checkPayload } from './validation/check-payload.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
 import {
@@ -25,6 +32,13 @@ import {
   type WorkflowClass,
   type WorkspaceClass,
 } from './workflow.js';
+
+export interface RunAndWaitOptions extends RunOptions {
+  /** Longest wait for the outcome. Default 30 s. */
+  readonly resultTimeout?: Duration;
+  /** Ends the waiting, not the run. */
+  readonly signal?: AbortSignal;
+}
 
 /** Starts workflows, from anywhere in a Nest application. */
 @Injectable()
@@ -68,13 +82,82 @@ export class RunService {
     options?: RunOptions,
   ): Promise<RunHandle> {
     const gateway = this.connected();
-    assertCauseNotTooDeep(this.options.maxCauseDepth);
-    const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
-    const { validator, elsewhere } = this.resolve(address, workflow);
-    if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
-    if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
-    if (elsewhere) await gateway.check(address, payload);
+    const address = await this.accept(workflow, workspace, payload, userId);
     return gateway.run(address.workflow, address.workspace, payload, userId, options);
+  }
+
+  /**
+   * `run` and `handle.result()` in one call.
+   * @throws LoopstackError as `run`, and RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT (default 30 s)
+   */
+  runAndWait<W extends WorkflowClass<never, unknown>>(
+    workflow: W,
+    workspace: string | WorkspaceClass,
+    payload: PayloadOf<W>,
+    userId: string,
+    options?: RunAndWaitOptions,
+  ): Promise<ResultOf<W>>;
+  runAndWait<Result = unknown>(
+    workflow: string,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    options?: RunAndWaitOptions,
+  ): Promise<Result>;
+  async runAndWait(
+    workflow: string | WorkflowClass,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    { resultTimeout, signal, ...options }: RunAndWaitOptions = {},
+  ): Promise<unknown> {
+    const run = await this.run(workflow as string, workspace, payload, userId, options);
+    return run.result({ ...(resultTimeout === undefined ? {} : { timeout: resultTimeout }), ...(signal ? { signal } : {}) });
+  }
+
+  /**
+   * Starts a run for each item of a list or stream, with a bounded number in flight. An item that fails, its payload
+   * included, stops no other one: the report names it.
+   */
+  async runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options: RunManyOptions = {}): Promise<RunManyReport> {
+    const check = async (item: RunItem): Promise<void> => {
+      await options.check?.(item);
+      await this.accept(item.workflow, item.workspace, item.payload, item.userId);
+    };
+    return this.connected().runMany(items, { ...options, check });
+  }
+
+  /**
+   * Starts 1 to 1,000 runs, all or none: one thing that starts several workflows.
+   * @throws LoopstackError as `run` for the first item that is refused, BATCH_TOO_LARGE, BATCH_REJECTED, SERVER_TOO_OLD (2.12)
+   */
+  async fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]> {
+    const all = [...items];
+    for (const item of all) await this.accept(item.workflow, item.workspace, item.payload, item.userId);
+    return this.connected().fanOut(all);
+  }
+
+  /**
+   * Starts a run at each time of a recurrence, kept by the server: `schedule('daily', '0 0 9 * * *', …, { timeZone: 'Europe/Berlin' })`
+   * or `schedule('often', { every: '10m' }, …)`. The same id again replaces it.
+   * @throws LoopstackError as `run`, SCHEDULE_INVALID, SERVER_TOO_OLD (2.14)
+   */
+  async schedule(
+    id: string,
+    recurrence: Recurrence,
+    workflow: string | WorkflowClass,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    options?: ScheduleOptions,
+  ): Promise<Schedule> {
+    const address = await this.accept(workflow, workspace, payload, userId);
+    return this.connected().schedules.put(id, recurrence, address.workflow, address.workspace, payload, userId, options);
+  }
+
+  /** Recurring runs: `list`, `get`, `cancel`. */
+  get schedules(): Omit<ScheduleBook, 'put'> {
+    return this.connected().schedules;
   }
 
   /** @throws LoopstackError RUN_UNKNOWN */
@@ -94,6 +177,22 @@ export class RunService {
   private connected(): RunGateway {
     if (!this.gateway) throw new LoopstackError('BROKER_MISSING');
     return this.gateway;
+  }
+
+  /** Refuses what would not run, before anything is published. */
+  private async accept(
+    workflow: string | WorkflowClass,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+  ): Promise<RunAddress> {
+    assertCauseNotTooDeep(this.options.maxCauseDepth);
+    const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
+    const { validator, elsewhere } = this.resolve(address, workflow);
+    if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
+    if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
+    if (elsewhere) await this.connected().check(address, payload);
+    return address;
   }
 
   /** Checks the address; tells what validates its payload here, and whether only the catalogue can say more. */

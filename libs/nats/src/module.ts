@@ -14,6 +14,7 @@ import type { NatsConnection } from 'nats';
 import { CatalogueWriter } from './catalogue-writer.js';
 import { NATS_CONNECTION, openConnection } from './connection.js';
 import { DeadLetters } from './dead-letters.js';
+import { DeclaredSchedules } from './declared-schedules.js';
 import { Bindings } from './events/bindings.js';
 import { FanOut } from './events/fan-out.js';
 import { Alarms } from './health.js';
@@ -73,6 +74,7 @@ const PROVIDERS: Provider[] = [
     useFactory: (nc: NatsConnection, api: JetStreamApi, { names, replicas = 1, provision, domain }: ResolvedNatsOptions) =>
       new CatalogueWriter(nc, api, names, { replicas, provision, domain }),
   },
+  { provide: DeclaredSchedules, inject: [LoopstackClient], useFactory: (client: LoopstackClient) => new DeclaredSchedules(client) },
   { provide: RunGateway, useExisting: LoopstackClient },
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
   {

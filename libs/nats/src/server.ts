@@ -5,6 +5,7 @@ import { Events, type NatsConnection } from 'nats';
 import { CatalogueWriter } from './catalogue-writer.js';
 import { NATS_CONNECTION } from './connection.js';
 import type { AroundHandler } from './events/event-handlers.js';
+import { DeclaredSchedules } from './declared-schedules.js';
 import { FanOut } from './events/fan-out.js';
 import { Worker } from './worker.js';
 
@@ -30,6 +31,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     private readonly workers: Workers,
     private readonly fanOut: FanOut,
     private readonly catalogue: CatalogueWriter,
+    private readonly schedules: DeclaredSchedules,
   ) {
     super();
   }
@@ -37,8 +39,11 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
       const runners = this.workers.runners();
+      const workflows = runners.map(({ entry }) => entry);
+      await this.schedules.declare(workflows);
       await this.worker.start(runners);
-      void this.catalogue.publish(runners.map(({ entry }) => entry));
+      void this.catalogue.publish(workflows);
+      void this.schedules.tidy(workflows);
       await this.fanOut.startWorker(this.messageHandlers, this.#around);
       void this.#watch();
       this._status$.next('connected');

@@ -1,3 +1,4 @@
+export * from './batch.js';
 export * from './catalogue.js';
 export * from './command.js';
 export * from './dead-letter.js';
@@ -7,6 +8,7 @@ export * from './error.js';
 export * from './event.js';
 export * from './header.js';
 export * from './run-id.js';
+export * from './schedule.js';
 export * from './signature.js';
 export * from './run.js';
 export * from './strict-json.js';

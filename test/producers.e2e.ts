@@ -1,0 +1,117 @@
+import { RunService, Schedule, Workflow, Workspace } from '@loopstack/core';
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { INestMicroservice } from '@nestjs/common';
+import { IsInt } from 'class-validator';
+import { startApp } from './rig/app.js';
+import { until } from './rig/until.js';
+
+class Amount {
+  @IsInt() amount!: number;
+}
+
+const seen: number[] = [];
+
+@Workflow({ payload: Amount })
+class Add {
+  run({ amount }: Amount): { next: number } {
+    seen.push(amount);
+    return { next: amount + 1 };
+  }
+}
+
+let ticks = 0;
+
+@Workflow({ name: 'Tick' })
+@Schedule({ every: '1s' }, { id: 'often' })
+class Tick {
+  run(): void {
+    ticks++;
+  }
+}
+
+/** The same workflow in a later version of the code. */
+@Workflow({ name: 'Tick' })
+@Schedule('0 0 9 * * *', { timeZone: 'Europe/Berlin', id: 'daily' })
+class TickDaily {
+  run(): void {}
+}
+
+@Workspace({ name: 'Space', workflows: [Add, Tick] })
+class Space {}
+
+@Workspace({ name: 'Space', workflows: [Add, TickDaily] })
+class LaterSpace {}
+
+describe('RunService', () => {
+  let server: NatsServer;
+  let app: INestMicroservice;
+  let runs: RunService;
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    app = await startApp([Add, Tick, Space], { servers: server.url });
+    runs = app.get(RunService);
+  });
+
+  afterAll(async () => {
+    await app?.close();
+    await server?.stop();
+  });
+
+  it('runs and waits in one call, with a typed result', async () => {
+    const { next }: { next: number } = await runs.runAndWait(Add, Space, { amount: 1 }, 'u');
+    expect(next).toBe(2);
+  });
+
+  it('starts a run for each item of a stream, and reports each that was refused', async () => {
+    async function* items(): AsyncGenerator<{ workflow: string; workspace: string; payload: unknown; userId: string }> {
+      for (let amount = 0; amount < 500; amount++)
+        yield { workflow: 'Add', workspace: 'Space', payload: { amount: amount % 100 === 7 ? 'x' : amount }, userId: 'u' };
+    }
+    const progress: number[] = [];
+    const report = await runs.runMany(items(), { onProgress: ({ accepted }) => progress.push(accepted) });
+    expect(report).toMatchObject({ accepted: 495, failed: 5 });
+    expect(report.failures.map(({ index, error }) => [index, error.code])).toEqual(
+      [7, 107, 207, 307, 407].map((index) => [index, 'PAYLOAD_INVALID']),
+    );
+    expect(progress.at(-1)).toBe(495);
+  });
+
+  it('starts all runs of a fan-out, or none', async () => {
+    const item = (amount: unknown): { workflow: string; workspace: string; payload: unknown; userId: string } => ({
+      workflow: 'Add',
+      workspace: 'Space',
+      payload: { amount },
+      userId: 'u',
+    });
+    await expect(runs.fanOut([item(9001), item('x')])).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
+    const handles = await runs.fanOut([item(9002), item(9003)]);
+    expect(await Promise.all(handles.map((run) => run.result()))).toEqual([{ next: 9003 }, { next: 9004 }]);
+    expect(seen).not.toContain(9001);
+  });
+
+  it('schedules, lists, replaces and cancels recurring runs', async () => {
+    await expect(runs.schedule('s', '0 9 * * *', Add, Space, { amount: 1 }, 'u')).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' });
+    await expect(runs.schedule('s', { every: '1s' }, Add, Space, { amount: 'x' }, 'u')).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
+    await runs.schedule('s', { every: '1s' }, Add, Space, { amount: 7001 }, 'u');
+    await until('it fired', () => seen.includes(7001));
+    await runs.schedule('s', { every: '1s' }, Add, Space, { amount: 7002 }, 'u');
+    await until('its successor fired', () => seen.includes(7002));
+    expect((await runs.schedules.list({ workflow: 'Add' })).map(({ id, payload }) => [id, payload])).toEqual([['s', { amount: 7002 }]]);
+    await runs.schedules.cancel({ workspace: 'Space', workflow: 'Add' }, 's');
+    expect(await runs.schedules.list({ workflow: 'Add' })).toEqual([]);
+  });
+
+  it('runs what a class declares with @Schedule, and gives up what its code no longer declares', async () => {
+    await until('it ticked', () => ticks > 0);
+    const later = await startApp([Add, TickDaily, LaterSpace], { servers: server.url });
+    try {
+      await until('the schedules are those of the later code', async () => {
+        const ids = (await runs.schedules.list({ workflow: 'Tick' })).map(({ id, timeZone }) => `${id} ${timeZone ?? ''}`);
+        return ids.length === 1 && ids[0] === 'declared-daily Europe/Berlin';
+      });
+    } finally {
+      await later.close();
+    }
+  });
+});
