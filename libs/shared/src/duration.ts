@@ -10,15 +10,16 @@ export type Duration = number | `${number}${keyof typeof MS}`;
 export type Size = number | `${number}${keyof typeof BYTES}`;
 
 function parse(option: string, value: unknown, units: Readonly<Record<string, number>>, expected: string): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return Math.round(value);
+  if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(Math.round(value))) return Math.round(value);
   const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(value) : null;
   const unit = match ? units[match[2] as string] : undefined;
-  if (!match || unit === undefined) {
+  const parsed = match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
+  if (parsed === undefined || !Number.isSafeInteger(parsed)) {
     const received =
       typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value === 'number' ? String(value) : jsonType(value);
     throw new LoopstackError('OPTION_INVALID', { option, expected, received });
   }
-  return Math.round(Number(match[1]) * unit);
+  return parsed;
 }
 
 /** @throws LoopstackError OPTION_INVALID naming `option` */

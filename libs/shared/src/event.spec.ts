@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import { decodeRunEvent, encodeRunEvent, isOutcome, statusOf, type RunEvent, type RunEventType } from './event.js';
+
+const types: RunEventType[] = ['queued', 'started', 'progress', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'];
+
+describe('run events', () => {
+  it('are read back as they were written', () => {
+    const event: fc.Arbitrary<RunEvent> = fc.record(
+      {
+        type: fc.constantFrom(...types),
+        at: fc.constant('2026-01-01T00:00:00.000Z'),
+        attempt: fc.nat(),
+        sequence: fc.nat(),
+        result: fc.jsonValue(),
+        worker: fc.string(),
+      },
+      { requiredKeys: ['type', 'at', 'attempt'] },
+    );
+    fc.assert(fc.property(event, (given) => expect(decodeRunEvent(encodeRunEvent(given))).toEqual(JSON.parse(JSON.stringify(given)))));
+  });
+
+  it('are undefined for anything else', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map((text) => new TextEncoder().encode(text)),
+        ),
+        (bytes) => {
+          const event = decodeRunEvent(bytes);
+          if (event) expect(types).toContain(event.type);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    for (const text of ['{"type":"toString","at":"x","attempt":1}', '{"type":"started"}', 'null', '[]', '']) {
+      expect(decodeRunEvent(new TextEncoder().encode(text))).toBeUndefined();
+    }
+  });
+
+  it.each<[RunEventType | undefined, string, boolean]>([
+    [undefined, 'queued', false],
+    ['queued', 'queued', false],
+    ['started', 'running', false],
+    ['progress', 'running', false],
+    ['retrying', 'retrying', false],
+    ['succeeded', 'succeeded', true],
+    ['failed', 'failed', true],
+    ['canceled', 'canceled', true],
+    ['expired', 'expired', true],
+  ])('%s means %s', (type, status, outcome) => {
+    expect(statusOf(type && { type, at: '', attempt: 1 })).toBe(status);
+    if (type) expect(isOutcome(type)).toBe(outcome);
+  });
+});
