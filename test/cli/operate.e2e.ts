@@ -1,0 +1,128 @@
+import { CliRig } from './rig.js';
+
+let rig: CliRig;
+beforeAll(async () => {
+  rig = await CliRig.open({ config: 'jetstream { sync_interval: always }' });
+});
+afterAll(() => rig?.stop());
+
+interface Finding {
+  readonly check: string;
+  readonly status: string;
+  readonly message: string;
+  readonly fix?: string;
+}
+
+const finding = (findings: readonly Finding[], check: string): Finding | undefined => findings.find((one) => one.check === check);
+
+describe('where no worker has ever run', () => {
+  it('there are no workflows, no streams and no catalogue', async () => {
+    expect((await rig.loopstack('workflows')).stdout).toContain('no worker has run here yet');
+    expect((await rig.loopstack('streams')).stdout).toContain('no worker has run here yet');
+    expect(await rig.json(['workflows'])).toEqual([]);
+  });
+
+  it('doctor says so, and what to do', async () => {
+    const findings = await rig.json<Finding[]>(['doctor'], 3);
+    expect(finding(findings, 'stream LOOPSTACK_RUNS')).toMatchObject({
+      status: 'problem',
+      message: 'it does not exist',
+      fix: expect.stringContaining('worker'),
+    });
+    expect(finding(findings, 'connection')?.status).toBe('ok');
+  });
+});
+
+describe('beside a worker', () => {
+  beforeAll(() => rig.worker());
+
+  it('workflows lists what is served and what waits', async () => {
+    expect(await rig.json(['workflows'])).toMatchObject([{ workspace: 'Orders', workflow: 'ProcessOrder', pending: 0, paused: false }]);
+    expect((await rig.loopstack('workflows')).stdout).toMatch(/^WORKFLOW.*\nOrders\.ProcessOrder /);
+  });
+
+  it('streams lists what is stored', async () => {
+    await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', '--wait');
+    const streams = await rig.json<{ name: string; messages: number }[]>(['streams']);
+    expect(streams).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'LOOPSTACK_RUNS', messages: 1 })]));
+  });
+
+  it('schedules are put, listed and ended', async () => {
+    const put = await rig.loopstack(
+      'schedules',
+      'put',
+      'nightly',
+      'Orders.ProcessOrder',
+      '--cron',
+      '0 0 3 * * *',
+      '--time-zone',
+      'Europe/Berlin',
+      '-u',
+      'u1',
+      '-a',
+      'orderId=o-9',
+    );
+    expect(put).toMatchObject({ code: 0, stderr: '' });
+    expect(await rig.json(['schedules'])).toMatchObject([
+      { id: 'nightly', recurrence: expect.stringContaining('0 0 3 * * *'), timeZone: 'Europe/Berlin', payload: { orderId: 'o-9' } },
+    ]);
+    expect((await rig.loopstack('schedules', 'list')).stdout).toMatch(/nightly +Orders\.ProcessOrder/);
+    expect((await rig.loopstack('schedules', 'cancel', 'nightly', 'Orders.ProcessOrder')).code).toBe(2);
+    expect((await rig.loopstack('schedules', 'cancel', 'nightly', 'Orders.ProcessOrder', '--yes')).code).toBe(0);
+    expect(await rig.json(['schedules'])).toEqual([]);
+    const wrong = await rig.loopstack('schedules', 'put', 'x', 'Orders.ProcessOrder', '--cron', 'now and then', '-u', 'u1');
+    expect(wrong.code).toBe(2);
+  });
+
+  it('doctor finds nothing, and sees with the monitor how the server writes', async () => {
+    const findings = await rig.json<Finding[]>(['doctor', '--monitor', rig.server.monitorUrl]);
+    expect(findings.filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(finding(findings, 'durability')?.message).toContain('sync_interval: always');
+    const blind = await rig.json<Finding[]>(['doctor']);
+    expect(finding(blind, 'durability')).toMatchObject({ status: 'unknown', fix: expect.stringContaining('--monitor') });
+  });
+
+  it('doctor finds a backlog that nobody works on, dead letters, and a stream that was changed', async () => {
+    await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', '-a', 'priority:=99', '--wait');
+    await rig.stopWorker();
+    await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-2');
+    const { stdout, code } = await rig.loopstack('doctor');
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/problem +queue Orders\.ProcessOrder: 1 command waiting and no worker takes them\n +Start a worker/);
+    expect(stdout).toMatch(/warning +dead letters: 1 dead letter/);
+  });
+
+  it('contract says where there is none', async () => {
+    const done = await rig.loopstack('contract', '--prefix', 'elsewhere');
+    expect(done.code).toBe(2);
+    expect(done.stderr).toContain('no worker has published a catalogue');
+  });
+});
+
+describe('loopstack completion', () => {
+  it.each(['bash', 'zsh', 'fish'])('gives a script for %s', async (shell) => {
+    const { code, stdout } = await rig.loopstack('completion', shell);
+    expect(code).toBe(0);
+    expect(stdout).toContain('loopstack complete --');
+  });
+
+  it('knows commands, options, choices and workflows', async () => {
+    const words = async (...typed: string[]): Promise<string[]> =>
+      (await rig.loopstack('complete', '--', ...typed)).stdout.trim().split('\n');
+    expect(await words('re')).toEqual(['replay']);
+    expect(await words('replay', 'p')).toEqual(['pause']);
+    expect(await words('replay', 'start', '--max')).toEqual(['--max-queued']);
+    expect(await words('run', '--priority', '')).toEqual(['high', 'normal', 'low']);
+    expect(await words('run', 'Ord')).toEqual(['Orders.ProcessOrder']);
+    expect(await words('completion', '')).toEqual(['bash', 'zsh', 'fish']);
+  });
+
+  it('completes in a shell', async () => {
+    const script = `loopstack() { node ${new URL('../../libs/cli/bin/loopstack.js', import.meta.url).pathname} "$@"; }; eval "$(loopstack completion bash)"; COMP_WORDS=(loopstack replay ab); COMP_CWORD=2; _loopstack; echo "\${COMPREPLY[@]}"`;
+    const { execFile } = await import('node:child_process');
+    const stdout = await new Promise<string>((resolve, reject) =>
+      execFile('bash', ['-c', script], (error, out) => (error ? reject(error) : resolve(out))),
+    );
+    expect(stdout.trim()).toBe('abort');
+  });
+});

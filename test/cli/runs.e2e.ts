@@ -1,0 +1,86 @@
+import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
+import { until } from '../until.js';
+import { CliRig } from './rig.js';
+
+let rig: CliRig;
+beforeAll(async () => {
+  rig = await CliRig.open();
+  await rig.worker();
+});
+afterAll(() => rig?.stop());
+
+async function started(orderId: string, then?: string): Promise<string> {
+  const more = then === undefined ? [] : ['-a', `then=${then}`];
+  return (await rig.json<{ id: string }>(['run', 'Orders.ProcessOrder', '-u', 'u1', '-a', `orderId=${orderId}`, ...more])).id;
+}
+
+const status = async (id: string): Promise<string> => (await rig.json<RunInfo>(['runs', 'show', id])).status;
+
+describe('loopstack runs', () => {
+  it('list tells what became of runs', async () => {
+    const good = await started('good');
+    const bad = await started('bad', 'fail');
+    await until('both have ended', async () => (await status(good)) === 'succeeded' && (await status(bad)) === 'failed');
+    const all = await rig.json<RunInfo[]>(['runs', 'list', '--workspace', 'Orders']);
+    expect(all.map(({ id }) => id)).toEqual(expect.arrayContaining([good, bad]));
+    const failed = await rig.json<RunInfo[]>(['runs', 'list', '--status', 'failed', '--since', '1h', '-n', '1']);
+    expect(failed).toMatchObject([{ id: bad, status: 'failed', error: { message: expect.stringContaining('no bad') } }]);
+    const { stdout } = await rig.loopstack('runs', 'list', '--status', 'failed');
+    expect(stdout).toMatch(/^RUN +WORKFLOW +STATUS/);
+    expect(stdout).toContain(`${bad}  Orders.ProcessOrder  failed`);
+    expect((await rig.loopstack('runs', 'list', '--workflow', 'Nothing')).stdout).toBe('no runs\n');
+  });
+
+  it('show tells one with its history', async () => {
+    const id = await started('shown', 'progress');
+    await until('it has ended', async () => (await status(id)) === 'succeeded');
+    const { events } = await rig.json<{ events: RunEvent[] }>(['runs', 'show', id]);
+    expect(events.map(({ type }) => type)).toEqual(['started', 'progress', 'succeeded']);
+    const { stdout } = await rig.loopstack('runs', 'show', id);
+    expect(stdout).toMatch(/^status +succeeded$/m);
+    expect(stdout).toMatch(/succeeded +attempt 1 +\{"orderId":"shown","by":"u1"\}/);
+    const none = await rig.loopstack('runs', 'show', '01900000-0000-7000-8000-000000000000');
+    expect(none.code).toBe(2);
+    expect(none.stderr).toContain('There is no run');
+  });
+
+  it('watch follows one until it has ended, and tells by its exit code how', async () => {
+    const id = await started('hanging', 'hang');
+    const watching = rig.start(['runs', 'watch', id, '--json']);
+    await until('it has started', () => watching.stdout.includes('"started"'));
+    expect((await rig.loopstack('runs', 'cancel', id, '--yes')).code).toBe(0);
+    const { code, stdout } = await watching.done;
+    expect(code).toBe(1);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as RunEvent).type),
+    ).toEqual(['started', 'canceled']);
+  });
+
+  it('watch follows all until Ctrl-C', async () => {
+    const watching = rig.start(['runs', 'watch', '--workspace', 'Orders']);
+    const seen: string[] = [];
+    await until('it has seen a run', async () => {
+      seen.push(await started('watched'));
+      return seen.some((id) => watching.stdout.includes(`${id}  Orders.ProcessOrder`));
+    });
+    watching.signal('SIGINT');
+    expect((await watching.done).code).toBe(0);
+  });
+
+  it('cancel asks where somebody can answer, and does not act where nobody can', async () => {
+    const id = await started('kept', 'hang');
+    const refused = await rig.loopstack('runs', 'cancel', id);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('--yes');
+    expect(await status(id)).not.toBe('canceled');
+    expect(await rig.json(['runs', 'cancel', id, '--yes'])).toMatchObject([{ id, status: 'canceled' }]);
+    const ended = await started('ended');
+    await until('it has ended', async () => (await status(ended)) === 'succeeded');
+    const late = await rig.loopstack('runs', 'cancel', ended, await started('waiting', 'hang'), '--yes');
+    expect(late).toMatchObject({ code: 3, stdout: expect.stringContaining(' canceled') });
+    expect(late.stderr).toContain('has already ended as succeeded');
+  });
+});
