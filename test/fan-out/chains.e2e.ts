@@ -1,4 +1,5 @@
 import {
+  NonRetryableError,
   OnRun,
   RunService,
   Workflow,
@@ -166,8 +167,16 @@ describe('a circle of workflows', () => {
         await this.nc.flush();
       }
     }
+    const stumble = noting(
+      seen,
+      'Stumble',
+      () => {
+        throw new NonRetryableError('again');
+      },
+      { then: [{ workflow: 'Stumble', on: 'failed' }] satisfies ChainDeclaration[] },
+    );
     await rig.stream('ECHO', 'echo');
-    service = await rig.service({ providers: space('Circles', ping, pong, Recursive, Echo), loopstack: { maxCauseDepth: 6 } });
+    service = await rig.service({ providers: space('Circles', ping, pong, stumble, Recursive, Echo), loopstack: { maxCauseDepth: 6 } });
   });
   afterAll(() => rig?.end());
 
@@ -203,6 +212,16 @@ describe('a circle of workflows', () => {
     await rig.emit('echo', {});
     await tooDeep('Echo');
     expect(count('Echo')).toBe(7);
+  });
+
+  it('made of failures is stopped, too', async () => {
+    await service.get(RunService).run('Stumble', 'Circles', {}, 'u');
+    const letters = await until('all letters', async () => {
+      const found = await service.deadLetters.list({ workflow: 'Stumble' });
+      return found.length >= 8 ? found : undefined;
+    });
+    expect(letters.map(({ code }) => code)).toEqual([...(Array(7).fill('HANDLER_FAILED') as string[]), 'CAUSE_TOO_DEEP']);
+    expect(count('Stumble')).toBe(7);
   });
 
   it('is not seen outside of runs', () => {

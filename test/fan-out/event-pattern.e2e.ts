@@ -8,24 +8,24 @@ const heard: string[] = [];
 
 @Controller()
 class Payments {
-  @EventPattern('payments.done')
+  @EventPattern<string>('payments.done')
   done(@Payload() event: { id: number }, @Ctx() context: JetStreamContext): void {
     heard.push(`done ${event.id} ${context.subject} ${context.header('Tenant') ?? 'none'}`);
   }
 
-  @EventPattern('payments.*.late', { from: 'all' })
+  @EventPattern<string>('payments.*.late', { from: 'all' })
   late(@Payload() event: { id: number }): void {
     heard.push(`late ${event.id}`);
   }
 
-  @EventPattern('payments.flaky', { retry: { attempts: 3, delay: '10ms' } })
+  @EventPattern<string>('payments.flaky', { retry: { attempts: 3, delay: '10ms' } })
   async flaky(@Payload() event: { failures: number }, @Ctx() { deliveries }: JetStreamContext): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     heard.push(`flaky ${event.failures} ${deliveries}`);
     if (deliveries <= event.failures) throw new RpcException('not yet');
   }
 
-  @EventPattern('payments.elsewhere', Transport.TCP)
+  @EventPattern<string>('payments.elsewhere', Transport.TCP)
   elsewhere(): void {
     heard.push('elsewhere');
   }
@@ -113,7 +113,7 @@ describe('handlers that a stream cannot serve', () => {
     price(): number {
       return 1;
     }
-    @EventPattern('price.changed')
+    @EventPattern<string>('price.changed')
     changed(): void {}
   }
 

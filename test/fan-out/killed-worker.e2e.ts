@@ -3,7 +3,7 @@ import { readStream } from '../rig/measure.js';
 import { Rig, STREAMS, until, WORKSPACE } from '../rig/rig.js';
 import type { PlannedWorkflow } from '../rig/worker/program.js';
 
-const EVENTS = 300;
+const EVENTS = 150;
 
 /** Each event is the job that its run does. */
 const FLOWS = ['A', 'B', 'C', 'D', 'E'].map((name): PlannedWorkflow => ({

@@ -1,5 +1,13 @@
 import { headerReader } from '@loopstack/shared';
-import { assertCauseDepth, causeDepthOf, causeHeaders, currentCauseHeaders, headersFromEvent, withCause } from './cause.js';
+import {
+  assertCauseDepth,
+  assertCauseNotTooDeep,
+  causeDepthOf,
+  causeHeaders,
+  currentCauseHeaders,
+  headersFromEvent,
+  withCause,
+} from './cause.js';
 
 const CAUSE = { runId: 'run-1', correlationId: 'order-7', causeDepth: 3 };
 
@@ -51,6 +59,22 @@ describe('assertCauseDepth', () => {
     expect(() => assertCauseDepth('33', 32)).toThrow(
       expect.objectContaining({ code: 'CAUSE_TOO_DEEP', details: { depth: 33, limit: 32 } }),
     );
+  });
+});
+
+describe('assertCauseNotTooDeep', () => {
+  it.each([0, 31, 32])('lets what reacts to a run of depth %i start a run', (causeDepth) => {
+    expect(() => withCause({ ...CAUSE, causeDepth }, assertCauseNotTooDeep, 32)).not.toThrow();
+  });
+
+  it('refuses what reacts to a run that was too deep itself', () => {
+    expect(() => withCause({ ...CAUSE, causeDepth: 33 }, assertCauseNotTooDeep, 32)).toThrow(
+      expect.objectContaining({ code: 'CAUSE_TOO_DEEP' }),
+    );
+  });
+
+  it('lets everything start outside of runs', () => {
+    expect(() => assertCauseNotTooDeep(0)).not.toThrow();
   });
 });
 

@@ -104,8 +104,16 @@ function workspaceOf(
   return refuse('.workspace', 'the workspace of the next workflow', received);
 }
 
-/** What the end of a run comes to for the next workflow. */
-export function useOutcome(chain: ResolvedChain, run: RunNotice, maxDepth: number): Promise<EventUse> {
+/**
+ * What the end of a run comes to for the next workflow.
+ * @param at where the end is recorded
+ */
+export function useOutcome(
+  chain: ResolvedChain,
+  run: RunNotice,
+  at: { readonly stream: string; readonly sequence: number },
+  maxDepth: number,
+): Promise<EventUse> {
   const { result } = run;
   return readEvent(
     {
@@ -117,7 +125,7 @@ export function useOutcome(chain: ResolvedChain, run: RunNotice, maxDepth: numbe
     maxDepth,
     (reason, cause) => {
       const binding = `${run.workspace}.${run.workflow} then ${chain.target.workspace}.${chain.target.workflow}`;
-      return new LoopstackError('EVENT_INVALID', { stream: 'of events', sequence: `of run ${run.runId}`, binding, reason }, { cause });
+      return new LoopstackError('EVENT_INVALID', { ...at, binding, reason }, { cause });
     },
   );
 }

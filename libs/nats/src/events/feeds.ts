@@ -128,7 +128,12 @@ export function chainFeed(names: WireNames, starter: RunStarter, maxDepth: numbe
     handle: async (event) => {
       const run = noticeOf(names, event);
       if (run?.type !== on) return DONE;
-      return starter.start(target, event, await useOutcome(chain, run, maxDepth), run.causeHeaders);
+      return starter.start(
+        target,
+        event,
+        await useOutcome(chain, run, { stream: event.stream, sequence: event.sequence }, maxDepth),
+        run.causeHeaders,
+      );
     },
   };
 }
