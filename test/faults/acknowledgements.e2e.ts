@@ -30,7 +30,9 @@ describe('an acknowledgement that is lost', () => {
       Promise.allSettled(Array.from({ length: count }, (_, i) => client.run('Job', 'Rig', {}, 'u1', { idempotencyKey: `k${i}` })));
     proxy.set('down', 'drop');
     const lost = await publish();
-    expect(lost.map((result) => (result.status === 'rejected' ? (result.reason as LoopstackError).code : 'stored'))).toEqual(Array(count).fill('PUBLISH_TIMEOUT'));
+    expect(lost.map((result) => (result.status === 'rejected' ? (result.reason as LoopstackError).code : 'stored'))).toEqual(
+      Array(count).fill('PUBLISH_TIMEOUT'),
+    );
     proxy.heal();
     proxy.cut();
     const retried = await publish();

@@ -29,7 +29,9 @@ describe('a dead letter', () => {
     expect(letter?.data).toHaveLength(0);
     expect(letter?.header('X-Order')).toBe('42');
     expect(letter?.header(HEADER.DEAD_REASON)).toBe('failed');
-    const pointed = await rig.jsm.streams.getMessage(letter?.header(HEADER.DEAD_STREAM) ?? '', { seq: Number(letter?.header(HEADER.DEAD_SEQUENCE)) });
+    const pointed = await rig.jsm.streams.getMessage(letter?.header(HEADER.DEAD_STREAM) ?? '', {
+      seq: Number(letter?.header(HEADER.DEAD_SEQUENCE)),
+    });
     expect(pointed.header.get(HEADER.RUN_ID)).toBe(run.id);
     expect(pointed.data.length).toBeGreaterThan(limit - 400);
     expect(rig.journal.of(run.id).filter(({ kind }) => kind === 'start')).toHaveLength(2);

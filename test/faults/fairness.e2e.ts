@@ -6,7 +6,8 @@ const options = { lease: '10s', concurrency: 16 } as const;
 /** More retries come due than a few slots can make. */
 const poisoned = { lease: '10s', concurrency: scaled(8, 2), retry: { attempts: 3, delay: scaled(10_000, 4000), factor: 1 } } as const;
 
-const quantile = (list: readonly number[], q: number): number => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? Number.NaN;
+const quantile = (list: readonly number[], q: number): number =>
+  [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? Number.NaN;
 
 describe('one workflow beside another', () => {
   let rig: Rig;
@@ -22,7 +23,11 @@ describe('one workflow beside another', () => {
     await rig.worker();
     client = await rig.producer({ publishTimeout: '60s' });
     // The first run of each pays for what is loaded and compiled.
-    for (const [workflow, workspace] of [['Poisoned', WORKSPACE], ['Healthy', WORKSPACE], ['Healthy', 'Other']] as const) {
+    for (const [workflow, workspace] of [
+      ['Poisoned', WORKSPACE],
+      ['Healthy', WORKSPACE],
+      ['Healthy', 'Other'],
+    ] as const) {
       await client.run(workflow, workspace, {}, 'u1');
     }
     await rig.settled();
@@ -30,7 +35,11 @@ describe('one workflow beside another', () => {
   afterEach(() => rig.end());
 
   /** Starts runs one after another, and gives the time from each call to its effect. */
-  async function probe(targets: readonly (readonly [workflow: string, workspace: string])[], count: number, everyMs: number): Promise<number[][]> {
+  async function probe(
+    targets: readonly (readonly [workflow: string, workspace: string])[],
+    count: number,
+    everyMs: number,
+  ): Promise<number[][]> {
     const called = new Map<string, number>();
     const ids: string[][] = targets.map(() => []);
     let left = count;
@@ -53,9 +62,17 @@ describe('one workflow beside another', () => {
   it('is not delayed by ten thousand poison messages with delayed retries, nor are healthy runs among the poison', async () => {
     const count = scaled(10_000, 1000);
     const poison = await Promise.all(Array.from({ length: count }, () => client.run('Poisoned', WORKSPACE, { do: 'throw' }, 'u1')));
-    const tried = (): number => rig.journal.entries.filter(({ kind, attempt, workflow }) => kind === 'start' && attempt === 1 && workflow === 'Poisoned').length;
+    const tried = (): number =>
+      rig.journal.entries.filter(({ kind, attempt, workflow }) => kind === 'start' && attempt === 1 && workflow === 'Poisoned').length;
     await until('each has failed once: what is due is retries', () => tried() > count, scaled(300_000, 60_000));
-    const [beside, among] = await probe([['Healthy', WORKSPACE], ['Poisoned', WORKSPACE]], scaled(200, 50), 100) as [number[], number[]];
+    const [beside, among] = (await probe(
+      [
+        ['Healthy', WORKSPACE],
+        ['Poisoned', WORKSPACE],
+      ],
+      scaled(200, 50),
+      100,
+    )) as [number[], number[]];
     await rig.settled(scaled(300_000, 60_000));
     const balance = await rig.balance([...rig.acked, ...poison.map(({ id }) => id)]);
     expect(balance).toMatchObject({ dead: count, lost: [], duplicates: 0, twiceEnded: [] });

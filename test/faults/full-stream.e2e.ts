@@ -13,7 +13,11 @@ describe('a stream of runs that is full', () => {
   });
   afterEach(() => rig.end());
 
-  const publish = (): Promise<string> => rig.run().then(() => 'stored', (error: LoopstackError) => error.code);
+  const publish = (): Promise<string> =>
+    rig.run().then(
+      () => 'stored',
+      (error: LoopstackError) => error.code,
+    );
 
   it('refuses a publish with a typed error and drops nothing that is queued; room is made of executed commands only', async () => {
     const gate = rig.gate();

@@ -17,7 +17,9 @@ describe('a handler', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({
-      workflows: [{ workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 2, delay: '50ms' }, timeout: '500ms', concurrency: 8 } }],
+      workflows: [
+        { workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 2, delay: '50ms' }, timeout: '500ms', concurrency: 8 } },
+      ],
     });
   });
   afterEach(() => rig.end());

@@ -54,10 +54,17 @@ describe('a lease of one second', () => {
     await rig.journal.find('the other worker has the heeding run', isOthers(heeding.id));
     await until('three leases have passed', () => Date.now() - stoppedAt > 3 * LEASE_MS);
     frozen.signal('SIGCONT');
-    await rig.journal.find('the signal of the stale worker is aborted', (e) => e.pid === frozen.pid && e.run === heeding.id && e.note === 'LEASE_LOST', 2000);
+    await rig.journal.find(
+      'the signal of the stale worker is aborted',
+      (e) => e.pid === frozen.pid && e.run === heeding.id && e.note === 'LEASE_LOST',
+      2000,
+    );
     await gate.open();
     await rig.settled();
-    await rig.journal.find('the stale worker has gone on with the stubborn run', (e) => e.pid === frozen.pid && e.run === stubborn.id && e.kind === 'effect');
+    await rig.journal.find(
+      'the stale worker has gone on with the stubborn run',
+      (e) => e.pid === frozen.pid && e.run === stubborn.id && e.kind === 'effect',
+    );
     // It is as good as new: the other one is not needed for the next runs.
     await other.kill();
     await rig.runs(10);
@@ -65,7 +72,12 @@ describe('a lease of one second', () => {
 
     const events = await rig.events();
     for (const { id } of [heeding, stubborn]) {
-      expect(events.get(id)?.filter(({ type }) => type === 'succeeded').map(({ worker }) => worker?.split(':').pop())).toEqual([String(other.pid)]);
+      expect(
+        events
+          .get(id)
+          ?.filter(({ type }) => type === 'succeeded')
+          .map(({ worker }) => worker?.split(':').pop()),
+      ).toEqual([String(other.pid)]);
     }
     expect(rig.journal.effects().get(heeding.id)).toBe(1);
     const balance = await rig.balance();

@@ -8,7 +8,11 @@ describe('the wait before a retry', () => {
   beforeEach(async () => {
     rig = await Rig.start({
       workflows: [
-        { workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 5, delay: '1s', factor: 2, maxDelay: '3s', jitter: 0.1 }, concurrency: 200 } },
+        {
+          workspace: WORKSPACE,
+          name: 'Job',
+          options: { retry: { attempts: 5, delay: '1s', factor: 2, maxDelay: '3s', jitter: 0.1 }, concurrency: 200 },
+        },
       ],
     });
   });

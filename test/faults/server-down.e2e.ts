@@ -21,7 +21,11 @@ describe('a server that is down for a while', () => {
     const during = rig.runs(50, { job: { do: 'slow', ms: 500 } });
     await until('some of them run', () => rig.journal.entries.length > 420);
     await rig.server.kill();
-    const refused = (client: typeof failing) => client.run('Job', 'Rig', {}, 'u1').then(() => 'stored', (error: LoopstackError) => error.code);
+    const refused = (client: typeof failing) =>
+      client.run('Job', 'Rig', {}, 'u1').then(
+        () => 'stored',
+        (error: LoopstackError) => error.code,
+      );
     for (const worker of workers) {
       await until('readiness is red', async () => !(await worker.ready()).up, 10_000);
       expect((await worker.ready()).problems).toContain('the server does not answer');

@@ -41,21 +41,28 @@ describe('a stream or consumer that is deleted under a worker', () => {
     held('consumer deleted under busy slots', balance);
   });
 
-  it.each(['runs', 'events', 'dead'] as const)('(the stream of %s) is made anew, and the next run is executed and recorded', async (which) => {
-    const worker = await rig.worker();
-    await rig.runs(20);
-    await rig.settled();
-    await rig.jsm.streams.delete(STREAMS[which]);
-    const ms = await timed(async () => {
-      const run = await until('a run is stored', () => rig.run({ job: { do: which === 'dead' ? 'throw' : 'ok' } }).catch(() => undefined), WITHIN_MS);
-      if (which === 'dead') await until('its dead letter is written', async () => (await rig.deadLetters()).length === 1, WITHIN_MS);
-      else await until('it is recorded', recorded(run.id), WITHIN_MS);
-    });
-    expect(ms).toBeLessThan(WITHIN_MS);
-    await rig.settled();
-    await until('readiness is green', async () => (await worker.ready()).up);
-    held(`stream of ${which} deleted`, { 'running again after': `${Math.round(ms)} ms` });
-  });
+  it.each(['runs', 'events', 'dead'] as const)(
+    '(the stream of %s) is made anew, and the next run is executed and recorded',
+    async (which) => {
+      const worker = await rig.worker();
+      await rig.runs(20);
+      await rig.settled();
+      await rig.jsm.streams.delete(STREAMS[which]);
+      const ms = await timed(async () => {
+        const run = await until(
+          'a run is stored',
+          () => rig.run({ job: { do: which === 'dead' ? 'throw' : 'ok' } }).catch(() => undefined),
+          WITHIN_MS,
+        );
+        if (which === 'dead') await until('its dead letter is written', async () => (await rig.deadLetters()).length === 1, WITHIN_MS);
+        else await until('it is recorded', recorded(run.id), WITHIN_MS);
+      });
+      expect(ms).toBeLessThan(WITHIN_MS);
+      await rig.settled();
+      await until('readiness is green', async () => (await worker.ready()).up);
+      held(`stream of ${which} deleted`, { 'running again after': `${Math.round(ms)} ms` });
+    },
+  );
 
   it('makes readiness red with the reason, within ten seconds, where the worker may not provision', async () => {
     const provisioner = await rig.worker();
@@ -103,7 +110,13 @@ describe('a stream or durable that exists with other settings', () => {
     });
     await rig.worker({ runs: { maxBytes: '64MiB', deduplication: '1m' } });
     const { config } = await rig.jsm.streams.info(STREAMS.runs);
-    expect(config).toMatchObject({ discard: 'new', max_age: 0, max_msgs_per_subject: -1, max_bytes: 64 * 1024 * 1024, duplicate_window: 60e9 });
+    expect(config).toMatchObject({
+      discard: 'new',
+      max_age: 0,
+      max_msgs_per_subject: -1,
+      max_bytes: 64 * 1024 * 1024,
+      duplicate_window: 60e9,
+    });
     expect(config.subjects).toEqual(expect.arrayContaining(['loopstack.run.*.*', 'loopstack.lane.*.*.*']));
     const consumer = (await rig.consumer()).config;
     expect(consumer).toMatchObject({ ack_wait: 1e9, max_deliver: -1, max_ack_pending: -1 });
@@ -115,13 +128,20 @@ describe('a stream or durable that exists with other settings', () => {
   });
 
   it.each([
-    ['storage', { storage: StorageType.Memory }, /Stream LOOPSTACK_RUNS exists with storage = memory, needed is file.*Delete or rename it, choose another prefix/],
+    [
+      'storage',
+      { storage: StorageType.Memory },
+      /Stream LOOPSTACK_RUNS exists with storage = memory, needed is file.*Delete or rename it, choose another prefix/,
+    ],
     ['retention', { retention: RetentionPolicy.Workqueue }, /Stream LOOPSTACK_RUNS exists with retention = workqueue, needed is limits/],
-  ] as const)('stops the boot, with the field and the remedy, where the server does not allow it (stream, %s)', async (field, config, message) => {
-    await rig.jsm.streams.add({ name: STREAMS.runs, subjects: ['loopstack.run.*.*'], ...config });
-    await expect(rig.worker()).rejects.toThrow(message);
-    held(`stream with another ${field}`, { boot: 'stopped' });
-  });
+  ] as const)(
+    'stops the boot, with the field and the remedy, where the server does not allow it (stream, %s)',
+    async (field, config, message) => {
+      await rig.jsm.streams.add({ name: STREAMS.runs, subjects: ['loopstack.run.*.*'], ...config });
+      await expect(rig.worker()).rejects.toThrow(message);
+      held(`stream with another ${field}`, { boot: 'stopped' });
+    },
+  );
 
   it('stops the boot, with the field and the remedy, where the server does not allow it (durable)', async () => {
     const worker = await rig.worker();
@@ -141,7 +161,9 @@ describe('a stream or durable that exists with other settings', () => {
     const worker = await rig.worker();
     await worker.end();
     await rig.jsm.consumers.update(STREAMS.runs, 'Rig~Job', { ack_wait: 60e9 });
-    await expect(rig.worker({ provision: false })).rejects.toThrow(/Consumer Rig~Job exists with ack_wait = 60000000000, needed is 1000000000/);
+    await expect(rig.worker({ provision: false })).rejects.toThrow(
+      /Consumer Rig~Job exists with ack_wait = 60000000000, needed is 1000000000/,
+    );
     expect((await rig.consumer()).config.ack_wait).toBe(60e9);
     held('durable with another ack_wait, provision off', { boot: 'stopped' });
   });

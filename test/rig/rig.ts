@@ -121,7 +121,10 @@ export class Rig {
   #producer: Promise<LoopstackClient> | undefined;
 
   /** Starts a run, and counts it as acknowledged when it is. */
-  async run({ workflow = 'Job', workspace = WORKSPACE, job = {} }: Published = {}, options?: Parameters<LoopstackClient['run']>[4]): Promise<RunHandle> {
+  async run(
+    { workflow = 'Job', workspace = WORKSPACE, job = {} }: Published = {},
+    options?: Parameters<LoopstackClient['run']>[4],
+  ): Promise<RunHandle> {
     const client = await (this.#producer ??= this.producer());
     const handle = await client.run(workflow, workspace, job, 'u1', options);
     this.acked.push(handle.id);

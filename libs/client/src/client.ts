@@ -26,6 +26,7 @@ import { RunEvents } from './run-events.js';
 import { RunList } from './run-list.js';
 import { RunState } from './run-state.js';
 import { Schedules } from './schedules.js';
+import { shield } from './shield.js';
 import { StoredCommands } from './stored-command.js';
 import { StreamReader } from './stream-reader.js';
 
@@ -50,6 +51,7 @@ export class LoopstackClient {
    */
   constructor(nc: NatsConnection, options: ClientOptions = {}) {
     this.#nc = nc;
+    shield(nc);
     this.#options = resolveClientOptions(options);
     const { maxInFlight, publishTimeoutMs, whileDisconnected, groupCommit, api, requestTimeoutMs } = this.#options;
     this.#publisher = new Publisher(nc, { maxInFlight, timeoutMs: publishTimeoutMs, whileDisconnected, groupCommit });

@@ -26,7 +26,11 @@ import type { Validated } from './validation/payload-validator.js';
 export interface Delivery {
   readonly subject: string;
   readonly data: Uint8Array;
-  readonly headers: HeaderReader & { entries(): Iterable<readonly [string, string]> };
+  readonly headers: HeaderReader & {
+    entries(): Iterable<readonly [string, string]>;
+    /** They are there and cannot be read. */
+    readonly malformed?: boolean;
+  };
   readonly sequence: number;
   /** Milliseconds since the epoch; when the command was stored. */
   readonly timeMs: number;
@@ -157,6 +161,7 @@ export class WorkflowRunner {
     const seen = delivery.deliveries > 1 || delivery.doubtful === true;
     let runId: string | undefined;
     try {
+      if (headers.malformed === true) throw new LoopstackError('COMMAND_INVALID', { summary: 'its headers cannot be read' });
       const headerId = headers.get(HEADER.RUN_ID);
       if (headerId !== undefined) runId = runIdOf(this.entry, delivery, headerId, undefined);
       const command = decodeRunCommand(delivery.data, headers, this.maxDepth);

@@ -62,7 +62,7 @@ export class CommandMessage implements Delivery {
     this.consumerSequence = Number(tokens[at + 2]);
     this.timeMs = Number((tokens[at + 3] as string).slice(0, -NS_DIGITS));
     this.pending = Number(tokens[at + 4]);
-    this.headers = new MessageHeaders(msg.headers);
+    this.headers = MessageHeaders.of(msg);
   }
 
   /** Begins the lease. */

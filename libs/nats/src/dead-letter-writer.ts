@@ -29,8 +29,11 @@ export class DeadLetterWriter {
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
     // Also the run: a stream that was made anew counts its sequences from the start.
     const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}:${facts.runId}` };
-    const full = deadLetterHeaders(facts, message.headers, 'full');
-    const headerBytes = Object.entries(full).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4, 0);
+    const full = deadLetterHeaders(facts, writable(message.headers), 'full');
+    const headerBytes = Object.entries(full).reduce(
+      (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
+      0,
+    );
     const limit = this.nc.info?.max_payload ?? 1024 * 1024;
     const fits = headerBytes <= MAX_HEADER_BYTES && message.data.length + headerBytes + 256 <= limit;
     const headers = fits ? full : deadLetterHeaders(facts, this.fitting(message), 'pointer');
@@ -45,11 +48,16 @@ export class DeadLetterWriter {
   /** The original headers as far as they leave room: a pointer leads to all of them. */
   private *fitting(message: Original): Iterable<readonly [string, string]> {
     let room = HEADER_ROOM;
-    for (const entry of message.headers) {
+    for (const entry of writable(message.headers)) {
       const bytes = Buffer.byteLength(entry[0]) + Buffer.byteLength(entry[1]) + 4;
       if (bytes > room) continue;
       room -= bytes;
       yield entry;
     }
   }
+}
+
+/** A server stores headers that no client writes (an empty name). The letter goes without them: they must not keep it from being written. */
+function* writable(headers: Iterable<readonly [string, string]>): Iterable<readonly [string, string]> {
+  for (const entry of headers) if (/^[!-9;-~]+$/.test(entry[0]) && !/[\r\n]/.test(entry[1])) yield entry;
 }

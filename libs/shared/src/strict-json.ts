@@ -5,8 +5,18 @@ export const MAX_DEPTH = 64;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/**
+ * Members that one object may have. Parsing and checking 50,000 different keys takes 200 ms, in which a worker does
+ * nothing else; the same bytes as an array take a tenth of that.
+ */
+export const MAX_MEMBERS = 4096;
+
+/** Members of the objects that are open, by depth. Scans do not overlap. */
+const open = new Int32Array(1002);
+
 interface Scan {
   readonly deep: boolean;
+  readonly wide: boolean;
   /** Members of all objects, counted as colons outside strings. */
   readonly members: number;
   /** A `\ud…` escape occurs: a string may hold a lone surrogate. */
@@ -30,7 +40,8 @@ function scan(bytes: Uint8Array, maxDepth: number): Scan {
         break;
       case 0x7b: // {
       case 0x5b: // [
-        if (++depth > maxDepth) return { deep: true, members, surrogates };
+        if (++depth > maxDepth) return { deep: true, wide: false, members, surrogates };
+        open[depth] = 0;
         break;
       case 0x7d:
       case 0x5d:
@@ -38,11 +49,13 @@ function scan(bytes: Uint8Array, maxDepth: number): Scan {
         break;
       case 0x3a: // :
         members++;
+        // Below zero for what is no JSON anyway: too many brackets closed.
+        if (depth > 0 && (open[depth] = (open[depth] as number) + 1) > MAX_MEMBERS) return { deep: false, wide: true, members, surrogates };
         break;
       default:
     }
   }
-  return { deep: false, members, surrogates };
+  return { deep: false, wide: false, members, surrogates };
 }
 
 const problem = (reason: string): LoopstackError => new LoopstackError('BODY_NOT_IJSON', { reason });
@@ -64,7 +77,9 @@ function census(value: unknown, strings: boolean): number {
     for (let i = 0; i < value.length; i++) members += census(value[i], strings);
     return members;
   }
-  for (const key of Object.keys(value)) {
+  // Not Object.keys: a list for each of 200,000 objects takes as long as the rest.
+  for (const key in value) {
+    if (!Object.hasOwn(value, key)) continue;
     if (strings && !key.isWellFormed()) throw problem('a key holds a lone surrogate');
     members += 1 + census((value as Record<string, unknown>)[key], strings);
   }
@@ -74,11 +89,12 @@ function census(value: unknown, strings: boolean): number {
 /**
  * Parses a body as I-JSON (RFC 7493): UTF-8 without errors, no duplicate keys, no lone surrogates, no number that a
  * double cannot hold exactly. Two parsers that accept it read the same value.
- * @throws LoopstackError BODY_NOT_UTF8, BODY_TOO_DEEP, BODY_NOT_JSON, BODY_NOT_IJSON
+ * @throws LoopstackError BODY_NOT_UTF8, BODY_TOO_DEEP, BODY_NOT_JSON, BODY_NOT_IJSON; COMMAND_INVALID for an object with more than MAX_MEMBERS
  */
 export function parseStrictJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
-  const { deep, members, surrogates } = scan(bytes, maxDepth);
+  const { deep, wide, members, surrogates } = scan(bytes, maxDepth);
   if (deep) throw new LoopstackError('BODY_TOO_DEEP', { limit: maxDepth });
+  if (wide) throw new LoopstackError('COMMAND_INVALID', { summary: `an object has more than ${MAX_MEMBERS} members` });
   let text: string;
   try {
     text = decoder.decode(bytes);

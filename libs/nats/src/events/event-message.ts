@@ -54,7 +54,7 @@ export class EventMessage implements StoredEvent {
     this.sequence = sequence;
     this.timeMs = timeMs;
     this.pending = pending;
-    this.headers = new MessageHeaders(msg.headers);
+    this.headers = MessageHeaders.of(msg);
     this.arrivedAtMs = nowMs;
     this.leasedAtMs = nowMs;
   }
