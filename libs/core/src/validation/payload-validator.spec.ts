@@ -189,6 +189,27 @@ describe('a payload validator', () => {
     await expect(payloadValidator(Hidden).validate({ n: 2 })).resolves.toMatchObject({ ok: false, errors: [{ path: 'n', rule: 'isInt' }] });
   });
 
+  it('closes the holes of an array, as class-transformer does', () => {
+    const items: object[] = [];
+    items[2] = { sku: 'a' };
+    expect(check(Order, order({ items }))).toMatchObject({ ok: true, value: { items: [{ sku: 'a', quantity: 1 }] } });
+  });
+
+  it('validates a default by its own class', () => {
+    class Fallback {
+      @v.IsInt()
+      city = 'nowhere';
+    }
+    class Parcel {
+      @v.ValidateNested()
+      @Type(() => Address)
+      address: object = new Fallback();
+    }
+    expect(planOf(Parcel).obstacles).toEqual([]);
+    expect(errorsOf(Parcel, {})).toEqual(['address.city isInt string']);
+    expect(errorsOf(Parcel, { address: { city: 'Berlin' } })).toEqual([]);
+  });
+
   it('survives a cycle', () => {
     const payload: Record<string, unknown> = order();
     payload['meta'] = { payload };
@@ -315,6 +336,10 @@ describe('what only the libraries can do', () => {
     @v.Allow()
     b!: unknown;
   }
+  class ConditionalRule {
+    @v.IsInt({ validateIf: (_, value) => value !== 'none' })
+    a!: number;
+  }
   class Trimmed {
     @v.IsString()
     @Transform(({ value }: { value: string }) => value.trim())
@@ -385,6 +410,7 @@ describe('what only the libraries can do', () => {
 
   it.each<[new () => object, RegExp, object | undefined, object, readonly string[]]>([
     [Conditional, /conditionally/, { a: 'x' }, { a: 'x', b: 1 }, ['a isInt string']],
+    [ConditionalRule, /conditionally/, { a: 'none' }, { a: 'x' }, ['a isInt string']],
     [Trimmed, /@Transform/, { a: ' x ' }, { a: 1 }, [' transform object']],
     [Renamed, /@Expose/, { A: 'x' }, { b: 1 }, ['b whitelistValidation number', 'a isString undefined']],
     [Excluding, /@Exclude/, { a: 5 }, { b: 5 }, ['b whitelistValidation number']],
