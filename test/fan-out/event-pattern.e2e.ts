@@ -1,3 +1,4 @@
+// oxlint-disable typescript/no-unnecessary-type-arguments -- without it, an overload of Nest is taken that refuses handlers with a typed context
 import { HEADER } from '@loopstack/shared';
 import { JetStreamContext } from '@loopstack/nats';
 import { Controller } from '@nestjs/common';

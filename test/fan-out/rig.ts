@@ -5,7 +5,7 @@ import { HEADER, isOutcome, type DeadLetter, type RunEvent } from '@loopstack/sh
 import { Module, type INestApplicationContext, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microservices';
-import { connect, headers as newHeaders, type JetStreamManager, type NatsConnection, type StreamConfig } from 'nats';
+import { connect, headers as newHeaders, type JetStreamManager, type NatsConnection } from 'nats';
 import { readEvents, readStream, type Stored } from '../rig/measure.js';
 
 import { until } from '../rig/until.js';
@@ -94,7 +94,7 @@ export class Rig {
 
   /** The application's own stream of events. */
   async stream(name: string, ...subjects: string[]): Promise<void> {
-    await this.jsm.streams.add({ name, subjects } as Partial<StreamConfig> & { name: string });
+    await this.jsm.streams.add({ name, subjects });
   }
 
   async service(options: ServiceOptions): Promise<Service> {
