@@ -12,7 +12,7 @@ afterAll(() => rig?.stop());
 /** Three letters: two that failed, one that was refused. */
 let letters: DeadLetter[];
 beforeAll(async () => {
-  for (const args of [['then=fail'], ['then=fail'], ['priority=high']])
+  for (const args of [['act=fail'], ['act=fail'], ['priority=high']])
     await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', ...args.flatMap((arg) => ['-a', arg]));
   letters = await until('three dead letters', async () => {
     const found = await rig.json<DeadLetter[]>(['dead', 'list']);

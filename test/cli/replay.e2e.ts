@@ -7,7 +7,7 @@ beforeAll(async () => {
   rig = await CliRig.open();
   await rig.worker();
   const lines = Array.from({ length: 40 }, (_, i) =>
-    JSON.stringify({ orderId: `o-${i + 1}`, priority: (i % 9) + 1, ...(i % 10 === 9 ? { then: 'fail' } : {}) }),
+    JSON.stringify({ orderId: `o-${i + 1}`, priority: (i % 9) + 1, ...(i % 10 === 9 ? { act: 'fail' } : {}) }),
   ).join('\n');
   await rig.with({ stdin: lines }, 'run', 'Orders.ProcessOrder', '-u', 'u1', '--lines', '-');
   await until('all have ended', async () => {
@@ -72,7 +72,7 @@ describe('loopstack replay start', () => {
   it('selects and changes by modules, and ends with 3 where commands were refused', async () => {
     const where = await rig.file(
       'where.mjs',
-      'export const where = ({ payload }) => payload.priority <= 2 && payload.then === undefined;\n',
+      'export const where = ({ payload }) => payload.priority <= 2 && payload.act === undefined;\n',
     );
     const transform = await rig.file(
       'transform.mjs',
@@ -142,7 +142,7 @@ describe('a replay that goes on', () => {
   });
 
   it('is interrupted by Ctrl-C, and resumed with what it was started with', async () => {
-    const where = await rig.file('later.mjs', 'export default ({ payload }) => payload.then === undefined;\n');
+    const where = await rig.file('later.mjs', 'export default ({ payload }) => payload.act === undefined;\n');
     const running = await begun(['--where-module', where, '--limit', '20'], 'interrupted');
     running.signal('SIGINT');
     expect(await running.done).toMatchObject({ code: 3, stdout: expect.stringMatching(/^replay +interrupted {2}interrupted$/m) });
@@ -150,7 +150,7 @@ describe('a replay that goes on', () => {
     const changed = await rig.loopstack('replay', 'resume', 'interrupted');
     expect(changed.code).toBe(2);
     expect(changed.stderr).toContain('later.mjs has changed since the replay was started');
-    await rig.file('later.mjs', 'export default ({ payload }) => payload.then === undefined;\n');
+    await rig.file('later.mjs', 'export default ({ payload }) => payload.act === undefined;\n');
     const report = await rig.json<ReplayReport>(['replay', 'resume', 'interrupted']);
     expect(report).toMatchObject({ status: 'completed', counts: { published: 20 } });
   });

@@ -45,16 +45,16 @@ class OrderPayload {
   @IsString() orderId!: string;
   @IsInt() @Min(1) @Max(9) @IsOptional() priority?: number;
   /** What the workflow does. */
-  @IsString() @IsOptional() then?: string;
+  @IsString() @IsOptional() act?: string;
 }
 
 /** Runs that are told what to do by their payload. */
 @Workflow({ payload: OrderPayload, concurrency: 4, record: 'full', retry: { attempts: 2, delay: '50ms' } })
 export class ProcessOrder {
-  async run({ orderId, then }: OrderPayload, ctx: RunContext): Promise<unknown> {
-    if (then === 'fail') throw new NonRetryableError(`no ${orderId}`);
-    if (then === 'hang') await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error)));
-    if (then === 'progress') await ctx.progress({ percent: 50 });
+  async run({ orderId, act }: OrderPayload, ctx: RunContext): Promise<unknown> {
+    if (act === 'fail') throw new NonRetryableError(`no ${orderId}`);
+    if (act === 'hang') await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error)));
+    if (act === 'progress') await ctx.progress({ percent: 50 });
     return { orderId, by: ctx.userId };
   }
 }

@@ -33,7 +33,7 @@ describe('loopstack run', () => {
   });
 
   it('ends with 1 if the run failed, and names the field that was refused', async () => {
-    const failed = await rig.loopstack('run', TARGET, '-u', 'u1', '-a', 'orderId=o-2', '-a', 'then=fail', '--wait');
+    const failed = await rig.loopstack('run', TARGET, '-u', 'u1', '-a', 'orderId=o-2', '-a', 'act=fail', '--wait');
     expect(failed).toMatchObject({ code: 1, stdout: '' });
     expect(failed.stderr).toContain('no o-2');
     const refused = await rig.loopstack('run', TARGET, '-u', 'u1', '-a', 'orderId=o-2', '-a', 'priority:=99', '--wait');
@@ -50,7 +50,7 @@ describe('loopstack run', () => {
       '-a',
       'orderId=o-3',
       '-a',
-      'then=hang',
+      'act=hang',
       '--wait',
       '--timeout',
       '300ms',
@@ -62,7 +62,7 @@ describe('loopstack run', () => {
 
   it('takes the payload from a file, standard input, or JSON', async () => {
     const file = await rig.file('order.json', '{"orderId":"from a file"}');
-    const payload = '{"orderId":"o-4","then":"progress"}';
+    const payload = '{"orderId":"o-4","act":"progress"}';
     expect(JSON.parse((await rig.loopstack('run', TARGET, '-u', 'u1', '--file', file, '-w')).stdout)).toMatchObject({
       orderId: 'from a file',
     });

@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => rig?.stop());
 
-async function started(orderId: string, then?: string): Promise<string> {
-  const more = then === undefined ? [] : ['-a', `then=${then}`];
+async function started(orderId: string, act?: string): Promise<string> {
+  const more = act === undefined ? [] : ['-a', `act=${act}`];
   return (await rig.json<{ id: string }>(['run', 'Orders.ProcessOrder', '-u', 'u1', '-a', `orderId=${orderId}`, ...more])).id;
 }
 

@@ -1,7 +1,5 @@
-import { EncodedHeaders, headerBlock, type PubAck, type Publisher } from '@loopstack/client';
-import { LoopstackError } from '@loopstack/shared/contract';
-import { randomUUID } from 'node:crypto';
-import type { NatsConnection } from 'nats';
+import { headerBlock, type PubAck, type Publisher } from '@loopstack/client';
+import { HEADER, LoopstackError } from '@loopstack/shared/contract';
 import { API, JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
 
 /** A command as it is written. */
@@ -17,14 +15,10 @@ export class TakenOverError extends Error {
   override readonly name = 'TakenOverError';
 }
 
-// Atomic batches, NATS ADR-50.
-const BATCH_ID = 'Nats-Batch-Id';
-const BATCH_SEQUENCE = 'Nats-Batch-Sequence';
-const BATCH_COMMIT = 'Nats-Batch-Commit';
+/** One of its message ids is known (server/errors.json): the batch may be stored already. */
 const DUPLICATE_IN_BATCH = 10201;
 const COMMIT_TIMEOUT_MS = 10_000;
 
-const PLAIN = { acknowledged: (stream: string, sequence: number, duplicate: boolean): PubAck => ({ stream, sequence, duplicate }) };
 const decoder = new TextDecoder();
 
 /**
@@ -34,11 +28,9 @@ const decoder = new TextDecoder();
  * needs no deduplication window.
  */
 export class CommandBatches {
-  readonly #headers = new EncodedHeaders();
   #markSequence = 0;
 
   constructor(
-    private readonly nc: NatsConnection,
     private readonly api: JetStreamApi,
     private readonly publisher: Publisher,
     private readonly stream: string,
@@ -81,24 +73,9 @@ export class CommandBatches {
   }
 
   #write(commands: readonly WrittenCommand[], mark: Uint8Array, expected: number): Promise<PubAck> {
-    const id = randomUUID();
-    const options = { headers: this.#headers.asMsgHdrs() };
-    this.#headers.block = headerBlock(`${BATCH_ID}: ${id}\r\n${BATCH_SEQUENCE}: 1\r\nNats-Expected-Last-Subject-Sequence: ${expected}\r\n`);
-    try {
-      this.nc.publish(this.subject, mark, options);
-      const last = commands.length - 1;
-      for (let i = 0; i < last; i++) {
-        const { subject, data, lines } = commands[i] as WrittenCommand;
-        this.#headers.block = headerBlock(`${BATCH_ID}: ${id}\r\n${BATCH_SEQUENCE}: ${i + 2}\r\n${lines}`);
-        this.nc.publish(subject, data, options);
-      }
-      const { subject, data, lines } = commands[last] as WrittenCommand;
-      const block = headerBlock(`${BATCH_ID}: ${id}\r\n${BATCH_SEQUENCE}: ${last + 2}\r\n${BATCH_COMMIT}: 1\r\n${lines}`);
-      return this.publisher.send(subject, data, block, COMMIT_TIMEOUT_MS, false, PLAIN);
-    } catch (cause) {
-      const code = this.nc.isClosed() ? 'CLOSED' : 'PUBLISH_REFUSED';
-      return Promise.reject(new LoopstackError(code, { subject: this.subject, reason: (cause as Error).message }, { cause }));
-    }
+    const first = { subject: this.subject, data: mark, block: headerBlock(`${HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE}: ${expected}\r\n`) };
+    const others = commands.map(({ subject, data, lines }) => ({ subject, data, block: headerBlock(lines) }));
+    return this.publisher.sendBatch([first, ...others], COMMIT_TIMEOUT_MS);
   }
 
   /** Removes the marks of a replay that has ended. A courtesy: they are small and say nothing any more. */

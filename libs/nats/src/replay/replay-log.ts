@@ -1,4 +1,5 @@
 import { LoopstackError, type FieldError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
+import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
 import { Bucket } from '../bucket.js';
 import type { ReplayRequest } from './request.js';
@@ -91,9 +92,24 @@ export interface ReplayReport extends ReplayOrder, ReplayState {}
 export const HEARTBEAT_MS = 2000;
 const DEAD_AFTER_MS = 5 * HEARTBEAT_MS;
 
-/** Whether a process works, or waits, with this replay. */
+/** This process, as a replay names the one that works on it. */
+export const RUNNER = `${hostname()}:${process.pid}`;
+
+/** Whether a process works, or waits, with this replay. One that died on this machine is known at once, others by their silence. */
 export function isAlive(state: ReplayState, nowMs = Date.now()): boolean {
-  return (state.status === 'running' || state.status === 'paused') && nowMs - Date.parse(state.heartbeatAt) < DEAD_AFTER_MS;
+  if (state.status !== 'running' && state.status !== 'paused') return false;
+  if (nowMs - Date.parse(state.heartbeatAt) >= DEAD_AFTER_MS) return false;
+  const [host, pid] = state.runner.split(':');
+  return host !== hostname() || isProcess(Number(pid));
+}
+
+function isProcess(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** The KV bucket of the replays: orders, states and wishes, kept for ever. */

@@ -1,6 +1,5 @@
 import { Publisher, type UnsignedCommand } from '@loopstack/client';
 import { LoopstackError, wireNames, type Headers, type WireNames } from '@loopstack/shared/contract';
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { API, JetStreamApi, JetStreamApiError } from '../jetstream-api.js';
@@ -10,7 +9,7 @@ import { withMark } from './mark.js';
 import type { ReplayFunctions, ReplayRequest } from './request.js';
 import { newReplayId, resolveReplay, type ResolvedReplay } from './resolve.js';
 import { previewReplay, type ReplayPreview } from './preview.js';
-import { ReplayLog, isAlive, newState, type ReplayReport } from './replay-log.js';
+import { RUNNER, ReplayLog, isAlive, newState, type ReplayReport } from './replay-log.js';
 import { ReplayRunner, type ReplayProgress } from './replay-runner.js';
 import { RunHistories } from './run-histories.js';
 
@@ -47,7 +46,6 @@ const HEED_MS = 15_000;
  * once however often it is killed and resumed (docs/adr/0004). Works on a connection alone, without a framework.
  */
 export class Replays {
-  readonly #nc: NatsConnection;
   readonly #api: JetStreamApi;
   readonly #names: WireNames;
   readonly #options: ReplaysOptions;
@@ -57,7 +55,6 @@ export class Replays {
 
   /** @throws LoopstackError NAME_INVALID */
   constructor(nc: NatsConnection, options: ReplaysOptions = {}) {
-    this.#nc = nc;
     this.#options = options;
     this.#names = wireNames(options.prefix);
     this.#api = new JetStreamApi(nc, options.domain);
@@ -149,7 +146,7 @@ export class Replays {
   }
 
   #batches(id: string): CommandBatches {
-    return new CommandBatches(this.#nc, this.#api, this.#publisher, this.#names.streams.runs, this.#names.replay(id));
+    return new CommandBatches(this.#api, this.#publisher, this.#names.streams.runs, this.#names.replay(id));
   }
 
   #run(report: ReplayReport, replay: ResolvedReplay, { onProgress, signal }: ReplayHooks): Promise<ReplayReport> {
@@ -212,5 +209,3 @@ export class Replays {
     return changed;
   }
 }
-
-const RUNNER = `${hostname()}:${process.pid}`;
