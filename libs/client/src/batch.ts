@@ -44,7 +44,6 @@ const AGAIN_TICKS = 200;
 export class Grouping {
   #mode: boolean | 'auto';
   #tickMs: number;
-  #acknowledged = 0;
   #slowTicks = 0;
   #groupedTicks = 0;
   #on: boolean;
@@ -59,13 +58,9 @@ export class Grouping {
     return this.#on;
   }
 
-  acknowledged(count: number): void {
-    this.#acknowledged += count;
-  }
-
-  tick(inFlight: number): void {
-    const perSecond = (this.#acknowledged * 1000) / this.#tickMs;
-    this.#acknowledged = 0;
+  /** @param acknowledged messages of the last tick */
+  tick(acknowledged: number, inFlight: number): void {
+    const perSecond = (acknowledged * 1000) / this.#tickMs;
     if (this.#mode !== 'auto') return;
     if (this.#on) {
       if (++this.#groupedTicks >= AGAIN_TICKS) this.#reset();

@@ -73,7 +73,9 @@ export class LoopstackClient {
 
   /** Connects, reconnects for ever, and owns the connection: `close()` closes it. */
   static async connect(options: ClientOptions & ConnectionOptions = {}): Promise<LoopstackClient> {
-    const nc = await connect({ maxReconnectAttempts: -1, ...options });
+    resolveClientOptions(options);
+    // A stack trace for each request would cost more than the request.
+    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, ...options });
     const client = new LoopstackClient(nc, options);
     client.#ownsConnection = true;
     return client;

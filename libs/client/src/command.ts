@@ -69,8 +69,9 @@ export function prepareCommand(
 }
 
 function checkedKey(key: unknown): string {
-  if (typeof key === 'string' && key !== '') return key;
-  throw invalid('idempotencyKey', 'a string that is not empty', key);
+  // Lone surrogates are all the same byte sequence to a hash.
+  if (typeof key === 'string' && key !== '' && key.isWellFormed()) return key;
+  throw invalid('idempotencyKey', 'a well-formed string that is not empty', key);
 }
 
 function startTime({ delay, at }: RunOptions): number | undefined {
@@ -79,7 +80,15 @@ function startTime({ delay, at }: RunOptions): number | undefined {
     if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalid('at', 'a valid Date', at);
     return at.getTime();
   }
-  return delay === undefined ? undefined : Date.now() + durationMs('delay', delay);
+  return delay === undefined ? undefined : dateMs('delay', Date.now() + durationMs('delay', delay));
+}
+
+/** Dates end in the year 275760 (ECMA-262, 21.4.1.1). */
+const LAST_DATE_MS = 8.64e15;
+
+function dateMs(option: string, ms: number): number {
+  if (ms <= LAST_DATE_MS) return ms;
+  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a time that a Date can hold', received: `${ms} ms since 1970` });
 }
 
 function optionLines(options: RunOptions, dueMs: number | undefined): string {
@@ -88,7 +97,7 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
   if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalid('priority', PRIORITIES.join(', '), priority);
   if (correlationId !== undefined) lines += headerLines({ [HEADER.CORRELATION_ID]: correlationId });
   if (expiresIn !== undefined) {
-    const expiresAt = new Date((dueMs ?? Date.now()) + durationMs('expiresIn', expiresIn));
+    const expiresAt = new Date(dateMs('expiresIn', (dueMs ?? Date.now()) + durationMs('expiresIn', expiresIn)));
     lines += `${HEADER.EXPIRES_AT}: ${expiresAt.toISOString()}\r\n`;
   }
   if (headers !== undefined) {

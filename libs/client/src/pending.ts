@@ -15,7 +15,6 @@ export interface EncodedMessage {
 
 /** A message until it is acknowledged. Times are ticks of the publisher's sweep. */
 export class Pending implements EncodedMessage {
-  writtenAt = 0;
   /** When it times out; 0 before it is written. */
   deadline = 0;
   /** When it is written again after an answer that nothing listens; 0: not. */

@@ -78,6 +78,8 @@ export class Publisher {
   readonly #pending = new Map<number, Pending>();
   readonly #queue = new Fifo<Pending>();
   #lastToken = 0;
+  /** Messages that were acknowledged in this tick. */
+  #acknowledged = 0;
   /** Messages in `#pending`, those of batches counted. */
   #written = 0;
   /** Groups, and single messages in place of one, in `#pending`. */
@@ -242,7 +244,6 @@ export class Publisher {
 
   #emit(token: number, pending: Pending): void {
     pending.written++;
-    pending.writtenAt = this.#tick;
     pending.resendAt = 0;
     const reply = this.#inbox + token;
     try {
@@ -306,8 +307,7 @@ export class Publisher {
       else this.#fail(token, pending, refused);
     } else {
       this.#settle(token, pending);
-      this.#window.acknowledged(pending.size, pending.writtenAt, this.#tick, this.#queue.length > 0);
-      this.#grouping.acknowledged(pending.size);
+      this.#acknowledged += pending.size;
       pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
       this.#refill();
     }
@@ -399,7 +399,9 @@ export class Publisher {
 
   #sweep(): void {
     this.#tick++;
-    this.#grouping.tick(this.#written);
+    this.#window.tick(this.#acknowledged, this.#connected && this.#queue.length > 0);
+    this.#grouping.tick(this.#acknowledged, this.#written);
+    this.#acknowledged = 0;
     if (this.inFlight === 0) {
       if (++this.#idleTicks >= IDLE_TICKS) {
         clearInterval(this.#timer);
@@ -411,7 +413,6 @@ export class Publisher {
     this.#idleTicks = 0;
     for (const [token, pending] of this.#pending) {
       if (pending.deadline <= this.#tick) {
-        this.#window.shrink(pending.writtenAt, this.#tick);
         this.#fail(token, pending, pending.timedOut());
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick) {
         this.#emit(token, pending);

@@ -26,6 +26,8 @@ const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
  * of a subscription takes a moment to reach all servers.
  */
 const FIRST_LOOKS_MS = [0, 10, 90, 400];
+/** What setTimeout takes: almost 25 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Between looks that failed. */
 const AGAIN_MS = 1000;
 
@@ -143,7 +145,10 @@ export class RunEvents {
         else resolve(outcome);
       };
       const aborted = (): void => done(signal?.reason as Error);
-      const timer = setTimeout(() => done(new LoopstackError('RESULT_TIMEOUT', { runId, timeoutMs })), timeoutMs);
+      const timer = setTimeout(
+        () => done(new LoopstackError('RESULT_TIMEOUT', { runId, timeoutMs })),
+        Math.min(timeoutMs, LONGEST_TIMER_MS),
+      );
       signal?.addEventListener('abort', aborted, { once: true });
       watch.waiters.add(done);
       // Subscribed first, read second: an outcome is either there already or noticed. A look ends where nobody waits.

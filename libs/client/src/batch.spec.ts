@@ -1,0 +1,77 @@
+import { LoopstackError } from '@loopstack/shared/contract';
+import { Grouping, inBatch, takesNoBatches } from './batch.js';
+import { headerBlock, headerLines } from './header-block.js';
+
+const text = (block: Uint8Array): string => Buffer.from(block).toString('utf8');
+
+describe('the headers of a message in a batch', () => {
+  it('are its own and those of the batch', () => {
+    const block = headerBlock(headerLines({ 'X-A': 'ä' }));
+    expect(text(inBatch(block, 'b1', 2, false))).toBe('NATS/1.0\r\nX-A: ä\r\nNats-Batch-Id: b1\r\nNats-Batch-Sequence: 2\r\n\r\n');
+    expect(text(inBatch(block, 'b1', 3, true))).toBe(
+      'NATS/1.0\r\nX-A: ä\r\nNats-Batch-Id: b1\r\nNats-Batch-Sequence: 3\r\nNats-Batch-Commit: 1\r\n\r\n',
+    );
+    expect(text(inBatch(undefined, 'b1', 1, false))).toBe('NATS/1.0\r\nNats-Batch-Id: b1\r\nNats-Batch-Sequence: 1\r\n\r\n');
+  });
+
+  it('leave the original block alone: it is written again when the batch is rejected', () => {
+    const block = headerBlock(headerLines({ 'X-A': 'b' }));
+    const before = text(block);
+    inBatch(block, 'b1', 1, true);
+    expect(text(block)).toBe(before);
+  });
+
+  it('are told apart: a server without batches, and a batch that was rejected', () => {
+    expect(takesNoBatches(new LoopstackError('PUBLISH_REFUSED', { errCode: 10174 }))).toBe(true);
+    expect(takesNoBatches(new LoopstackError('PUBLISH_REFUSED', { errCode: 10201 }))).toBe(false);
+    expect(takesNoBatches(new Error('x'))).toBe(false);
+  });
+});
+
+describe('grouping', () => {
+  /** Ticks of 50 ms under load at a rate of acknowledgements. */
+  const run = (grouping: Grouping, ticks: number, inFlight: number, perSecond: number): void => {
+    for (let i = 0; i < ticks; i++) grouping.tick(perSecond / 20, inFlight);
+  };
+
+  it('goes on where messages are slow under load, and is judged anew after ten seconds', () => {
+    const grouping = new Grouping('auto', 50);
+    expect(grouping.on).toBe(false);
+    run(grouping, 2, 256, 4000);
+    expect(grouping.on).toBe(true);
+    run(grouping, 199, 256, 60_000);
+    expect(grouping.on).toBe(true);
+    run(grouping, 1, 256, 60_000);
+    expect(grouping.on).toBe(false);
+  });
+
+  it.each([
+    ['there is no load', 8, 2000],
+    ['messages are fast', 256, 50_000],
+  ])('stays off where %s', (_, inFlight, perSecond) => {
+    const grouping = new Grouping('auto', 50);
+    run(grouping, 100, inFlight, perSecond);
+    expect(grouping.on).toBe(false);
+  });
+
+  it('needs to be slow in a row', () => {
+    const grouping = new Grouping('auto', 50);
+    for (let i = 0; i < 20; i++) {
+      run(grouping, 1, 256, 2000);
+      run(grouping, 1, 256, 50_000);
+    }
+    expect(grouping.on).toBe(false);
+  });
+
+  it('is on or off where it is told to be, until the server takes no batches', () => {
+    const always = new Grouping(true, 50);
+    run(always, 300, 1, 100_000);
+    expect(always.on).toBe(true);
+    always.giveUp();
+    run(always, 10, 256, 1000);
+    expect(always.on).toBe(false);
+    const never = new Grouping(false, 50);
+    run(never, 10, 256, 1000);
+    expect(never.on).toBe(false);
+  });
+});
