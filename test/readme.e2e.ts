@@ -1,0 +1,113 @@
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { connect } from 'nats';
+import { until } from './rig/until.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const run = promisify(execFile);
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** The README's code blocks that name their file in their first line. */
+function filesIn(page: string): readonly { readonly name: string; readonly code: string }[] {
+  return [...page.matchAll(/^( *)```ts\n([\s\S]*?)^ *```/gm)]
+    .map(([, indent = '', block = '']) => block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''))
+    .flatMap((code) => {
+      const name = /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1];
+      return name === undefined ? [] : [{ name, code }];
+    });
+}
+
+describe('the README', () => {
+  let page: string;
+
+  beforeAll(async () => {
+    page = await readFile(join(ROOT, 'README.md'), 'utf8');
+  });
+
+  it('leads to a workflow of its own: its files compile, start, and answer as it says', async () => {
+    // In the checkout, so that the packages are found as in an application that has installed them.
+    await mkdir(join(ROOT, '.cache'), { recursive: true });
+    const folder = await mkdtemp(join(ROOT, '.cache/readme-'));
+    const port = await freePort();
+    let server: NatsServer | undefined;
+    let app: ChildProcess | undefined;
+    try {
+      server = await startNatsServer();
+      const files = filesIn(page);
+      expect(files.map(({ name }) => name)).toEqual(['greet.workflow.ts', 'app.module.ts', 'main.ts', 'app.controller.ts']);
+      for (const { name, code } of files) {
+        await writeFile(
+          join(folder, name),
+          code.replace('nats://127.0.0.1:4222', server.url).replace('listen(3001)', `listen(${port}, '127.0.0.1')`),
+        );
+      }
+      await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+      const options = {
+        module: 'nodenext',
+        target: 'es2023',
+        strict: true,
+        skipLibCheck: true,
+        types: ['node'],
+        experimentalDecorators: true,
+        emitDecoratorMetadata: true,
+        outDir: 'out',
+      };
+      await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['*.ts'] }));
+      await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch((error: { stdout: string }) => {
+        throw new Error(`the README's code does not compile:\n${error.stdout}`);
+      });
+      let log = '';
+      app = spawn(process.execPath, [join(folder, 'out/main.js')], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, NODE_OPTIONS: '' },
+      });
+      for (const stream of [app.stdout, app.stderr]) stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+
+      const greet = async (): Promise<unknown> => {
+        const response = await fetch(`http://127.0.0.1:${port}/greet`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: '{"name":"Ada"}',
+        });
+        return response.json();
+      };
+      expect(await until(`an answer; the log is ${log}`, greet, 40_000)).toEqual({ greeting: 'Hello Ada' });
+
+      const [, subject = '', body = ''] = /nats pub (loopstack\.run\.Greetings\S+) '(.*)'/.exec(page) ?? [];
+      const nc = await connect({ servers: server.url });
+      await nc.jetstream().publish(subject, body);
+      await until('the run that a message starts', () => log.includes('for u1'));
+      await nc.close();
+    } finally {
+      app?.kill('SIGKILL');
+      await server?.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('links to pages that exist', async () => {
+    const targets = [...page.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, target = '']) => target);
+    expect(targets.length).toBeGreaterThan(5);
+    for (const target of targets) {
+      const path = join(dirname(join(ROOT, 'README.md')), target);
+      await expect(
+        readFile(path).then(
+          () => 'there',
+          (error: NodeJS.ErrnoException) => (error.code === 'EISDIR' ? 'there' : `${target} is missing`),
+        ),
+      ).resolves.toBe('there');
+    }
+  });
+});
