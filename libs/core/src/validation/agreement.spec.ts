@@ -436,14 +436,20 @@ function decoratorsOf(cls: Cls): string {
   return all.map((m) => `${m.propertyName}: ${m.name ?? m.type}(${inspect(m.constraints)}) each ${String(m.each)}`).join('\n');
 }
 
+const storages = [v.getMetadataStorage(), transformStorage!]
+  .flatMap((storage) => Object.values(storage as object))
+  .filter((map) => map instanceof Map);
+for (const decorate of [Type(() => String), v.IsString(), v.Length(1, 5)]) decorate(LEAF.cls.prototype, 'sku');
+for (const decorate of [v.IsInt(), v.Min(1)]) decorate(LEAF.cls.prototype, 'qty');
+const kept = storages.map((map) => new Map(map));
+
 /** The libraries keep every class for ever and search them one by one; thousands would make them crawl. */
 function forgetClasses(): void {
-  for (const storage of [v.getMetadataStorage(), transformStorage]) {
-    for (const map of Object.values(storage as object)) if (map instanceof Map) map.clear();
+  for (const [index, map] of storages.entries()) {
+    map.clear();
+    for (const [key_, value] of kept[index]!) map.set(key_, value);
   }
   instances.clear();
-  for (const decorate of [Type(() => String), v.IsString(), v.Length(1, 5)]) decorate(LEAF.cls.prototype, 'sku');
-  for (const decorate of [v.IsInt(), v.Min(1)]) decorate(LEAF.cls.prototype, 'qty');
 }
 
 const instances = new Map<unknown, object>();
@@ -456,7 +462,6 @@ describe('a compiled validator', () => {
       return known;
     };
     v.useContainer({ get: get as <T>(cls: unknown) => T });
-    forgetClasses();
   });
 
   it(

@@ -5,6 +5,7 @@ import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
 import type { FieldError } from './field-error.js';
 import { Executor } from './libraries.js';
 import { MAX_FIELD_ERRORS } from './limits.js';
+import { rememberedMetadata } from './metadata.js';
 import type { Class } from './plan.js';
 
 const OPTIONS: ValidatorOptions = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
@@ -25,6 +26,7 @@ export function checkWithLibraries(cls: Class, payload: object): Outcome | Promi
   }
   if (!Executor) return new Validator().validate(instance, OPTIONS).then((tree) => ({ instance, errors: fieldErrors(tree) }));
   const executor = new Executor(new Validator(), OPTIONS);
+  Object.assign(executor, { metadataStorage: rememberedMetadata });
   const tree: ValidationError[] = [];
   const outcome = () => ({ instance, errors: fieldErrors(executor.stripEmptyErrors(tree)) });
   try {

@@ -4,6 +4,7 @@ import type { TypeMetadata } from 'class-transformer';
 import type { ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
 import { attempt, transformStorage } from './libraries.js';
 import { MAX_ITEMS } from './limits.js';
+import { instanceOf } from './metadata.js';
 import { BUILT_IN_RULES, StaticArguments } from './rules.js';
 import type { Rule } from './rules.js';
 
@@ -110,7 +111,7 @@ class PlanReader {
       return undefined;
     }
     const args = new StaticArguments(cls.name, metadata);
-    return { name: constraint.name, each: metadata.each, constraint: constraint.instance, args, metadata };
+    return { name: constraint.name, each: metadata.each, constraint: instanceOf(constraint), args, metadata };
   }
 
   private type(cls: Class, name: string): FieldPlan['type'] {
