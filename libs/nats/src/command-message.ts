@@ -1,13 +1,12 @@
 import type { Delivery, Execution } from '@loopstack/core';
+import { deliveryFacts } from './delivery-facts.js';
 import type { LeaseTable } from './lease-table.js';
 import type { Msg, NatsConnection } from 'nats';
-import { MessageHeaders } from './message-headers.js';
+import { RawHeaders, replyOf } from './raw-message.js';
 
 const encoder = new TextEncoder();
 const ACK = encoder.encode('+ACK');
 const IN_PROGRESS = encoder.encode('+WPI');
-
-const NS_DIGITS = 6;
 
 /** Whoever holds messages until they are settled. */
 export interface MessageOwner {
@@ -15,12 +14,10 @@ export interface MessageOwner {
 }
 
 /**
- * A command that this worker holds: delivered, and leased until it is settled. Delivery facts are read from the reply
- * subject (NATS ADR-15): `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>`, with
- * domain and account hash before the stream in the long form.
+ * A command that this worker holds: delivered, and leased until it is settled.
  */
 export class CommandMessage implements Delivery {
-  readonly headers: MessageHeaders;
+  readonly headers: RawHeaders;
   readonly sequence: number;
   readonly timeMs: number;
   /** Commands that wait behind this one in the stream. */
@@ -37,6 +34,8 @@ export class CommandMessage implements Delivery {
   again = false;
   /** Place in the table of leases, or -1. */
   #slot = -1;
+  /** Where the delivery is answered. */
+  #reply: string;
   #leasedAtMs = 0;
   /** Id of the run, once it is known. */
   runId: string | undefined;
@@ -54,22 +53,22 @@ export class CommandMessage implements Delivery {
     private readonly table: LeaseTable,
     readonly lane: MessageOwner,
   ) {
-    const tokens = (msg.reply ?? '').split('.');
-    const at = tokens.length > 9 ? 6 : 4;
-    this.deliveries = Number(tokens[at]);
-    this.lastDelivery = this.deliveries;
-    this.sequence = Number(tokens[at + 1]);
-    this.consumerSequence = Number(tokens[at + 2]);
-    this.timeMs = Number((tokens[at + 3] as string).slice(0, -NS_DIGITS));
-    this.pending = Number(tokens[at + 4]);
-    this.headers = MessageHeaders.of(msg);
+    this.#reply = replyOf(msg);
+    const facts = deliveryFacts(this.#reply);
+    this.deliveries = facts.deliveries;
+    this.lastDelivery = facts.deliveries;
+    this.sequence = facts.sequence;
+    this.consumerSequence = facts.consumerSequence;
+    this.timeMs = facts.timeMs;
+    this.pending = facts.pending;
+    this.headers = new RawHeaders(msg);
   }
 
   /** Begins the lease. */
   hold(leasedAtMs: number): void {
     if (this.#slot >= 0) this.table.release(this.#slot);
     this.#leasedAtMs = leasedAtMs;
-    this.#slot = this.table.acquire(this.msg.reply as string, this.leaseMs, leasedAtMs);
+    this.#slot = this.table.acquire(this.#reply, this.leaseMs, leasedAtMs);
   }
 
   /** The server has delivered the command again, to the process that holds it: from now on that delivery is answered. */
@@ -78,6 +77,7 @@ export class CommandMessage implements Delivery {
     if (again.deliveries !== this.lastDelivery + 1) this.deliveries = again.deliveries;
     this.lastDelivery = again.deliveries;
     this.msg = again.msg;
+    this.#reply = again.#reply;
     this.hold(leasedAtMs);
   }
 
@@ -112,7 +112,7 @@ export class CommandMessage implements Delivery {
     if (this.#settled) return;
     this.#leasedAtMs = nowMs;
     if (this.#slot >= 0) this.table.renewed(this.#slot, nowMs);
-    this.#reply(IN_PROGRESS);
+    this.#answer(IN_PROGRESS);
   }
 
   /** Forgets the command without a word to the server: another worker may have it. */
@@ -121,7 +121,7 @@ export class CommandMessage implements Delivery {
   }
 
   #settle(word: Uint8Array): void {
-    if (this.#end()) this.#reply(word);
+    if (this.#end()) this.#answer(word);
   }
 
   #end(): boolean {
@@ -131,8 +131,8 @@ export class CommandMessage implements Delivery {
     return true;
   }
 
-  #reply(word: Uint8Array): void {
+  #answer(word: Uint8Array): void {
     // A closed connection: the lease runs out and the command is delivered elsewhere.
-    if (!this.nc.isClosed()) this.nc.publish(this.msg.reply as string, word);
+    if (!this.nc.isClosed()) this.nc.publish(this.#reply, word);
   }
 }

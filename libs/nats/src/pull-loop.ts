@@ -1,4 +1,5 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { isDelivery } from './raw-message.js';
 
 export interface PullTarget {
   readonly stream: string;
@@ -139,8 +140,7 @@ export class PullLoop {
       return;
     }
     slot.heardAtMs = Date.now();
-    // Status messages come with the inbox as their subject and without a reply to acknowledge.
-    if (msg.subject !== slot.inbox) {
+    if (isDelivery(msg)) {
       if (slot.remaining > 0) slot.remaining--;
       this.owner.message(msg);
       return;

@@ -1,4 +1,4 @@
-import type { PubAck, Publisher } from '@loopstack/client';
+import { headerBlock, type Publisher } from '@loopstack/client';
 import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
 import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 
@@ -19,6 +19,7 @@ export class RunEvents {
     private readonly api: JetStreamApi,
     private readonly publisher: Publisher,
     private readonly names: WireNames,
+    private readonly timeoutMs: number,
     /** Told when the stream does not answer, or is gone. */
     private readonly missing: () => void = () => undefined,
   ) {}
@@ -43,18 +44,32 @@ export class RunEvents {
   }
 
   appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
-    return this.publisher
-      .publish(this.names.event(address, runId), bytes, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(expected) })
-      .then(sequenceOf, (error: unknown) => this.refused(error));
+    return this.store(address, runId, expected, bytes).catch((error: unknown) => {
+      throw this.refusal(error);
+    });
   }
 
-  private refused(error: unknown): never {
+  /** `appendBytes` on the path of every run, without the promise that translates errors: `refusal` does that. */
+  store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
+    const block = expected === 0 ? FIRST_EVENT : expectation(expected);
+    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, false, SEQUENCE);
+  }
+
+  /** What `append` throws for what `store` rejected with. */
+  refusal(error: unknown): Error {
     if (error instanceof LoopstackError) {
-      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) throw new FencedError(error.message);
+      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) return new FencedError(error.message);
       if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
     }
-    throw error;
+    return error as Error;
   }
 }
 
-const sequenceOf = (ack: PubAck): number => ack.sequence;
+const SEQUENCE = { acknowledged: (_: string, sequence: number): number => sequence };
+
+function expectation(sequence: number): Uint8Array {
+  return headerBlock(`${HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE}: ${sequence}\r\n`);
+}
+
+/** The header block of nearly every outcome. */
+const FIRST_EVENT = expectation(0);

@@ -1,4 +1,4 @@
-import { causeDepthOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow } from '@loopstack/core';
+import { causeDepthOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow, type Settlement } from '@loopstack/core';
 import {
   HEADER,
   LoopstackError,
@@ -17,8 +17,6 @@ import { FencedError, type RunEvents } from './run-events.js';
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
 const WRITE_AGAIN_MS = 1000;
 const KEEP_MS = 5000;
-
-const encoder = new TextEncoder();
 
 export function recordedError(error: LoopstackError): RecordedError {
   const { cause } = error;
@@ -58,6 +56,7 @@ function reasonOf(error: RecordedError | undefined): DeadReason {
 /** Carries settlements out: the one place that answers for a message, records outcomes and writes dead letters. */
 export class Settler {
   readonly #logger: Logger;
+  readonly #workerJson: string;
   #stopping = false;
 
   constructor(
@@ -69,25 +68,39 @@ export class Settler {
     private readonly alarms: Alarms,
   ) {
     this.#logger = new Logger(`${entry.workspace}.${entry.workflow}`);
+    this.#workerJson = JSON.stringify(worker);
   }
 
   stop(): void {
     this.#stopping = true;
   }
 
-  /** Settles a message; resolves when nothing is left to do for it. Never rejects. */
-  async settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> {
+  /** Settles a message. Undefined: nothing is left to do for it; else resolves when that is so, and never rejects. */
+  settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> | undefined {
     const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
+    if (settlement.action === 'succeed' && this.entry.options.record !== 'none') {
+      return this.recordSuccess(message, run, succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run));
+    }
+    if (settlement.action !== 'ack' && settlement.action !== 'succeed') return this.carryOut(settlement, message, run, attempt);
+    try {
+      message.ack();
+    } catch (error) {
+      this.keep(message, error);
+    }
+    return undefined;
+  }
+
+  private async carryOut(
+    settlement: Exclude<Settlement, { action: 'ack' | 'succeed' }>,
+    message: CommandMessage,
+    run: PreparedRun,
+    attempt: number,
+  ): Promise<void> {
     try {
       switch (settlement.action) {
-        case 'ack':
-          return message.ack();
         case 'drop':
           this.#logger.warn(`Run ${run.runId}: the lease was lost in attempt ${attempt}; its outcome is void`);
           return message.drop();
-        case 'succeed':
-          if (this.entry.options.record === 'none') return message.ack();
-          return await this.record(message, run.runId, succeeded(attempt, message.sequence, this.worker, settlement.json, run));
         case 'expire':
           return await this.record(
             message,
@@ -160,8 +173,20 @@ export class Settler {
     }
   }
 
-  private async record(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<void> {
-    if (await this.append(message, runId, event)) message.ack();
+  /** The happy path of `record`: one append, and the acknowledgement when it is stored. What goes wrong takes the long way. */
+  private recordSuccess(message: CommandMessage, run: PreparedRun, event: Uint8Array): Promise<void> {
+    return this.events.store(this.entry, run.runId, message.eventSequence, event).then(
+      (sequence) => {
+        message.eventSequence = sequence;
+        message.ack();
+      },
+      (cause: unknown) =>
+        this.record(message, run.runId, event, this.events.refusal(cause)).catch((error: unknown) => this.keep(message, error)),
+    );
+  }
+
+  private async record(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: Error): Promise<void> {
+    if (await this.append(message, runId, event, failed)) message.ack();
   }
 
   private async retry(message: CommandMessage, runId: string, attempt: number, delayMs: number, error: LoopstackError): Promise<void> {
@@ -186,12 +211,13 @@ export class Settler {
   }
 
   /**
-   * Appends to the run's history, trying again while the lease is held.
+   * Appends to the run's history, trying again while the lease is held. `failed`: why the first try did not succeed.
    * @returns false if another worker was first; the message is answered or dropped then
    */
-  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<boolean> {
-    for (;;) {
+  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: Error): Promise<boolean> {
+    for (let first = failed; ; first = undefined) {
       try {
+        if (first !== undefined) throw first;
         message.eventSequence = await (event instanceof Uint8Array
           ? this.events.appendBytes(this.entry, runId, message.eventSequence, event)
           : this.events.append(this.entry, runId, message.eventSequence, event));
@@ -249,9 +275,20 @@ function originOf({ command, delivery: { headers } }: PreparedRun): Pick<RunEven
   };
 }
 
-/** The event of the happy path, written by hand: the result is JSON text already. */
-function succeeded(attempt: number, sequence: number, worker: string, json: string | undefined, run: PreparedRun): Uint8Array {
+/** The event of the happy path, written by hand: the result is JSON text already. Fields in the order of `event()`. */
+function succeeded(attempt: number, sequence: number, workerJson: string, json: string | undefined, run: PreparedRun): Uint8Array {
+  const origin = JSON.stringify(originOf(run)).slice(1, -1);
   const result = json === undefined ? '' : `,"result":${json}`;
-  const head = `{"type":"succeeded","at":"${new Date().toISOString()}","attempt":${attempt},"sequence":${sequence},"worker":${JSON.stringify(worker)}`;
-  return encoder.encode(`${head},${JSON.stringify(originOf(run)).slice(1, -1)}${result}}`);
+  const head = `{"type":"succeeded","at":"${isoTime()}","attempt":${attempt},"sequence":${sequence},"worker":${workerJson}`;
+  return Buffer.from(`${head}${origin === '' ? '' : `,${origin}`}${result}}`);
+}
+
+let isoAtMs = 0;
+let iso = '';
+
+/** Now as ISO 8601; many outcomes share a millisecond. */
+function isoTime(): string {
+  const now = Date.now();
+  if (now !== isoAtMs) iso = new Date((isoAtMs = now)).toISOString();
+  return iso;
 }

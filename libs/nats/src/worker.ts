@@ -77,7 +77,7 @@ export class Worker {
     private readonly publisher: Publisher,
     readonly alarms: Alarms,
   ) {
-    this.#events = new RunEvents(api, this.publisher, options.names, () => void this.#repair());
+    this.#events = new RunEvents(api, this.publisher, options.names, options.publishTimeoutMs, () => void this.#repair());
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;

@@ -279,13 +279,13 @@ export class WorkflowConsumer implements LaneOwner {
 
   #ended(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): void {
     this.#active--;
-    void this.#settle(message, run, attempt, outcome).then(() => this.#released(message));
-    this.pump();
-  }
-
-  async #settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> {
-    if (message.progressing) await message.progressing;
-    await this.settler.settle(message, run, attempt, outcome);
+    const settling = message.progressing
+      ? message.progressing.then(() => this.settler.settle(message, run, attempt, outcome))
+      : this.settler.settle(message, run, attempt, outcome);
+    if (settling) {
+      void settling.then(() => this.#released(message));
+      this.pump();
+    } else this.#released(message);
   }
 
   #released(message: CommandMessage): void {

@@ -9,19 +9,20 @@ import { createHash, randomBytes, randomFillSync } from 'node:crypto';
  */
 export type RunIdOrigin = 'producer' | 'sequence' | 'event' | 'key' | 'foreign';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([578])[0-9a-f]{3}-([89ab])[0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[578][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+/** Places of version and variant in a UUID. */
+const VERSION = 14;
+const VARIANT = 19;
 
 export function runIdOrigin(runId: string): RunIdOrigin {
-  const [, version, variant] = UUID.exec(runId) ?? [];
-  switch (version) {
+  if (!UUID.test(runId)) return 'foreign';
+  switch (runId[VERSION]) {
     case '7':
       return 'producer';
     case '8':
-      return variant === 'b' ? 'event' : 'sequence';
-    case '5':
-      return 'key';
+      return runId[VARIANT] === 'b' ? 'event' : 'sequence';
     default:
-      return 'foreign';
+      return 'key';
   }
 }
 
