@@ -329,7 +329,7 @@ describe('a replay is gentle', () => {
 
   it('is paused, resumed and aborted from elsewhere', async () => {
     await rig.commands(60);
-    const running = rig.replays({ by: 'ada' }).start({ id: 'remote', rate: 20 });
+    const running = rig.replays({ by: 'ada' }).start({ id: 'remote', rate: 4 });
     const operator = rig.replays({ by: 'bob' });
     await until('it publishes', async () => (await rig.stored('remote')).length > 3);
     expect(await operator.pause('remote')).toMatchObject({ status: 'paused' });
@@ -358,14 +358,14 @@ describe('each command once', () => {
     rig = await ReplayRig.start({ duplicate_window: 100_000_000 });
     await rig.commands(100);
     const stop = new AbortController();
-    const running = rig.replays().start({ id: 'broken', rate: 100 }, { signal: stop.signal });
-    await until('it publishes', async () => (await rig.stored('broken')).length > 20);
+    const running = rig.replays().start({ id: 'broken', rate: 5 }, { signal: stop.signal });
+    await until('it publishes', async () => (await rig.stored('broken')).length > 2);
     stop.abort();
     const interrupted = await running;
     expect(interrupted).toMatchObject({ status: 'interrupted', position: (await rig.stored('broken')).length });
     const window = Date.now() + 200;
     await until('the window is over', () => Date.now() > window);
-    const report = await rig.replays().resume('broken');
+    const report = await rig.replays().resume('broken', { pace: { rate: undefined } });
     expect(report).toMatchObject({ status: 'completed', counts: { read: 100, published: 100 } });
     expect(numbers(await rig.stored('broken'))).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
   });
@@ -374,32 +374,32 @@ describe('each command once', () => {
     await rig.commands(50);
     const bucket = await rig.nc.jetstream().views.kv(names.replays);
     const stop = new AbortController();
-    const running = rig.replays().start({ id: 'forgetful', rate: 100 }, { signal: stop.signal });
+    const running = rig.replays().start({ id: 'forgetful', rate: 5 }, { signal: stop.signal });
     const first = await until('it has begun', async () => (await bucket.get('forgetful.state'))?.string());
-    await until('it publishes', async () => (await rig.stored('forgetful')).length > 10);
+    await until('it publishes', async () => (await rig.stored('forgetful')).length > 2);
     stop.abort();
     await running;
     // What a process that was killed leaves: the log knows nothing, and nobody is heard of.
     await bucket.put('forgetful.state', JSON.stringify({ ...(JSON.parse(first) as object), heartbeatAt: new Date(0).toISOString() }));
     expect(await rig.replays().get('forgetful')).toMatchObject({ status: 'interrupted', counts: { published: 0 } });
-    const report = await rig.replays().resume('forgetful');
+    const report = await rig.replays().resume('forgetful', { pace: { rate: undefined } });
     expect(report.counts).toMatchObject({ read: 50, published: 50 });
     expect(numbers(await rig.stored('forgetful'))).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
   });
 
   it('when two processes work on it: one goes on, the other is told', async () => {
-    await rig.commands(60);
+    await rig.commands(30);
     const bucket = await rig.nc.jetstream().views.kv(names.replays);
-    const frozen = rig.replays().start({ id: 'twice', rate: 40 });
-    await until('it publishes', async () => (await rig.stored('twice')).length > 4);
+    const frozen = rig.replays().start({ id: 'twice', rate: 5 });
+    await until('it publishes', async () => (await rig.stored('twice')).length > 2);
     // The first one seems to be dead, and is not.
     const state = JSON.parse((await bucket.get('twice.state'))?.string() as string) as object;
     await bucket.put('twice.state', JSON.stringify({ ...state, heartbeatAt: new Date(0).toISOString() }));
-    const second = rig.replays().resume('twice');
+    const second = rig.replays().resume('twice', { pace: { rate: undefined } });
     const outcomes = await Promise.allSettled([frozen, second]);
     const told = outcomes.filter(({ status }) => status === 'rejected');
     expect(told).toMatchObject([{ reason: { code: 'REPLAY_BUSY' } }]);
-    expect(numbers(await rig.stored('twice'))).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(numbers(await rig.stored('twice'))).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
   });
 
   it('when the server restarts in the middle', async () => {
@@ -415,8 +415,8 @@ describe('each command once', () => {
   it('and it refuses to go on where its marks are gone', async () => {
     await rig.commands(50);
     const stop = new AbortController();
-    const running = rig.replays().start({ id: 'lost', rate: 50 }, { signal: stop.signal });
-    await until('it publishes', async () => (await rig.stored('lost')).length > 5);
+    const running = rig.replays().start({ id: 'lost', rate: 5 }, { signal: stop.signal });
+    await until('it publishes', async () => (await rig.stored('lost')).length > 2);
     stop.abort();
     await running;
     await rig.api(`STREAM.PURGE.${names.streams.runs}`, { filter: names.replay('lost') });

@@ -5,6 +5,7 @@ import type {
   ReplayHooks,
   ReplayModule,
   ReplayOutcome,
+  ReplayPace,
   ReplayProgress,
   ReplayReport,
   ReplayRequest,
@@ -52,6 +53,11 @@ interface StartFlags {
   readonly note?: string;
   readonly dryRun?: boolean;
   readonly examples: number;
+}
+
+interface ResumeFlags {
+  readonly rate?: number | 'none';
+  readonly maxQueued?: number | 'none';
 }
 
 export function replayCommand(cli: Cli): Command {
@@ -109,7 +115,10 @@ export function replayCommand(cli: Cli): Command {
     replay.command(name).description(description).argument('<replay>', 'id of the replay');
   one('show', 'one replay: who, when, what, and what came of it').action(cli.action<object, [string]>(show));
   one('pause', 'hold a replay, wherever it is worked on').action(cli.action<object, [string]>(pause));
-  one('resume', 'go on with a replay that is paused or was interrupted').action(cli.action<object, [string]>(resume));
+  one('resume', 'go on with a replay that is paused or was interrupted')
+    .option('--rate <number>', 'most commands a second from now on; none: as fast as it goes', limitOf('rate'))
+    .option('--max-queued <number>', 'wait while more than this are queued; none: never', limitOf('max-queued'))
+    .action(cli.action<ResumeFlags, [string]>(resume));
   one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
   return replay;
 }
@@ -251,12 +260,22 @@ async function pause({ terminal, session }: Invocation<object>, id: string): Pro
   tell(terminal, await (await session()).replays.pause(id));
 }
 
-async function resume(invocation: Invocation<object>, id: string): Promise<ExitCode> {
-  const { terminal } = invocation;
+/** A number, or `none`: the limit that a replay was started with is taken away. */
+function limitOf(option: string): (text: string) => number | 'none' {
+  return (text) => (text === 'none' ? 'none' : numberOf(option)(text));
+}
+
+async function resume(invocation: Invocation<ResumeFlags>, id: string): Promise<ExitCode> {
+  const { terminal, options } = invocation;
   const { replays } = await invocation.session();
+  const pace = Object.fromEntries(
+    (['rate', 'maxQueued'] as const).flatMap((name) =>
+      options[name] === undefined ? [] : [[name, options[name] === 'none' ? undefined : options[name]]],
+    ),
+  ) as ReplayPace;
   const { request } = await replays.get(id);
   const functions = await loadAgain(request.modules ?? {});
-  const report = await run(invocation, (hooks) => replays.resume(id, { ...hooks, functions }));
+  const report = await run(invocation, (hooks) => replays.resume(id, { ...hooks, functions, pace }));
   // The process that had paused it is alive, and goes on.
   if (report.status === 'running') {
     terminal.note(`${report.runner} goes on with it`);

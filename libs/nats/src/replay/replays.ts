@@ -38,6 +38,12 @@ export interface ReplayHooks {
   readonly signal?: AbortSignal;
 }
 
+/** How fast a replay goes from now on; undefined: as fast as it goes. */
+export interface ReplayPace {
+  readonly rate?: number | undefined;
+  readonly maxQueued?: number | undefined;
+}
+
 /** How long a wish waits for the process that works on the replay. */
 const HEED_MS = 15_000;
 
@@ -93,15 +99,17 @@ export class Replays {
   /**
    * Goes on with a replay that was interrupted or paused. If the process that paused it is alive, that one goes on, and
    * this returns at once; else this process does the work, with the functions that the replay was started with.
+   * @param hooks `pace` is used instead of the one that it was started with, by this process
    * @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED, REPLAY_BUSY, REPLAY_LOST, OPTION_INVALID
    */
-  async resume(id: string, hooks: ReplayHooks = {}): Promise<ReplayReport> {
+  async resume(id: string, hooks: ReplayHooks & { readonly pace?: ReplayPace } = {}): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
     if (isAlive(report)) {
       if (report.status !== 'paused') throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
       return this.#wish(id, 'run', (status) => status !== 'paused');
     }
-    const replay = resolveReplay(report.request, hooks.functions ?? {}, this.#names);
+    const request = { ...report.request, ...hooks.pace } as ReplayRequest;
+    const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
     const at = new Date().toISOString();
     const { error: _, ...kept } = report;
     const actions = [...report.actions, { action: 'resume' as const, by: this.#by, at }];
