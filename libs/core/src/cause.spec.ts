@@ -87,6 +87,6 @@ describe('headersFromEvent', () => {
       traceparent: 't',
       tracestate: 's',
     };
-    expect(headersFromEvent(headerReader({ ...passed, 'Nats-Msg-Id': 'm', 'Loopstack-Run-Id': 'forged', other: 'x' }))).toEqual(passed);
+    expect(headersFromEvent(headerReader({ ...passed, 'Content-Type': 'x', 'Loopstack-Run-Id': 'forged', other: 'x' }))).toEqual(passed);
   });
 });
