@@ -381,7 +381,7 @@ function expectAgreement(cls: Cls, payload: unknown): void {
 
 /** Plain JSON for a class without obstacles never needs the libraries' verdict: generated code accepts, or errors are found. */
 function expectDecided(plan: Plan, accept: Accept, payload: unknown): void {
-  if (!isRecord(payload) || hasInheritedKey(payload) || !isDeepStrictEqual(payload, jsonRoundTrip(payload))) return;
+  if (!isRecord(payload) || hasInheritedKey(payload) || !isJson(payload)) return;
   const accepted = accept(payload) !== undefined;
   const builder = new Builder();
   const errors = attempt(() => explain(builder.object(payload, plan.root), plan.root, builder.strangers > 0));
@@ -410,12 +410,10 @@ function isRecord(value: unknown): value is object {
   return Object.prototype.toString.call(value) === '[object Object]';
 }
 
-function jsonRoundTrip(value: unknown): unknown {
-  try {
-    return JSON.parse(JSON.stringify(value)) as unknown;
-  } catch {
-    return undefined;
-  }
+function isJson(value: unknown): boolean {
+  if (!isObject(value)) return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  const plain = Array.isArray(value) ? Object.keys(value).length === value.length : Object.getPrototypeOf(value) === Object.prototype;
+  return plain && Object.values(value).every(isJson);
 }
 
 /** Where two instances differ: prototypes and the order of names count, NaN equals NaN. */
@@ -486,7 +484,7 @@ describe('a compiled validator', () => {
               throw new Error(`${decoratorsOf(cls)}\n${inspect(payload, { depth: 9 })}`, { cause });
             }
           }
-          if (seen.classes % 50 === 0) forgetClasses();
+          if (seen.classes % 10 === 0) forgetClasses();
         }),
         { numRuns: Math.ceil(RUNS / INPUTS_PER_CLASS), endOnFailure: true },
       );
