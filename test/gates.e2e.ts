@@ -74,6 +74,7 @@ const SPECIFIERS = [
   '@loopstack/shared',
   '@loopstack/shared/contract',
   '@loopstack/client',
+  '@loopstack/contract',
   '@loopstack/core',
   '@loopstack/core/testing',
   '@loopstack/nats',
@@ -95,20 +96,21 @@ const EVERYWHERE = ['node:fs/promises', './neighbour.js'];
 const NATS = ['nats', 'nats/lib/src/mod.js', '@nats-io/transport-node'];
 const SHARED = ['@loopstack/shared', '@loopstack/shared/contract'];
 const ADAPTER = ['@loopstack/nats', '@loopstack/nats/operations'];
-const DOORS = [...SHARED, '@loopstack/client', '@loopstack/core', ...ADAPTER, '@loopstack/nats-server'];
+const DOORS = [...SHARED, '@loopstack/client', '@loopstack/contract', '@loopstack/core', ...ADAPTER, '@loopstack/nats-server'];
 
 /** What each room may import of them, and of paths; all else is refused. A room that is not named yet may import the least. */
 const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly paths: readonly string[] }>> = {
   'libs/shared/src': { may: [...EVERYWHERE, '@nestjs/common'], paths: ['../../core/src/name.js', '../../../src/main.js'] },
   'libs/unnamed/src': { may: [...EVERYWHERE, '@nestjs/common'], paths: ['../../core/src/name.js'] },
   'libs/client/src': { may: [...EVERYWHERE, ...NATS, '@loopstack/shared/contract'], paths: ['../../shared/src/name.js'] },
+  'libs/contract/src': { may: [...EVERYWHERE, '@loopstack/shared/contract'], paths: ['../../shared/src/name.js'] },
   'libs/core/src': { may: [...EVERYWHERE, ...SHARED, '@nestjs/common'], paths: ['../../shared/src/name.js', '../../../test/run.e2e.js'] },
   'libs/nats/src': {
     may: [...EVERYWHERE, ...NATS, ...SHARED, '@loopstack/client', '@loopstack/core', '@nestjs/common'],
     paths: ['../../core/src/name.js'],
   },
   'libs/cli/src': {
-    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', ...ADAPTER, '@loopstack/nats-server', '@nestjs/common'],
+    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', '@loopstack/contract', ...ADAPTER, '@loopstack/nats-server', '@nestjs/common'],
     paths: ['../../client/src/name.js'],
   },
   'libs/nats-server/src': { may: EVERYWHERE, paths: ['../../shared/src/name.js'] },
