@@ -1,6 +1,6 @@
 import type { LoopstackError } from '@loopstack/shared';
 import { setTimeout as outage } from 'node:timers/promises';
-import { Rig, held, scaled, timed, until } from '../rig/rig.js';
+import { Proxy, Rig, held, scaled, timed, until } from '../rig/rig.js';
 
 describe('a server that is down for a while', () => {
   const DOWN_MS = scaled(60_000, 4000);
@@ -52,6 +52,26 @@ describe('a server that is down for a while', () => {
     // Those that ran when the server went away, and those whose acknowledgement it has forgotten.
     expect(balance.duplicates).toBeLessThanOrEqual(50);
     held(`server down for ${DOWN_MS / 1000} s`, balance, { 'ready again after': `${greenMs} ms` });
+  });
+
+  it('as far as a firewall has forgotten the connection: the worker notices, and consumes again within fifteen seconds', async () => {
+    const proxy = await Proxy.start(rig.url);
+    try {
+      await rig.worker({ servers: proxy.url });
+      await rig.runs(20);
+      await rig.settled();
+      proxy.forget();
+      const ms = await timed(async () => {
+        await rig.runs(20);
+        await rig.settled(15_000);
+      });
+      expect(ms).toBeLessThan(15_000);
+      const balance = await rig.balance();
+      expect(balance).toMatchObject({ executed: 40, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+      held('connection forgotten by a firewall', balance, { 'consuming again after': `${Math.round(ms)} ms` });
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it('and is killed again and again under load loses nothing', async () => {

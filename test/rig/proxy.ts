@@ -18,7 +18,7 @@ class Flow {
 /** A TCP proxy on the loopback address in front of a port, to be broken in the ways in which networks break. */
 export class Proxy {
   readonly #flows: Readonly<Record<Direction, Flow>> = { up: new Flow(), down: new Flow() };
-  readonly #pairs = new Set<{ readonly client: Socket; readonly server: Socket; readonly changed: () => void }>();
+  readonly #pairs = new Set<Pair>();
   readonly #listener: Server;
   readonly #target: { readonly host: string; readonly port: number };
   #refusing = false;
@@ -58,6 +58,11 @@ export class Proxy {
     this.#flows[direction].delayMs = ms;
   }
 
+  /** Swallows all that is said on the connections that are there, as a firewall does that has forgotten them. New ones pass. */
+  forget(): void {
+    for (const pair of this.#pairs) pair.forget();
+  }
+
   /** Ends all connections with a reset. */
   cut(): void {
     for (const { client, server } of this.#pairs) {
@@ -94,12 +99,16 @@ export class Proxy {
     server.on('error', () => undefined);
     const up = new Pipe(client, server, this.#flows.up);
     const down = new Pipe(server, client, this.#flows.down);
-    const pair = {
+    const pair: Pair = {
       client,
       server,
-      changed: (): void => {
+      changed: () => {
         up.flush();
         down.flush();
+      },
+      forget: () => {
+        up.forgotten = true;
+        down.forgotten = true;
       },
     };
     this.#pairs.add(pair);
@@ -113,8 +122,16 @@ export class Proxy {
   }
 }
 
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  readonly changed: () => void;
+  readonly forget: () => void;
+}
+
 /** One direction of one connection. */
 class Pipe {
+  forgotten = false;
   readonly #held: Buffer[] = [];
 
   constructor(
@@ -134,7 +151,7 @@ class Pipe {
   }
 
   #received(chunk: Buffer): void {
-    if (this.flow.mode === 'drop') return;
+    if (this.forgotten || this.flow.mode === 'drop') return;
     if (this.flow.mode === 'pause') this.#held.push(chunk);
     else if (this.flow.delayMs === 0) this.to.write(chunk);
     else setTimeout(() => this.to.writable && this.to.write(chunk), this.flow.delayMs);

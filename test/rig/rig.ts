@@ -1,12 +1,13 @@
 import { LoopstackClient, type ClientOptions } from '@loopstack/client';
 import type { NatsOptions } from '@loopstack/nats';
-import { startNatsCluster, startNatsServer, type NatsCluster, type NatsServer } from '@loopstack/nats-server';
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { jest } from '@jest/globals';
 import { HEADER, type RunEvent, type RunHandle } from '@loopstack/shared';
 import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BreakableCluster } from './breakable-cluster.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
 import { until } from './until.js';
@@ -67,7 +68,7 @@ export class Rig {
     private readonly options: RigOptions,
     readonly home: string,
     private readonly one: NatsServer | undefined,
-    private readonly three: NatsCluster | undefined,
+    private readonly three: BreakableCluster | undefined,
     /** A connection of the test's own, past every proxy. */
     readonly nc: NatsConnection,
     readonly jsm: JetStreamManager,
@@ -77,7 +78,7 @@ export class Rig {
 
   static async start(options: RigOptions = {}): Promise<Rig> {
     const home = await mkdtemp(join(tmpdir(), 'loopstack-faults-'));
-    const cluster = options.cluster ? await startNatsCluster() : undefined;
+    const cluster = options.cluster ? await BreakableCluster.start() : undefined;
     const server = cluster ? undefined : await startNatsServer(options.server);
     const nc = await connect({
       servers: (cluster ?? server)?.url.split(',') ?? [],
@@ -93,7 +94,7 @@ export class Rig {
     return this.one;
   }
 
-  get cluster(): NatsCluster {
+  get cluster(): BreakableCluster {
     if (!this.three) throw new Error('this rig has one server');
     return this.three;
   }

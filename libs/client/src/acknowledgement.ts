@@ -31,6 +31,7 @@ export const ERR_CODE = {
   MESSAGE_TOO_LARGE: 10054,
   STORE_FAILED: 10077,
   NO_MESSAGE: 10037,
+  DUPLICATE_IN_PROCESS: 10158,
 } as const;
 
 const FULL: ReadonlySet<number> = new Set([
@@ -46,7 +47,7 @@ export function refusal(subject: string, error: ApiError, stream?: string, bytes
   const reason = printable(error.description ?? `status ${error.code}`, 300);
   if (FULL.has(errCode)) return new LoopstackError('STREAM_FULL', { stream: stream ?? subject, reason, errCode });
   if (errCode === ERR_CODE.MESSAGE_TOO_LARGE) return new LoopstackError('PAYLOAD_TOO_LARGE', { bytes: bytes ?? 0, limit: 'less', errCode });
-  if (error.code === 503) return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
+  if (error.code === 503 || errCode === ERR_CODE.DUPLICATE_IN_PROCESS) return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
   return new LoopstackError('PUBLISH_REFUSED', { subject, reason, errCode });
 }
 

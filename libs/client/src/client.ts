@@ -30,6 +30,9 @@ import { shield } from './shield.js';
 import { StoredCommands } from './stored-command.js';
 import { StreamReader } from './stream-reader.js';
 
+/** The client library's own two minutes notice a dead connection after six. */
+const PING_MS = 10_000;
+
 /** Starts runs and asks for them, on a NATS connection. */
 export class LoopstackClient {
   readonly #nc: NatsConnection;
@@ -75,7 +78,7 @@ export class LoopstackClient {
   static async connect(options: ClientOptions & ConnectionOptions = {}): Promise<LoopstackClient> {
     resolveClientOptions(options);
     // A stack trace for each request would cost more than the request.
-    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, ...options });
+    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...options });
     const client = new LoopstackClient(nc, options);
     client.#ownsConnection = true;
     return client;

@@ -1,6 +1,6 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
 import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
-import { AckReader, refusal, type PubAck } from './acknowledgement.js';
+import { AckReader, ERR_CODE, refusal, type PubAck } from './acknowledgement.js';
 import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, inBatch, takesNoBatches } from './batch.js';
 import { followConnection, inboxOf } from './connection.js';
 import { Fifo } from './fifo.js';
@@ -303,6 +303,8 @@ export class Publisher {
       this.#fail(token, pending, new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'the answer is no acknowledgement' }));
     } else if ('error' in answer) {
       const refused = refusal(subject, answer.error, answer.stream, pending.bytes);
+      // An earlier writing of it waits for a majority: whether it is stored is not known yet.
+      if (refused.details['errCode'] === ERR_CODE.DUPLICATE_IN_PROCESS) pending.maybeStored = true;
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused);
       else this.#fail(token, pending, refused);
     } else {

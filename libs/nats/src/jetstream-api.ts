@@ -77,11 +77,11 @@ export class JetStreamApi {
   }
 
   /** @throws JetStreamApiError */
-  async request<T>(path: string, body?: unknown): Promise<T> {
+  async request<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
     let msg: Msg;
     try {
       msg = await this.nc.request(`${this.prefix}.${path}`, body === undefined ? undefined : encoder.encode(JSON.stringify(body)), {
-        timeout: this.timeoutMs,
+        timeout: timeoutMs,
       });
     } catch (cause) {
       const code = (cause as { code?: string }).code;
@@ -89,7 +89,7 @@ export class JetStreamApi {
         code === ClientErrorCode.NoResponders
           ? 'JetStream is not available to this user'
           : code === ClientErrorCode.Timeout
-            ? `no answer within ${this.timeoutMs} ms`
+            ? `no answer within ${timeoutMs} ms`
             : (cause as Error).message;
       throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
     }
@@ -112,6 +112,13 @@ export class JetStreamApi {
       for (const [subject, count] of page) found.set(subject, count);
       if (page.length === 0 || found.size >= total) return found;
     }
+  }
+
+  /** Resolves when the API answers for a consumer, whatever it says. @throws JetStreamApiError with `errCode` 0 */
+  async probe(stream: string, consumer: string, timeoutMs: number): Promise<void> {
+    await this.request(`CONSUMER.INFO.${stream}.${consumer}`, undefined, timeoutMs).catch((error: unknown) => {
+      if (!(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
+    });
   }
 
   consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo> {

@@ -146,6 +146,9 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
       servers: typeof servers === 'string' ? servers.split(',') : [...servers],
       // The client's own default gives up after ten tries, and then a consumer ends without an error.
       maxReconnectAttempts: -1,
+      // Its defaults notice a dead connection after six minutes, and wait 20 s for the first word of a server.
+      pingInterval: given.connect?.pingInterval ?? 10_000,
+      timeout: given.connect?.timeout ?? 5000,
       reconnectTimeWait: given.connect?.reconnectTimeWait ?? 500,
     },
     credentials: given.credentials,

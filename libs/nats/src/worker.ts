@@ -7,7 +7,7 @@ import type { NatsConnection } from 'nats';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { Alarms } from './health.js';
-import type { JetStreamApi } from './jetstream-api.js';
+import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 import { Lane } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
@@ -22,6 +22,9 @@ import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 const TICK_MS = 100;
 /** A tick that is this late means that the event loop was blocked, or the process frozen. */
 const BEHIND_MS = 300;
+/** How long JetStream may leave a question unanswered, and a server its consumers unrestored before another server is tried. */
+const PROBE_MS = 2000;
+const MOVE_AFTER_MS = 3000;
 /** Between attempts to learn what a consumer may have forgotten. */
 const AGAIN_MS = 1000;
 /** Longest wait for the server to have read the last answers of a worker that stops. */
@@ -65,6 +68,8 @@ export class Worker {
   #chores: NodeJS.Timeout[] = [];
   #running = false;
   #repairing = false;
+  /** When the consumers that are being restored began to fail. */
+  #failingSinceMs: number | undefined;
   /** Counts connections. */
   #connection = 0;
   #stopped: Promise<void> | undefined;
@@ -193,13 +198,20 @@ export class Worker {
     await this.#flushed();
   }
 
-  /** The last words are on the wire, or nobody is there to hear them. */
-  async #flushed(): Promise<void> {
-    if (this.nc.isClosed() || !this.#connected) return;
+  /** Whether the server has read all that was written to it; false also where nobody is there to read. */
+  async #flushed(): Promise<boolean> {
+    if (this.nc.isClosed() || !this.#connected) return false;
     let timer: NodeJS.Timeout | undefined;
-    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, FLUSH_MS)));
-    await Promise.race([this.nc.flush().catch(() => undefined), enough]);
+    const enough = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, FLUSH_MS, false)));
+    const answered = await Promise.race([
+      this.nc.flush().then(
+        () => true,
+        () => false,
+      ),
+      enough,
+    ]);
     clearTimeout(timer);
+    return answered;
   }
 
   /** What any worker does for all of them, now and then. */
@@ -289,17 +301,32 @@ export class Worker {
     const alarm = `consumer:${durable}`;
     const connection = this.#connection;
     if (this.nc.isClosed()) return false;
+    const sinceMs = (this.#failingSinceMs ??= Date.now());
     try {
+      await this.api.probe(this.options.names.streams.runs, durable, PROBE_MS);
       await this.topology.ensureStreams();
       await this.topology.ensureConsumer(desired);
+      this.#failingSinceMs = undefined;
       this.alarms.clear(alarm);
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
       return true;
     } catch (error) {
       // What was asked over an old connection says nothing of the new one.
-      if (connection === this.#connection) this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
+      if (connection !== this.#connection) return false;
+      this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
+      if (error instanceof JetStreamApiError && Date.now() - sinceMs > MOVE_AFTER_MS) void this.#moveOn();
       return false;
     }
+  }
+
+  /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
+  async #moveOn(): Promise<void> {
+    this.#failingSinceMs = undefined;
+    const configured = [this.options.connect.servers ?? []].flat().length;
+    const others = Math.max(configured, this.nc.info?.connect_urls?.length ?? 0) > 1;
+    if (!this.#connected || (!others && (await this.#flushed()))) return;
+    this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
+    await this.nc.reconnect().catch(() => undefined);
   }
 
   #ticked(): void {

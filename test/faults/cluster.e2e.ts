@@ -1,0 +1,148 @@
+import type { LoopstackClient } from '@loopstack/client';
+import type { LoopstackError } from '@loopstack/shared';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Rig, STREAMS, WORKSPACE, held, scaled, until } from '../rig/rig.js';
+
+const RESUMES_WITHIN_MS = 15_000;
+
+/** Starts runs steadily, each until it is acknowledged: with the same key, as the error's remedy says. */
+class Load {
+  readonly acked: string[] = [];
+  readonly errors = new Map<string, number>();
+  #on = true;
+  readonly #done: Promise<void>;
+
+  constructor(
+    private readonly client: LoopstackClient,
+    everyMs: number,
+  ) {
+    this.#done = this.#work(everyMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#on = false;
+    await this.#done;
+  }
+
+  async #work(everyMs: number): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (let i = 0; this.#on; i++) {
+      running.push(this.#publish(`key-${i}`));
+      await pause(everyMs);
+    }
+    await Promise.all(running);
+  }
+
+  async #publish(idempotencyKey: string): Promise<void> {
+    for (;;) {
+      try {
+        this.acked.push((await this.client.run('Job', WORKSPACE, {}, 'u1', { idempotencyKey })).id);
+        return;
+      } catch (error) {
+        const { code, retryable } = error as LoopstackError;
+        this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+        if (!retryable) throw error;
+        await pause(200);
+      }
+    }
+  }
+}
+
+describe('a cluster of three', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({
+      cluster: true,
+      nats: { replicas: 3, publishTimeout: '2s' },
+      workflows: [{ workspace: WORKSPACE, name: 'Job', options: { lease: '2s', concurrency: 16 } }],
+    });
+    await rig.worker();
+    await rig.worker();
+    await until('a first run is done', async () => {
+      const { id } = await rig.run();
+      await rig.journal.started(id, 1, 5000);
+      return true;
+    });
+  });
+  afterEach(() => rig.end());
+
+  const leader = async (): Promise<string> => (await rig.jsm.streams.info(STREAMS.runs)).cluster?.leader ?? '';
+
+  /** Longest time from `since` on in which no run began, milliseconds. */
+  const longestGap = (since: number): number => {
+    const starts = [since, ...rig.journal.entries.filter(({ kind, at }) => kind === 'start' && at >= since).map(({ at }) => at)].sort(
+      (a, b) => a - b,
+    );
+    return Math.max(...starts.slice(1).map((at, i) => at - (starts[i] as number)), 0);
+  };
+
+  async function expectHeld(name: string, load: Load, since: number): Promise<void> {
+    await load.stop();
+    await rig.settled(60_000);
+    const gapMs = longestGap(since);
+    const balance = await rig.balance([...rig.acked, ...load.acked]);
+    expect(balance).toMatchObject({ dead: 0, lost: [], twiceEnded: [] });
+    expect(gapMs).toBeLessThan(RESUMES_WITHIN_MS);
+    held(name, balance, { 'longest gap': `${gapMs} ms`, errors: [...load.errors.values()].reduce((sum, count) => sum + count, 0) });
+  }
+
+  it('consumes again within fifteen seconds when the leader is killed, and nothing is lost', async () => {
+    const load = new Load(await rig.producer({ publishTimeout: '2s' }), 20);
+    await until('the load is on', () => load.acked.length > 50);
+    const node = rig.cluster.node(await leader());
+    const killedAt = Date.now();
+    await node.kill();
+    await until('runs begin again', () => rig.journal.entries.some(({ at }) => at > killedAt + 1000), RESUMES_WITHIN_MS + 5000);
+    await node.restart();
+    await rig.cluster.ready();
+    await expectHeld('leader killed', load, killedAt);
+  });
+
+  it('consumes again within fifteen seconds when the leader is cut off from the others, and nothing is lost', async () => {
+    const load = new Load(await rig.producer({ publishTimeout: '2s' }), 20);
+    await until('the load is on', () => load.acked.length > 50);
+    const node = rig.cluster.node(await leader());
+    const cutAt = Date.now();
+    rig.cluster.cutOff(node);
+    await pause(20_000);
+    rig.cluster.heal(node);
+    await rig.cluster.ready();
+    await expectHeld('leader cut off for 20 s', load, cutAt);
+  });
+
+  it('acknowledges nothing while two of three are down, and loses nothing that it has acknowledged', async () => {
+    const client = await rig.producer({ publishTimeout: '1s' });
+    const runs = await Promise.all(
+      Array.from({ length: scaled(2000, 200) }, () => client.run('Job', WORKSPACE, { do: 'slow', ms: 5 }, 'u1')),
+    );
+    for (const { id } of runs) rig.acked.push(id);
+    const [, second, third] = rig.cluster.nodes;
+    await second?.kill();
+    await third?.kill();
+    const codes = new Map<string, number>();
+    const publish = (): Promise<void> =>
+      client.run('Job', WORKSPACE, { note: 'without a majority' }, 'u1').then(
+        ({ id }) => {
+          throw new Error(`${id} was acknowledged without a majority`);
+        },
+        ({ code }: LoopstackError) => void codes.set(code, (codes.get(code) ?? 0) + 1),
+      );
+    for (let i = 0; i < scaled(20, 5); i++) await Promise.all(Array.from({ length: 10 }, publish));
+    expect([...codes.keys()].every((code) => code === 'PUBLISH_TIMEOUT' || code === 'PUBLISH_UNAVAILABLE')).toBe(true);
+    await second?.restart();
+    await third?.restart();
+    await rig.cluster.ready();
+    const backAt = Date.now();
+    const run = await until('a run is stored', () => rig.run().catch(() => undefined), RESUMES_WITHIN_MS);
+    await rig.journal.started(run.id, 1, RESUMES_WITHIN_MS);
+    const resumedMs = Date.now() - backAt;
+    expect(resumedMs).toBeLessThan(RESUMES_WITHIN_MS);
+    await rig.settled(60_000);
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ dead: 0, lost: [], twiceEnded: [] });
+    held('two of three down', balance, {
+      refused: [...codes.values()].reduce((sum, count) => sum + count, 0),
+      'consuming again after': `${resumedMs} ms`,
+    });
+  });
+});
