@@ -44,7 +44,7 @@ function refused(payload: object, rule: string, message: string): Outcome {
 }
 
 /** class-validator's tree as a list, in its own order: the constraints of a property, then what is inside it. */
-export function fieldErrors(tree: readonly ValidationError[]): readonly FieldError[] {
+function fieldErrors(tree: readonly ValidationError[]): readonly FieldError[] {
   const list: FieldError[] = [];
   collect(tree, '', list);
   return list;

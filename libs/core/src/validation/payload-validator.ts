@@ -12,8 +12,6 @@ import { planOf } from './plan.js';
 import type { Class, ClassPlan, Plan } from './plan.js';
 import { isRecord, refusalsOf } from './refusals.js';
 
-export type { FieldError } from './field-error.js';
-
 export type Validated<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly errors: readonly FieldError[] };
 
 export interface PayloadValidator<T = unknown> {

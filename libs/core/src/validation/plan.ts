@@ -161,7 +161,7 @@ function typeNamedBy(metadata: TypeMetadata): unknown {
   // A type function with a parameter, or a discriminator, chooses by the value.
   if (!metadata.typeFunction || metadata.typeFunction.length > 0 || metadata.options?.discriminator) return undefined;
   const target = attempt(() => metadata.typeFunction());
-  return typeof target === 'function' ? target : undefined;
+  return typeof target === 'function' && Object.hasOwn(target, 'prototype') ? target : undefined;
 }
 
 /** Whether arrays become plain arrays: class-transformer makes a Set, Map or subclass when that is the declared type. */
