@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,29 @@ function tarOf(path: string, content: string): Buffer {
   body.write(content);
   return Buffer.concat([header, body, Buffer.alloc(1024)]);
 }
+
+/** An apt-get that notes its calls, with the source it was given, and serves every suite that is not in BROKEN. */
+const APT_GET = `
+const { appendFileSync, existsSync, readFileSync, writeFileSync } = require('node:fs');
+const args = process.argv.slice(2);
+const source = existsSync('sources.list') ? readFileSync('sources.list', 'utf8').trim() : '';
+appendFileSync(process.env.CALLS, ['apt-get', ...args].join(' ') + (source && ' <' + source + '> in ' + process.cwd()) + '\\n');
+if (args.includes('--print-uris')) {
+  for (const suite of ['debian/dists/bookworm', 'debian/dists/bookworm-updates', 'debian-security/dists/bookworm-security'])
+    console.log("'http://archive.test/" + suite + "/InRelease' archive.test_InRelease 0 ");
+} else if ((process.env.BROKEN ?? '').split(' ').some((suite) => suite !== '' && source.includes(' ' + suite + ' '))) {
+  console.error('E: The repository is not signed.'.replace('repository', 'repository ' + source));
+  process.exitCode = 100;
+} else if (args.includes('download')) writeFileSync('nats-server_2.15.1-1_amd64.deb', '');
+`;
+
+const DPKG_DEB = `
+const { appendFileSync, copyFileSync, chmodSync, mkdirSync } = require('node:fs');
+appendFileSync(process.env.CALLS, ['dpkg-deb', ...process.argv.slice(2)].join(' ') + ' in ' + process.cwd() + '\\n');
+mkdirSync('unpacked/usr/sbin', { recursive: true });
+copyFileSync(process.env.PROGRAM, 'unpacked/usr/sbin/nats-server');
+chmodSync('unpacked/usr/sbin/nats-server', 0o755);
+`;
 
 const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
 
@@ -129,6 +152,47 @@ describe('findNatsServer', () => {
     const { releasesUrl } = await serveRelease(served, listed, line);
     await expect(findNatsServer({ cacheDir, env, releasesUrl })).rejects.toThrow(problem);
     expect(await readdir(cacheDir)).toEqual([]);
+  });
+
+  describe('with apt', () => {
+    let bin: string;
+    const calls = async () => (await readFile(join(directory, 'calls'), 'utf8')).trim().split('\n');
+
+    beforeEach(async () => {
+      bin = join(directory, 'bin');
+      await mkdir(bin);
+      await writeFile(join(bin, 'apt-get'), `#!${process.execPath}\n${APT_GET}`, { mode: 0o755 });
+      await writeFile(join(bin, 'dpkg-deb'), `#!${process.execPath}\n${DPKG_DEB}`, { mode: 0o755 });
+      await writeFile(join(bin, 'program'), program('2.15.1'));
+    });
+
+    const find = (more: NodeJS.ProcessEnv = {}) =>
+      findNatsServer({
+        cacheDir,
+        releasesUrl: 'http://127.0.0.1:1',
+        env: { PATH: bin, CALLS: join(directory, 'calls'), PROGRAM: join(bin, 'program'), ...more },
+      });
+
+    it("takes the package from the machine's archive, in a root of its own and with its keys, and leaves only the program", async () => {
+      expect(await find()).toEqual({ path: join(cacheDir, '2.15.1/nats-server'), version: '2.15.1', origin: 'apt' });
+      expect(await readdir(cacheDir)).toEqual(['2.15.1']);
+      const [look, ...made] = await calls();
+      expect(look).toBe('apt-get update --print-uris');
+      const updates = made.filter((call) => call.includes(' update'));
+      // Neither the security archive nor one of somebody else.
+      for (const call of updates)
+        expect(call).toMatch(/^apt-get -c \S+ -q update <deb (\[signed-by=\S+\] )?http:\/\/archive\.test\/debian (forky|sid|devel) main/);
+      for (const call of made) expect(call).toContain(`${cacheDir}/fetch-`);
+      expect(made.at(-1)).toContain('dpkg-deb -x nats-server_2.15.1-1_amd64.deb');
+    });
+
+    it('tries the next suite when one does not have it, and says what was wrong with all', async () => {
+      const failure = await find({ BROKEN: 'forky sid devel' }).catch((error: Error) => error.message);
+      expect(failure).toMatch(/a Debian or Ubuntu package: .*E: The repository .* is not signed/);
+      expect(await readdir(cacheDir)).toEqual([]);
+      const { origin } = await find({ BROKEN: 'forky' });
+      expect(origin).toBe('apt');
+    });
   });
 
   it('says within seconds what to do when nothing answers', async () => {
