@@ -1,7 +1,7 @@
 import { LoopstackModule, type LoopstackOptions } from '@loopstack/core';
 import { Bindings, DeadLetters, JetStreamServer, LoopstackHealth, NatsModule, type NatsOptions } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { HEADER, isOutcome, type DeadLetter, type RunEvent } from '@loopstack/shared';
+import { HEADER, isOutcome, type RunEvent } from '@loopstack/shared';
 import { Module, type INestApplicationContext, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microservices';
@@ -162,5 +162,3 @@ export class Rig {
     await this.server.stop();
   }
 }
-
-export type Letter = DeadLetter;

@@ -79,14 +79,26 @@ describe('assertCauseNotTooDeep', () => {
 });
 
 describe('headersFromEvent', () => {
-  it('takes causes and traces over, and nothing else', () => {
-    const passed = {
-      'Loopstack-Cause': 'r',
-      'Loopstack-Cause-Depth': '2',
-      'Loopstack-Correlation-Id': 'c',
-      traceparent: 't',
-      tracestate: 's',
-    };
-    expect(headersFromEvent(headerReader({ ...passed, 'Content-Type': 'x', 'Loopstack-Run-Id': 'forged', other: 'x' }))).toEqual(passed);
+  it.each([
+    ['nothing of an event without a cause', { other: 'x' }, {}],
+    ['tracing', { traceparent: 't', tracestate: 's' }, { traceparent: 't', tracestate: 's' }],
+    ['a correlation alone', { 'Loopstack-Correlation-Id': 'c' }, { 'Loopstack-Correlation-Id': 'c' }],
+    [
+      'the cause that a run gave to its event',
+      { 'Loopstack-Cause': 'r', 'Loopstack-Cause-Depth': '2', 'Loopstack-Correlation-Id': 'c' },
+      { 'Loopstack-Cause': 'r', 'Loopstack-Cause-Depth': '2', 'Loopstack-Correlation-Id': 'c' },
+    ],
+    [
+      'the run that a dead letter is about, one further',
+      { 'Loopstack-Run-Id': 'r', 'Loopstack-Cause': 'before', 'Loopstack-Cause-Depth': '2' },
+      { 'Loopstack-Cause': 'r', 'Loopstack-Cause-Depth': '3', 'Loopstack-Correlation-Id': 'r' },
+    ],
+    [
+      'a cause whose depth is no count',
+      { 'Loopstack-Cause': 'r', 'Loopstack-Cause-Depth': 'many' },
+      { 'Loopstack-Cause': 'r', 'Loopstack-Cause-Depth': '1', 'Loopstack-Correlation-Id': 'r' },
+    ],
+  ])('take over %s', (_, event, headers) => {
+    expect(headersFromEvent(headerReader(event))).toEqual(headers);
   });
 });

@@ -52,15 +52,39 @@ export function assertCauseNotTooDeep(limit: number): void {
   if (depth > limit) throw new LoopstackError('CAUSE_TOO_DEEP', { depth: depth + 1, limit });
 }
 
-/** Tracing goes through, and so does the cause, if a run published the event with its `ctx.causeHeaders`. */
-const PASSED_ON = [HEADER.CAUSE, HEADER.CAUSE_DEPTH, HEADER.CORRELATION_ID, HEADER.TRACEPARENT, HEADER.TRACESTATE] as const;
+/**
+ * The cause that an event names: the run that published it with its `ctx.causeHeaders`, or the run that it is about, as a
+ * dead letter is.
+ */
+export function causeOfEvent(event: HeaderReader): Cause | undefined {
+  const depth = causeDepthOf(event.get(HEADER.CAUSE_DEPTH));
+  const about = shortHeader(event, HEADER.RUN_ID);
+  const runId = about ?? shortHeader(event, HEADER.CAUSE);
+  if (runId === undefined) return undefined;
+  return {
+    runId,
+    correlationId: shortHeader(event, HEADER.CORRELATION_ID) ?? runId,
+    causeDepth: about === undefined ? Math.max(0, depth - 1) : depth,
+  };
+}
+
+/** What a stranger writes into headers must not keep a command from being stored. */
+function shortHeader(event: HeaderReader, name: string): string | undefined {
+  const value = event.get(name);
+  return value !== undefined && value.length <= 512 ? value : undefined;
+}
+
+const TRACING = [HEADER.TRACEPARENT, HEADER.TRACESTATE] as const;
 
 /** Headers that a run takes over from the event that starts it. */
 export function headersFromEvent(event: HeaderReader): Headers {
-  const headers: Record<string, string> = {};
-  for (const name of PASSED_ON) {
-    const value = event.get(name);
-    if (value !== undefined && value.length <= 1024) headers[name] = value;
+  const cause = causeOfEvent(event);
+  const correlationId = shortHeader(event, HEADER.CORRELATION_ID);
+  const headers: Record<string, string> = cause ? { ...causeHeaders(cause) } : {};
+  if (correlationId !== undefined) headers[HEADER.CORRELATION_ID] = correlationId;
+  for (const name of TRACING) {
+    const value = shortHeader(event, name);
+    if (value !== undefined) headers[name] = value;
   }
   return headers;
 }

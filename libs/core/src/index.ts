@@ -1,6 +1,15 @@
 export * from './attempt.js';
 export { catalogueEntry } from './catalogue-entry.js';
-export { assertCauseDepth, causeDepthOf, causeHeaders, currentCauseHeaders, headersFromEvent, withCause, type Cause } from './cause.js';
+export {
+  assertCauseDepth,
+  causeDepthOf,
+  causeHeaders,
+  causeOfEvent,
+  currentCauseHeaders,
+  headersFromEvent,
+  withCause,
+  type Cause,
+} from './cause.js';
 export { CONTEXT_TYPE } from './enhancers.js';
 export {
   reasonOf,

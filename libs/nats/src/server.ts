@@ -60,8 +60,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     });
 
   async close(): Promise<void> {
-    await this.fanOut.stop();
-    await this.worker.stop();
+    await Promise.all([this.fanOut.stop(), this.worker.stop()]);
     this._status$.next('closed');
   }
 

@@ -9,7 +9,7 @@ import { EventMessage, type StoredEvent } from './event-message.js';
 import type { DesiredEventConsumer } from './event-sources.js';
 
 /** Handles one event. Never rejects. */
-export type EventHandler = (event: StoredEvent) => EventOutcome | Promise<EventOutcome>;
+type EventHandler = (event: StoredEvent) => EventOutcome | Promise<EventOutcome>;
 
 /** What consumes a durable of events, and how. */
 export interface EventFeed {

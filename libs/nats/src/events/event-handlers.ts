@@ -1,8 +1,10 @@
 import {
-  NonRetryableError,
+  causeOfEvent,
   checkStartFrom,
+  NonRetryableError,
   reasonOf,
   resolveRetry,
+  withCause,
   type EventOutcome,
   type RetryOptions,
   type StartFrom,
@@ -140,7 +142,9 @@ async function callHandler(
     return { kind: 'invalid', error: error as LoopstackError };
   }
   try {
-    await call(data, new JetStreamContext([event]));
+    const cause = causeOfEvent(event.headers);
+    const context = new JetStreamContext([event]);
+    await (cause ? withCause(cause, call, data, context) : call(data, context));
     return DONE;
   } catch (cause) {
     const error = new LoopstackError('HANDLER_FAILED', { workflow: title, reason: reasonOf(cause) }, { cause });

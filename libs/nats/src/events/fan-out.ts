@@ -124,13 +124,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   async #startFeed(plan: FeedPlan): Promise<void> {
     const { subject } = plan.consumer;
     const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
-    if (stream === this.options.names.streams.runs) {
-      throw new LoopstackError('OPTION_INVALID', {
-        option: plan.title,
-        expected: 'events of an application',
-        received: `${subject}, the run commands themselves`,
-      });
-    }
+    this.#refuseOwn(plan, stream);
     const feed: EventFeed = { ...plan, consumer: { ...plan.consumer, stream } };
     await this.#sources.ensure(feed.consumer);
     const consumer = new EventConsumer(this.nc, feed, {
@@ -143,6 +137,13 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
     consumer.loop.start();
     this.#logger.log(`${feed.title} (stream ${stream})`);
+  }
+
+  /** Commands and events of runs start none: each would start the next one. What follows a run is said with `then` and `@OnRun`. */
+  #refuseOwn({ title, consumer }: FeedPlan, stream: string): void {
+    const { runs, events, schedules } = this.options.names.streams;
+    if (stream !== runs && stream !== schedules && !(consumer.kind === 'on' && stream === events)) return;
+    throw new LoopstackError('OPTION_INVALID', { option: title, expected: 'events of an application', received: `the stream ${stream}` });
   }
 
   async #startLive(reaction: Reaction): Promise<void> {
@@ -196,6 +197,8 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   /** Looks now and then for bindings that this process would declare if anybody did. */
   #lookForUnused(...kinds: DurableKind[]): void {
     clearInterval(this.#look);
+    // Who may not make streams may not list them either.
+    if (!this.options.provision) return;
     const look = async (): Promise<void> => {
       try {
         this.#reportUnused(await this.bindings.list(), kinds);
