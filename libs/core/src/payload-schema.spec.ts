@@ -24,7 +24,7 @@ describe('the JSON Schema of a payload class', () => {
       required: ['id', 'lines'],
       properties: {
         id: { type: 'string', maxLength: 10 },
-        note: { type: 'string' },
+        note: { anyOf: [{ type: 'string' }, { type: 'null' }] },
         lines: { type: 'array', maxItems: 3, items: { $ref: '#/$defs/Line' } },
       },
       $defs: {

@@ -25,9 +25,14 @@ export function payloadSchema(type: Type<object>): JsonSchema {
     : { $schema: 'https://json-schema.org/draft/2020-12/schema', ...root, $defs };
 }
 
-/** Every object schema in `schema` refuses what it does not name. */
+/** An object schema that refuses what it does not name; `@IsOptional` takes null as well as absence. */
 function closed(schema: Mutable): Mutable {
-  return schema['type'] === 'object' && schema['properties'] !== undefined ? { ...schema, additionalProperties: false } : schema;
+  if (schema['type'] !== 'object' || schema['properties'] === undefined) return schema;
+  const required = (schema['required'] as readonly string[] | undefined) ?? [];
+  const properties = Object.entries(schema['properties'] as Mutable).map(([name, property]) =>
+    required.includes(name) ? [name, property] : [name, { anyOf: [property, { type: 'null' }] }],
+  );
+  return { ...schema, properties: Object.fromEntries(properties), additionalProperties: false };
 }
 
 /** The definitions that a schema refers to, and those that they refer to. */

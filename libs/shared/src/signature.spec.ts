@@ -29,7 +29,7 @@ describe('NKeys', () => {
 
   it.each([
     ['an account', () => nkeys.createAccount().getPublicKey()],
-    ['a slip of the pen', () => pair.getPublicKey().replace(/.$/, (c) => (c === 'A' ? 'B' : 'A'))],
+    ['a slip of the pen', () => pair.getPublicKey().replace(/.$/, (c: string) => (c === 'A' ? 'B' : 'A'))],
     ['another alphabet', () => 'U189'],
     ['nothing', () => ''],
   ])('of %s are refused', (_, text) => {
