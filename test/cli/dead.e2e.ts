@@ -13,7 +13,7 @@ afterAll(() => rig?.stop());
 let letters: DeadLetter[];
 beforeAll(async () => {
   for (const args of [['act=fail'], ['act=fail'], ['priority=high']])
-    await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', ...args.flatMap((arg) => ['-a', arg]));
+    await rig.loopstack('run', 'Orders.ProcessOrder', '--no-check', '-u', 'u1', '-a', 'orderId=o-1', ...args.flatMap((arg) => ['-a', arg]));
   letters = await until('three dead letters', async () => {
     const found = await rig.json<DeadLetter[]>(['dead', 'list']);
     return found.length === 3 ? found : undefined;

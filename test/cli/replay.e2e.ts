@@ -97,6 +97,7 @@ describe('loopstack replay start', () => {
       'Orders.ProcessOrder',
       '--map-user',
       'u1',
+      '--no-check',
       '--limit',
       '2',
       '--yes',

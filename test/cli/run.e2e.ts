@@ -37,8 +37,9 @@ describe('loopstack run', () => {
     expect(failed).toMatchObject({ code: 1, stdout: '' });
     expect(failed.stderr).toContain('no o-2');
     const refused = await rig.loopstack('run', TARGET, '-u', 'u1', '-a', 'orderId=o-2', '-a', 'priority:=99', '--wait');
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/^ {2}priority: .*9/m);
+    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^ {2}priority: .*9.*received number/m) });
+    const unchecked = await rig.loopstack('run', TARGET, '-u', 'u1', '-a', 'orderId=o-2', '-a', 'priority:=99', '--wait', '--no-check');
+    expect(unchecked).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^ {2}priority: .*9/m) });
   });
 
   it('ends with 3 if the run goes on when the wait is over', async () => {

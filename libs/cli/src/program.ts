@@ -47,6 +47,7 @@ export function program(cli: Cli, streams: Streams): Command {
     .option('--tls-key <file>', 'its private key (NATS_KEY)')
     .option('--prefix <name>', 'first token of the subjects, default loopstack (LOOPSTACK_PREFIX)')
     .option('--domain <name>', 'JetStream domain (NATS_JS_DOMAIN)')
+    .option('--sign <file>', 'NKey seed with which commands are signed (LOOPSTACK_SIGN)')
     .optionsGroup(OUTPUT)
     .option('--json', 'JSON instead of text')
     .option('--no-color', 'no colours (NO_COLOR)')

@@ -1,6 +1,15 @@
 import { LoopstackClient, Publisher } from '@loopstack/client';
-import { DeadLetters, Deployment, JetStreamApi, Replays, connectTo, type NatsConnection } from '@loopstack/nats/operations';
-import { wireNames, type WireNames } from '@loopstack/shared/contract';
+import {
+  DeadLetters,
+  Deployment,
+  JetStreamApi,
+  Replays,
+  catalogueCheck,
+  connectTo,
+  schemaCheck,
+  type NatsConnection,
+} from '@loopstack/nats/operations';
+import { decodeCatalogueEntry, wireNames, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 import type { Settings } from './settings.js';
 
@@ -33,16 +42,36 @@ export class Session {
   }
 
   get client(): LoopstackClient {
-    return (this.#client ??= new LoopstackClient(this.nc, { ...this.#place }));
+    return (this.#client ??= new LoopstackClient(this.nc, { ...this.#place, ...this.#signed, checkSchema: schemaCheck() }));
   }
 
-  get replays(): Replays {
-    return (this.#replays ??= new Replays(this.nc, { ...this.#place, by: this.settings.by }));
+  /** @param checks whether commands are held against the catalogue before they are published */
+  replays(checks = true): Replays {
+    const { by } = this.settings;
+    return (this.#replays ??= new Replays(this.nc, {
+      ...this.#place,
+      ...this.#signed,
+      by,
+      ...(checks ? { payloads: catalogueCheck(this.client) } : {}),
+    }));
   }
 
   get deadLetters(): DeadLetters {
     this.#publisher ??= new Publisher(this.nc);
-    return new DeadLetters(this.api, this.#publisher, this.names);
+    return new DeadLetters(this.api, this.#publisher, this.names, this.settings.sign);
+  }
+
+  /** What workers serve: by their catalogue, else by the queues that they have left. */
+  async workflows(): Promise<readonly RunAddress[]> {
+    const stream = `KV_${this.names.catalogue}`;
+    const found: RunAddress[] = [];
+    if ((await this.deployment.stream(stream)) !== undefined) {
+      for await (const { data } of this.api.scan(stream, `$KV.${this.names.catalogue}.>`)) {
+        const entry = decodeCatalogueEntry(data);
+        if (entry) found.push(entry);
+      }
+    }
+    return found.length > 0 ? found : this.deployment.queues();
   }
 
   get deployment(): Deployment {
@@ -52,6 +81,10 @@ export class Session {
   async close(): Promise<void> {
     await Promise.all([this.#client?.close(), this.#replays?.close(), this.#publisher?.close()]);
     await this.nc.close();
+  }
+
+  get #signed(): { sign?: NonNullable<Settings['sign']> } {
+    return this.settings.sign === undefined ? {} : { sign: this.settings.sign };
   }
 
   get #place(): { prefix?: string; domain?: string } {

@@ -1,5 +1,5 @@
 import type { NatsAccess } from '@loopstack/nats/operations';
-import { isName } from '@loopstack/shared/contract';
+import { commandSigner, isName, type CommandSigner } from '@loopstack/shared/contract';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -16,6 +16,7 @@ export interface ConnectionFlags {
   readonly tlsKey?: string;
   readonly prefix?: string;
   readonly domain?: string;
+  readonly sign?: string;
 }
 
 /** Which deployment, and as whom. */
@@ -25,6 +26,8 @@ export interface Settings {
   readonly shown: string;
   readonly prefix: string | undefined;
   readonly domain: string | undefined;
+  /** Signs commands, for workspaces whose workers demand it. */
+  readonly sign: CommandSigner | undefined;
   /** Who asks, for records: user and host. */
   readonly by: string;
 }
@@ -66,6 +69,7 @@ export const VARIABLES = [
   'NATS_KEY',
   'NATS_JS_DOMAIN',
   'LOOPSTACK_PREFIX',
+  'LOOPSTACK_SIGN',
 ] as const;
 
 /**
@@ -127,6 +131,7 @@ export function readSettings(flags: ConnectionFlags, env: Environment = process.
     shown: servers.hosts.join(','),
     prefix,
     domain: pick(flags.domain, 'jetstream_domain', 'NATS_JS_DOMAIN'),
+    sign: signer(flags.sign ?? variable('LOOPSTACK_SIGN'), home),
     by: whoAmI(),
   };
 }
@@ -188,6 +193,14 @@ function readSecret(what: string, file: string, home: string): Uint8Array {
   } catch (error) {
     throw new UsageError(`the ${what} file ${file} cannot be read: ${reasonOf(error)}`);
   }
+}
+
+function signer(file: string | undefined, home: string): CommandSigner | undefined {
+  if (file === undefined) return undefined;
+  const seed = Buffer.from(readSecret('signing key', file, home))
+    .toString('utf8')
+    .trim();
+  return commandSigner(seed);
 }
 
 function inHome(file: string, home: string): string {

@@ -21,6 +21,8 @@ import { Alarms } from './health.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LoopstackHealth } from './loopstack-health.js';
 import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
+import { catalogueCheck } from './replay/catalogue-check.js';
+import { Replays } from './replay/replays.js';
 import { schemaCheck } from './schema-check.js';
 import { JetStreamServer } from './server.js';
 import { NATS_OPTIONS } from './tokens.js';
@@ -95,6 +97,18 @@ const PROVIDERS: Provider[] = [
       new DeadLetters(api, publisher, names, sign),
   },
   {
+    provide: Replays,
+    inject: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient],
+    useFactory: (nc: NatsConnection, { names, domain, replicas, sign }: ResolvedNatsOptions, client: LoopstackClient) =>
+      new Replays(nc, {
+        prefix: names.prefix,
+        payloads: catalogueCheck(client),
+        ...(domain === undefined ? {} : { domain }),
+        ...(replicas === undefined ? {} : { replicas }),
+        ...(sign ? { sign } : {}),
+      }),
+  },
+  {
     provide: Bindings,
     inject: [JetStreamApi, NATS_OPTIONS],
     useFactory: (api: JetStreamApi, { names }: ResolvedNatsOptions) => new Bindings(api, names),
@@ -135,7 +149,17 @@ export class NatsModule implements OnApplicationShutdown {
       global: true,
       imports,
       providers: [options, ...PROVIDERS],
-      exports: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, RunGateway, DeadLetters, Bindings, JetStreamServer, LoopstackHealth],
+      exports: [
+        NATS_CONNECTION,
+        NATS_OPTIONS,
+        LoopstackClient,
+        RunGateway,
+        DeadLetters,
+        Replays,
+        Bindings,
+        JetStreamServer,
+        LoopstackHealth,
+      ],
     };
   }
 

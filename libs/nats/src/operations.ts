@@ -8,6 +8,7 @@ export { Deployment, type Queue } from './deployment.js';
 export { ServerVersion, desiredStreams, drift } from './desired-topology.js';
 export { JetStreamApi, JetStreamApiError, type Config, type ConsumerInfo, type StreamInfo } from './jetstream-api.js';
 export { resolveNatsOptions, type NatsOptions } from './options.js';
+export { catalogueCheck } from './replay/catalogue-check.js';
 export type { PayloadCheck } from './replay/judge.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';

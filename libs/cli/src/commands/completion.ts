@@ -47,7 +47,7 @@ async function script({ terminal, streams }: Invocation<object>, shell: keyof ty
 async function complete({ session, streams }: Invocation<object>, words: readonly string[], root: Command): Promise<void> {
   const found = await candidates(root, words, async () => {
     const late = new Promise<readonly string[]>((resolve) => setTimeout(() => resolve([]), LOOK_MS).unref());
-    const look = session().then(async ({ deployment }) => [...new Set((await deployment.queues()).map(shown))]);
+    const look = session().then(async (open) => [...new Set((await open.workflows()).map(shown))]);
     return Promise.race([look.catch(() => []), late]);
   });
   if (found.length > 0) streams.stdout.write(`${found.join('\n')}\n`);

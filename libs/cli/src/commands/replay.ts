@@ -53,11 +53,13 @@ interface StartFlags {
   readonly note?: string;
   readonly dryRun?: boolean;
   readonly examples: number;
+  readonly check: boolean;
 }
 
 interface ResumeFlags {
   readonly rate?: number | 'none';
   readonly maxQueued?: number | 'none';
+  readonly check: boolean;
 }
 
 export function replayCommand(cli: Cli): Command {
@@ -104,7 +106,8 @@ export function replayCommand(cli: Cli): Command {
     .option('--max-queued <number>', 'wait while more than this are queued for the workflow', integerOf('max-queued'))
     .addOption(new Option('--priority <priority>', 'lane of the new commands; default low').choices(['high', 'normal', 'low']))
     .option('--id <name>', 'name of the replay; default: one is made up')
-    .option('--note <text>', 'why, for the record');
+    .option('--note <text>', 'why, for the record')
+    .option('--no-check', 'also what the catalogue of the workers would refuse');
   start.action(cli.action<StartFlags, [string | undefined]>(startReplay));
   replay
     .command('list')
@@ -118,6 +121,7 @@ export function replayCommand(cli: Cli): Command {
   one('resume', 'go on with a replay that is paused or was interrupted')
     .option('--rate <number>', 'most commands a second from now on; none: as fast as it goes', limitOf('rate'))
     .option('--max-queued <number>', 'wait while more than this are queued; none: never', limitOf('max-queued'))
+    .option('--no-check', 'also what the catalogue of the workers would refuse')
     .action(cli.action<ResumeFlags, [string]>(resume));
   one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
   return replay;
@@ -126,7 +130,7 @@ export function replayCommand(cli: Cli): Command {
 async function startReplay(invocation: Invocation<StartFlags>, target: string | undefined): Promise<ExitCode> {
   const { options, terminal, streams, signal, session: open } = invocation;
   const { request, functions } = await requestOf(options, target, streams.stdin);
-  const { replays } = await open();
+  const replays = (await open()).replays(options.check);
   if (options.dryRun || !options.yes) {
     const ticker = await terminal.ticker('looking');
     const preview = await replays
@@ -225,7 +229,7 @@ async function patchOf(text: string, stdin: Readable): Promise<readonly PatchOpe
 }
 
 async function list({ options, terminal, session }: Invocation<{ readonly limit: number }>): Promise<void> {
-  const { replays } = await session();
+  const replays = (await session()).replays();
   const reports = (await replays.list()).slice(0, options.limit);
   terminal.result(reports, () =>
     reports.length === 0
@@ -253,11 +257,11 @@ function tell(terminal: Invocation<object>['terminal'], report: ReplayReport): v
 }
 
 async function show({ terminal, session }: Invocation<object>, id: string): Promise<void> {
-  tell(terminal, await (await session()).replays.get(id));
+  tell(terminal, await (await session()).replays().get(id));
 }
 
 async function pause({ terminal, session }: Invocation<object>, id: string): Promise<void> {
-  tell(terminal, await (await session()).replays.pause(id));
+  tell(terminal, await (await session()).replays().pause(id));
 }
 
 /** A number, or `none`: the limit that a replay was started with is taken away. */
@@ -267,7 +271,7 @@ function limitOf(option: string): (text: string) => number | 'none' {
 
 async function resume(invocation: Invocation<ResumeFlags>, id: string): Promise<ExitCode> {
   const { terminal, options } = invocation;
-  const { replays } = await invocation.session();
+  const replays = (await invocation.session()).replays(options.check);
   const pace = Object.fromEntries(
     (['rate', 'maxQueued'] as const).flatMap((name) =>
       options[name] === undefined ? [] : [[name, options[name] === 'none' ? undefined : options[name]]],
@@ -285,7 +289,7 @@ async function resume(invocation: Invocation<ResumeFlags>, id: string): Promise<
 }
 
 async function abort({ terminal, session }: Invocation<object>, id: string): Promise<ExitCode> {
-  const { replays } = await session();
+  const replays = (await session()).replays();
   const { counts, bound, position } = await replays.get(id);
   const left = position < bound ? ', it is not through with its source' : '';
   if (!(await terminal.confirm(`End replay ${id}? ${many(counts.published, 'command')} published${left}.`))) return EXIT.PARTLY;

@@ -1,4 +1,4 @@
-import { LoopstackError, type Duration, type Priority, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
+import { LoopstackError, type Duration, type Priority, type RunAddress, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
@@ -55,7 +55,7 @@ export function runCommand(cli: Cli): Command {
     .option('-H, --header <name=value>', 'a header that the workflow sees; may be repeated', collect)
     .option('-w, --wait', 'show what happens until the run has ended, and its result')
     .option('--timeout <duration>', 'longest wait for the end', '5m')
-    .option('--no-check', 'run also what no worker is known for')
+    .option('--no-check', 'run also what no worker is known for, and what it would refuse')
     .action(cli.action<RunFlags, [string | undefined]>(run));
 }
 
@@ -105,10 +105,16 @@ async function start(session: Session, asked: Asked): Promise<RunHandle> {
   return session.client.run(workflow, workspace, asked.payload, asked.userId, asked.options);
 }
 
+/** Refuses what no worker serves, and a payload that the worker would refuse, before anything is published. */
+async function check(session: Session, address: RunAddress, payload: unknown, known: readonly RunAddress[]): Promise<void> {
+  checkKnown(address, known);
+  await session.client.check(address, payload);
+}
+
 async function runOne({ options, terminal, session: open }: Invocation<RunFlags>, asked: Asked): Promise<ExitCode> {
   const session = await open();
   const address = parseTarget(asked.target);
-  if (options.check) checkKnown(address, await session.deployment.queues());
+  if (options.check) await check(session, address, asked.payload, await session.workflows());
   const handle = await start(session, asked);
   const told = { id: handle.id, ...address, stream: handle.stream, sequence: handle.sequence, duplicate: handle.duplicate };
   const where = handle.sequence === 0 ? 'it is kept by a schedule' : `${handle.stream} ${handle.sequence}`;
@@ -151,14 +157,14 @@ async function runMany(
   file: string,
 ): Promise<ExitCode> {
   const session = await open();
-  const known = options.check ? await session.deployment.queues() : [];
+  const known = options.check ? await session.workflows() : undefined;
   const tally: Tally = { started: 0, duplicates: 0, failures: [] };
   const underWay = new Set<Promise<void>>();
   let badlyEnded = false;
   const work = async (number: number, line: string): Promise<void> => {
     try {
       const asked = askedIn(line, number, target, options);
-      checkKnown(parseTarget(asked.target), known);
+      if (known) await check(session, parseTarget(asked.target), asked.payload, known);
       const handle = await start(session, asked);
       tally.started++;
       if (handle.duplicate) tally.duplicates++;

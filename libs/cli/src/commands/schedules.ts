@@ -82,8 +82,9 @@ async function put({ options, terminal, session: open }: Invocation<PutFlags>, i
   const recurrence: Recurrence = every === undefined ? (cron as string) : { every };
   const address = parseTarget(target);
   const session = await open();
-  if (check) checkKnown(address, await session.deployment.queues());
+  if (check) checkKnown(address, await session.workflows());
   const body = payload === undefined ? payloadOf(arg ?? []) : parseJson('--payload', payload);
+  if (check) await session.client.check(address, body);
   const schedule = await session.client.schedules.put(id, recurrence, address.workflow, address.workspace, body, user, {
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(priority === undefined ? {} : { priority }),

@@ -36,6 +36,8 @@ export type Reading =
   /** Selected, and no command: `error` tells why. */
   | { readonly kind: 'invalid'; readonly error: LoopstackError };
 
+const KEPT_ADDRESSES = 10_000;
+
 const OTHER: Reading = { kind: 'other' };
 const REPLAYED: Reading = { kind: 'replayed' };
 
@@ -53,9 +55,36 @@ export function keptHeaders(headers: Iterable<readonly [string, string]>): Heade
 
 const TIES: ReadonlySet<string> = new Set([HEADER.CORRELATION_ID, HEADER.CAUSE, HEADER.CAUSE_DEPTH]);
 
+/** Its time is written out only for those who look at it. */
+class Origin implements ReplayOrigin {
+  readonly sequence: number;
+  readonly #timeMs: number;
+  readonly subject: string;
+
+  constructor(
+    readonly stream: string,
+    { sequence, timeMs, subject }: ScannedMessage,
+    readonly runId: string | undefined,
+  ) {
+    this.sequence = sequence;
+    this.#timeMs = timeMs;
+    this.subject = subject;
+  }
+
+  get time(): string {
+    return new Date(this.#timeMs).toISOString();
+  }
+
+  toJSON(): ReplayOrigin {
+    const { stream, sequence, time, subject, runId } = this;
+    return { stream, sequence, time, subject, runId };
+  }
+}
+
 /** Reads the messages of a source and selects by what is in them. Decides without asking the server. */
 export class SourceReader {
   readonly #seed: number;
+  readonly #addresses = new Map<string, RunAddress | undefined>();
 
   constructor(
     private readonly id: string,
@@ -86,7 +115,7 @@ export class SourceReader {
   }
 
   #run(message: ScannedMessage): Reading {
-    const address = this.names.parseRun(message.subject);
+    const address = this.#addressOf(message.subject);
     if (!address)
       return { kind: 'invalid', error: new LoopstackError('NAME_INVALID', { what: 'subject', value: JSON.stringify(message.subject) }) };
     if (!this.#isAddressed(address)) return OTHER;
@@ -153,13 +182,22 @@ export class SourceReader {
     return { kind: 'candidate', candidate: { command: headers ? { ...made, headers } : made, origin, redriven: 0 } };
   }
 
+  /** Subjects come again: each is parsed once. */
+  #addressOf(text: string): RunAddress | undefined {
+    if (this.#addresses.has(text)) return this.#addresses.get(text);
+    if (this.#addresses.size >= KEPT_ADDRESSES) this.#addresses.clear();
+    const address = this.names.parseRun(text);
+    this.#addresses.set(text, address);
+    return address;
+  }
+
   #isAddressed({ workspace, workflow }: RunAddress): boolean {
     const { replay } = this;
     return (replay.workspace ?? workspace) === workspace && (replay.workflow ?? workflow) === workflow;
   }
 
-  #origin({ sequence, timeMs, subject }: ScannedMessage, runId: string | undefined): ReplayOrigin {
-    return { stream: this.replay.stream, sequence, time: new Date(timeMs).toISOString(), subject, runId };
+  #origin(message: ScannedMessage, runId: string | undefined): ReplayOrigin {
+    return new Origin(this.replay.stream, message, runId);
   }
 }
 

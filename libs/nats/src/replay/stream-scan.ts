@@ -38,12 +38,13 @@ export interface ScanRange {
 }
 
 const NS = 1_000_000;
+const NS_DIGITS = 6;
 const HEARTBEAT_MS = 1000;
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 const EXPIRES_MS = 30_000;
 /** A scan that waits for a slow reader longer than this loses its consumer, and makes another one. */
 const INACTIVE_MS = 60_000;
-const BATCH = 2000;
+const BATCH = 1000;
 /** Bounds what two pulls of large messages hold in memory. */
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Between tries while the server does not answer, and how long that may last once the scan has begun. */
@@ -235,16 +236,31 @@ export class StreamScan {
   }
 }
 
-/** A place in the stream, from a reply subject (NATS ADR-15); the last five tokens, or five before an unused last one in the long form. */
-function placeOf(reply: string): { sequence: number; consumerSequence: number; timeMs: number; pending: number } {
-  const tokens = reply.split('.');
-  const at = tokens.length > 9 ? 7 : 5;
+/**
+ * A place in the stream, from a reply subject (NATS ADR-15): `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.
+ * <consumer sequence>.<time>.<pending>`, in the long form with domain and account before the stream and a token at the
+ * end. Read from the end, because this is done a million times.
+ */
+export function placeOf(reply: string): { sequence: number; consumerSequence: number; timeMs: number; pending: number } {
+  let end = reply.length;
+  if (isLong(reply)) end = reply.lastIndexOf('.');
+  const pending = reply.lastIndexOf('.', end - 1);
+  const time = reply.lastIndexOf('.', pending - 1);
+  const consumerSequence = reply.lastIndexOf('.', time - 1);
+  const sequence = reply.lastIndexOf('.', consumerSequence - 1);
   return {
-    sequence: Number(tokens[at]),
-    consumerSequence: Number(tokens[at + 1]),
-    timeMs: Number((tokens[at + 2] as string).slice(0, -6)),
-    pending: Number(tokens[at + 3]),
+    sequence: Number(reply.slice(sequence + 1, consumerSequence)),
+    consumerSequence: Number(reply.slice(consumerSequence + 1, time)),
+    timeMs: Number(reply.slice(time + 1, pending - NS_DIGITS)),
+    pending: Number(reply.slice(pending + 1, end)),
   };
+}
+
+/** Eleven dots or more instead of eight. */
+function isLong(reply: string): boolean {
+  let dots = 0;
+  for (let at = reply.indexOf('.'); at >= 0; at = reply.indexOf('.', at + 1)) if (++dots > 8) return true;
+  return false;
 }
 
 /** No answer, or a server that is not ready. */
