@@ -1,6 +1,6 @@
 import type { ValidationMetadata } from 'class-validator/types/metadata/ValidationMetadata.js';
+import type { FieldError } from '@loopstack/shared';
 import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
-import type { FieldError } from './field-error.js';
 import { MAX_FIELD_ERRORS } from './limits.js';
 import type { ClassPlan, FieldPlan } from './plan.js';
 import { CLOSER_LOOK, messageOfNested, messageOfRule } from './rules.js';

@@ -1,8 +1,8 @@
 import { plainToInstance } from 'class-transformer';
 import { Validator } from 'class-validator';
 import type { ValidationError, ValidatorOptions } from 'class-validator';
+import type { FieldError } from '@loopstack/shared';
 import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
-import type { FieldError } from './field-error.js';
 import { Executor } from './libraries.js';
 import { MAX_FIELD_ERRORS } from './limits.js';
 import { rememberedMetadata } from './metadata.js';

@@ -1,9 +1,9 @@
+import type { FieldError } from '@loopstack/shared';
 import { Builder } from './build.js';
 import { compile } from './compile.js';
 import type { Accept } from './compile.js';
 import { explain } from './explain.js';
 import { fieldError } from './field-error.js';
-import type { FieldError } from './field-error.js';
 import { attempt } from './libraries.js';
 import { checkWithLibraries, nameOf } from './library.js';
 import type { Outcome } from './library.js';

@@ -1,5 +1,5 @@
+import type { FieldError } from '@loopstack/shared';
 import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
-import type { FieldError } from './field-error.js';
 import { MAX_FIELD_ERRORS, MAX_ITEMS } from './limits.js';
 import { INHERITED_KEYS } from './plan.js';
 import type { ClassPlan, FieldPlan } from './plan.js';
