@@ -1,5 +1,5 @@
 import type { Publisher } from '@loopstack/client';
-import type { Reaction, Subscriptions } from '@loopstack/core';
+import type { EventPolicy, Reaction, Subscriptions } from '@loopstack/core';
 import { LoopstackError, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
@@ -125,7 +125,9 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     const { subject } = plan.consumer;
     const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
     this.#refuseOwn(plan, stream);
-    const feed: EventFeed = { ...plan, consumer: { ...plan.consumer, stream } };
+    // A dead letter of a dead letter would be the next event of the same feed.
+    const policy: EventPolicy = stream === this.options.names.streams.dead ? { ...plan.policy, afterwards: 'abandon' } : plan.policy;
+    const feed: EventFeed = { ...plan, policy, consumer: { ...plan.consumer, stream } };
     await this.#sources.ensure(feed.consumer);
     const consumer = new EventConsumer(this.nc, feed, {
       pull: this.#pull,

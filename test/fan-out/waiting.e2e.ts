@@ -1,0 +1,66 @@
+import { OnEvent, Workflow, Workspace } from '@loopstack/core';
+import { Rig, until, type Service } from './rig.js';
+
+const ran: number[] = [];
+
+@OnEvent('numbers', { userId: 'u' })
+@Workflow()
+class Count {
+  run({ n }: { n: number }): void {
+    ran.push(n);
+  }
+}
+@OnEvent('loopstack.dead.*.*', { userId: 'u', format: 'bytes', map: () => ({}) })
+@Workflow({ retry: { attempts: 1 } })
+class Lament {
+  run(): void {
+    throw new Error('and again');
+  }
+}
+@Workspace({ workflows: [Count] })
+class Numbers {}
+@Workspace({ workflows: [Lament] })
+class Graves {}
+
+describe('events while the runs stream is full', () => {
+  let rig: Rig;
+  let service: Service;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers');
+    service = await rig.service({ providers: [Numbers, Count], nats: { runs: { maxMessages: 3 } } });
+  });
+  afterAll(() => rig?.end());
+
+  it('wait, with an alarm, and start their runs when there is room', async () => {
+    for (const n of [1, 2, 3, 4, 5]) await rig.emit('numbers', { n });
+    const problems = await until('the alarm', async () => (await service.health())['loopstack']?.['problems'] as string[] | undefined);
+    expect(problems).toEqual([expect.stringMatching(/Numbers\.Count on numbers: events wait: Stream LOOPSTACK_RUNS is full/)]);
+    await until('three', () => ran.length === 3);
+    await rig.jsm.streams.update('LOOPSTACK_RUNS', { max_msgs: 100 });
+    await until('all', () => ran.length === 5);
+    expect(ran.toSorted()).toEqual([1, 2, 3, 4, 5]);
+    await until('the alarm is over', async () => (await service.health())['loopstack']?.status === 'up');
+    expect(await service.deadLetters.list()).toEqual([]);
+  });
+});
+
+describe('a workflow that buries what it is started by', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+  });
+  afterAll(() => rig?.end());
+
+  it('comes to an end, with an alarm', async () => {
+    const service = await rig.service({ providers: [Graves, Lament], loopstack: { maxCauseDepth: 4 } });
+    await rig.nc.jetstream().publish('loopstack.run.Graves.Lament', '{"userId":"u"}');
+    const problems = await until('the alarm', async () => (await service.health())['loopstack']?.['problems'] as string[] | undefined);
+    expect(problems).toEqual([expect.stringContaining('The chain of causes of this run is 5 long, the limit is 4')]);
+    await until('nothing is left to do', async () => {
+      const { num_pending, num_ack_pending } = await rig.consumer('LOOPSTACK_DEAD', 'loopstack~on~Graves~Lament~loopstack,dead,+,+');
+      return num_pending + num_ack_pending === 0;
+    });
+    expect((await service.deadLetters.list()).map(({ code }) => code)).toEqual(Array(5).fill('HANDLER_FAILED'));
+  });
+});
