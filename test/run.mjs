@@ -1,5 +1,5 @@
 // `npm test`: set-up, a nats-server for the tests to start, and Jest with the arguments that were given:
-// `npm test -- redelivery` runs the files of that name.
+// `npm test -- redelivery` runs the files of that name. `--long`: the fault tests with the numbers that they are meant for.
 
 import { join } from 'node:path';
 import { runToEnd } from '../src/dev/process.mjs';
@@ -13,17 +13,19 @@ async function prepare() {
   print(`nats-server ${version} (${path})`);
 }
 
+const isLong = process.argv.includes('--long');
+
 /** @param {string[]} args */
 async function jest(args) {
   const options = [process.env['NODE_OPTIONS'], '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  const env = { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') };
+  const env = { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' '), ...(isLong ? { LOOPSTACK_FAULTS: 'long' } : {}) };
   await runToEnd(process.execPath, [join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], { cwd: ROOT, env });
 }
 
 try {
   await prepare();
   // Jest itself says what failed.
-  await jest(process.argv.slice(2)).catch((error) => (process.exitCode = error.exitCode ?? 1));
+  await jest(process.argv.slice(2).filter((arg) => arg !== '--long')).catch((error) => (process.exitCode = error.exitCode ?? 1));
 } catch (error) {
   console.error(error.message);
   process.exitCode = error.exitCode ?? 1;
