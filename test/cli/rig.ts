@@ -3,7 +3,7 @@ import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopst
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -120,6 +120,10 @@ export class CliRig {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
     return path;
+  }
+
+  read(name: string): Promise<string> {
+    return readFile(join(this.home, name), 'utf8');
   }
 
   async stop(): Promise<void> {

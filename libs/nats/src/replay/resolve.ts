@@ -50,10 +50,11 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
   if (request.id !== undefined) assertName('replay id', request.id);
   if (workspace !== undefined) assertName('workspace', workspace);
   if (workflow !== undefined) assertName('workflow', workflow);
+  const stream = kind === 'runs' ? names.streams.runs : kind === 'dead' ? names.streams.dead : streamName(source);
   checkTogether(request, functions, kind);
   return Object.freeze<ResolvedReplay>({
     kind,
-    stream: kind === 'runs' ? names.streams.runs : kind === 'dead' ? names.streams.dead : streamName(source),
+    stream,
     subjects: request.subjects?.length ? request.subjects.map(subject) : defaultSubjects(kind, request, names),
     workspace,
     workflow,

@@ -1,0 +1,111 @@
+import type { Queue } from '@loopstack/nats/operations';
+import { covers, diagnose, type Finding } from './diagnose.js';
+import type { Facts } from './facts.js';
+
+const NOW = Date.parse('2026-01-31T12:00:00Z');
+
+const HEALTHY: Facts = {
+  server: { name: 'n1', version: '2.15.1', cluster: undefined, jetstream: true, maxPayload: 1024 * 1024, roundTripMs: 1 },
+  user: { name: 'ada', account: 'A', permissions: undefined },
+  clockSkewMs: 3,
+  sync: 'always',
+  jetStreamError: undefined,
+  streams: [],
+  queues: [],
+  dead: { letters: 0, newest: undefined },
+  prefix: 'loopstack',
+  nowMs: NOW,
+};
+
+const queue = (fields: Partial<Queue>): Queue =>
+  ({
+    workspace: 'W',
+    workflow: 'F',
+    lane: undefined,
+    durable: 'W~F',
+    pending: 0,
+    active: 0,
+    redelivered: 0,
+    pulls: 1,
+    paused: false,
+    ...fields,
+  }) as Queue;
+
+function found(facts: Partial<Facts>, check: string): Finding[] {
+  return diagnose({ ...HEALTHY, ...facts }).filter((finding) => finding.check === check || finding.check.startsWith(`${check} `));
+}
+
+it('has a remedy for everything that is not well', () => {
+  const sick: Facts = {
+    ...HEALTHY,
+    server: { ...HEALTHY.server, version: '2.11.0', roundTripMs: 500 },
+    user: undefined,
+    clockSkewMs: 5000,
+    sync: { everyMs: 120_000 },
+    streams: [{ name: 'S', info: undefined, drift: [] }],
+    queues: [queue({ pending: 3, pulls: 0 })],
+    dead: { letters: 2, newest: new Date(NOW).toISOString() },
+  };
+  for (const { status, fix } of diagnose(sick)) if (status !== 'ok') expect(fix).toMatch(/\.$/);
+  expect(
+    diagnose(sick)
+      .filter(({ status }) => status === 'ok')
+      .map(({ check }) => check),
+  ).toEqual(['jetstream']);
+});
+
+it.each([
+  ['2.11.9', 'problem'],
+  ['2.12.0', 'warning'],
+  ['2.14.0-RC.1', 'ok'],
+  ['3.0.0', 'ok'],
+])('nats-server %s is %s', (version, status) => {
+  expect(found({ server: { ...HEALTHY.server, version } }, 'version')).toMatchObject([{ status }]);
+});
+
+it('tells a queue that nobody works on from one that is stuck, busy, or paused', () => {
+  const at = (msAgo: number): string => new Date(NOW - msAgo).toISOString();
+  expect(found({ queues: [queue({ pending: 5, pulls: 0 })] }, 'queue')).toMatchObject([
+    { status: 'problem', message: expect.stringContaining('no worker takes them') },
+  ]);
+  expect(found({ queues: [queue({ pending: 5, active: 2, lastDelivery: at(600_000) })] }, 'queue')).toMatchObject([
+    { status: 'problem', message: expect.stringContaining('nothing has moved 10 min 0 s ago') },
+  ]);
+  expect(found({ queues: [queue({ pending: 5, active: 2, lastDelivery: at(1000) })] }, 'queue')).toEqual([]);
+  expect(found({ queues: [queue({ pending: 5, paused: true })] }, 'queue')).toMatchObject([{ status: 'warning' }]);
+  expect(found({ queues: [queue({ pending: 0, pulls: 0 })] }, 'queue')).toEqual([]);
+});
+
+it('names what a limited user may not do', () => {
+  const permissions = { publish: { allow: ['loopstack.run.Orders.*', '$JS.API.STREAM.INFO.>'] }, subscribe: { allow: ['_INBOX.>'] } };
+  const [finding] = found({ user: { name: 'p', account: 'A', permissions } }, 'permissions');
+  expect(finding).toMatchObject({ status: 'warning', message: expect.stringContaining('start runs, read streams, consume runs') });
+  const denied = { publish: { deny: ['loopstack.replay.>'] }, subscribe: {} };
+  expect(found({ user: { name: 'p', account: 'A', permissions: denied } }, 'permissions')).toMatchObject([
+    { message: 'this user may not replay' },
+  ]);
+});
+
+it('sees a stream that differs, and one that is nearly full', () => {
+  const info = { config: { max_bytes: 100 }, state: { messages: 1, bytes: 90 } } as never;
+  expect(found({ streams: [{ name: 'S', info, drift: [{ field: 'discard', actual: 'old', desired: 'new' }] }] }, 'stream')).toMatchObject([
+    { status: 'problem', message: 'discard is "old", needed is "new"' },
+    { status: 'warning', message: '90 % of its bytes are used' },
+  ]);
+});
+
+it('says nothing of streams and queues where JetStream does not answer', () => {
+  const checks = diagnose({ ...HEALTHY, jetStreamError: 'no answer' }).map(({ check }) => check);
+  expect(checks).toEqual(['connection', 'version', 'jetstream', 'permissions', 'durability', 'clock']);
+});
+
+it.each([
+  ['a.>', 'a.b.c', true],
+  ['a.>', 'a', false],
+  ['a.*', 'a.b', true],
+  ['a.*', 'a.b.c', false],
+  ['>', 'a', true],
+  ['a.b', 'a.c', false],
+])('%s covers %s: %s', (filter, subject, covered) => {
+  expect(covers(filter, subject)).toBe(covered);
+});
