@@ -19,9 +19,41 @@ describe('runMany', () => {
   });
   afterAll(() => rig.stop());
 
-  it('starts a run for each item of a list and reports progress', async () => {
+  it('writes a long list in bulk, each command once and with its own id', async () => {
+    const before = await rig.count(names.streams.runs);
+    const report = await client.runMany(Array.from({ length: 12_345 }, (_, i) => item(i)));
+    expect(report).toEqual({ accepted: 12_345, duplicates: 0, failed: 0, failures: [] });
+    expect(await rig.count(names.streams.runs)).toBe(before + 12_345);
+    const numbers = new Set<number>();
+    const ids = new Set<string>();
+    const consumer = await rig.nc.jetstream().consumers.get(names.streams.runs);
+    for await (const message of await consumer.fetch({ max_messages: before + 12_345, expires: 30_000 })) {
+      if (message.seq <= before) continue;
+      numbers.add(message.json<{ payload: { n: number } }>().payload.n);
+      ids.add(message.headers?.get(HEADER.RUN_ID) as string);
+    }
+    expect([numbers.size, ids.size]).toEqual([12_345, 12_345]);
+  });
+
+  it('is done at once with a short list, and with a source that pauses', async () => {
+    const began = performance.now();
+    for (let i = 0; i < 10; i++) expect((await client.runMany([item(1), item(2)])).accepted).toBe(2);
+    expect(performance.now() - began).toBeLessThan(3000);
+    const seen: number[] = [];
+    async function* source(): AsyncGenerator<RunItem> {
+      for (let i = 0; i < 3; i++) {
+        yield item(i);
+        await eventually(() => (seen.length > i ? true : undefined));
+      }
+    }
+    const pausing = client.runMany(source(), { check: () => void seen.push(1) });
+    expect((await pausing).accepted).toBe(3);
+  });
+
+  it('reports progress and handles, for each item of a list', async () => {
     const seen: number[] = [];
     const sequences = new Set<number>();
+    const before = await rig.count(names.streams.runs);
     const report = await client.runMany(
       Array.from({ length: 5500 }, (_, i) => item(i)),
       { onProgress: ({ accepted }) => seen.push(accepted), onAccepted: (run) => sequences.add(run.sequence) },
@@ -29,7 +61,26 @@ describe('runMany', () => {
     expect(report).toEqual({ accepted: 5500, duplicates: 0, failed: 0, failures: [] });
     expect(seen).toEqual([1000, 2000, 3000, 4000, 5000, 5500]);
     expect(sequences.size).toBe(5500);
-    expect(await rig.count(names.streams.runs)).toBe(5500);
+    expect(await rig.count(names.streams.runs)).toBe(before + 5500);
+  });
+
+  it('reports progress in bulk, too', async () => {
+    const seen: number[] = [];
+    await client.runMany(
+      Array.from({ length: 5500 }, (_, i) => item(i)),
+      { onProgress: ({ accepted }) => seen.push(accepted) },
+    );
+    expect(seen.at(-1)).toBe(5500);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(seen.length).toBeGreaterThanOrEqual(5);
+  });
+
+  it('passes on what a callback throws, once the items that were taken are done', async () => {
+    const thrower = (): never => {
+      throw new Error('not my day');
+    };
+    await expect(client.runMany([item(1), item(2)], { onAccepted: thrower })).rejects.toThrow('not my day');
+    await expect(client.runMany([item(1), item(2)], { onProgress: thrower })).rejects.toThrow('not my day');
   });
 
   it('takes from a stream only what it has room for', async () => {
@@ -87,6 +138,79 @@ describe('runMany', () => {
       { signal: controller.signal },
     );
     expect(report.accepted).toBe(25);
+  });
+});
+
+describe('runMany in bulk', () => {
+  let rig: Rig;
+  let client: LoopstackClient;
+  beforeEach(async () => {
+    rig = await Rig.start();
+    client = rig.client();
+  });
+  afterEach(() => rig.stop());
+
+  const many = (length: number): RunItem[] => Array.from({ length }, (_, i) => item(i));
+
+  it('tells each item that did not fit into the stream', async () => {
+    await updateRuns(rig, { max_msgs: 3210 });
+    const report = await client.runMany(many(5000));
+    expect(report).toMatchObject({ accepted: 3210, failed: 1790 });
+    expect(new Set(report.failures.map(({ error }) => error.code))).toEqual(new Set(['STREAM_FULL']));
+    expect(report.failures[0]?.index).toBe(3210);
+    expect(await rig.count(names.streams.runs)).toBe(3210);
+  });
+
+  it('goes on one by one where the stream takes no bulk', async () => {
+    await updateRuns(rig, { allow_batched: false });
+    expect(await client.runMany(many(2000))).toMatchObject({ accepted: 2000, failed: 0 });
+    expect(await rig.count(names.streams.runs)).toBe(2000);
+  });
+
+  it('mixes with items that go alone, and with those that are refused', async () => {
+    const items = many(3000).map((one, i) =>
+      i % 500 === 7 ? item(i, { idempotencyKey: 'same' }) : i % 500 === 9 ? { ...one, userId: '' } : one,
+    );
+    const report = await client.runMany(items);
+    expect(report).toMatchObject({ accepted: 2994, failed: 6 });
+    expect(report.failures.map(({ index }) => index)).toEqual([9, 509, 1009, 1509, 2009, 2509]);
+    expect(await rig.count(names.streams.runs)).toBe(2989);
+  });
+
+  it('stores each command once when the server dies and comes back', async () => {
+    const nc = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    const own = new LoopstackClient(nc, { publishTimeout: '30s' });
+    let taken = 0;
+    let stop = false;
+    const report = own.runMany(
+      (async function* () {
+        while (!stop) yield item(taken++);
+      })(),
+    );
+    await eventually(async () => ((await rig.count(names.streams.runs)) > 3000 ? true : undefined));
+    await rig.crash();
+    const before = taken;
+    await eventually(() => (taken > before + 10_000 ? true : undefined), 40_000);
+    stop = true;
+    expect(await report).toEqual({ accepted: taken, duplicates: 0, failed: 0, failures: [] });
+    expect(await rig.count(names.streams.runs)).toBe(taken);
+    await own.close();
+    await nc.close();
+  });
+
+  it('leaves bulk for atomic batches where each message costs a disk write', async () => {
+    const slow = await Rig.start({ config: 'jetstream { sync_interval: always }' });
+    try {
+      const report = await slow.client().runMany(many(8000));
+      expect(report).toMatchObject({ accepted: 8000, failed: 0 });
+      const jsm = await slow.nc.jetstreamManager();
+      const isBatched = async (seq: number): Promise<boolean> =>
+        (await jsm.streams.getMessage(names.streams.runs, { seq })).header.has(HEADER.BATCH_ID);
+      const later = await Promise.all(Array.from({ length: 30 }, (_, i) => isBatched(5000 + i * 100)));
+      expect(later.filter(Boolean).length).toBeGreaterThan(20);
+    } finally {
+      await slow.stop();
+    }
   });
 });
 
@@ -187,17 +311,17 @@ describe('group commit', () => {
     const client = rig.client();
     await Promise.all(
       Array.from({ length: 64 }, async () => {
-        for (let i = 0; i < 100; i++) await client.run('ProcessOrder', 'Orders', {}, 'u1');
+        for (let i = 0; i < 40; i++) await client.run('ProcessOrder', 'Orders', {}, 'u1');
       }),
     );
     const jsm = await rig.nc.jetstreamManager();
     const { state } = await jsm.streams.info(names.streams.runs);
-    expect(state.messages).toBe(6400);
+    expect(state.messages).toBe(2560);
     const isBatched = async (seq: number): Promise<boolean> =>
       (await jsm.streams.getMessage(names.streams.runs, { seq })).header.has(HEADER.BATCH_ID);
     expect(await isBatched(1)).toBe(false);
     // Now and then it tries again without.
-    const later = await Promise.all(Array.from({ length: 40 }, (_, i) => isBatched(2000 + i * 100)));
+    const later = await Promise.all(Array.from({ length: 40 }, (_, i) => isBatched(900 + i * 40)));
     expect(later.filter(Boolean).length).toBeGreaterThan(20);
   });
 

@@ -47,7 +47,8 @@ export function refusal(subject: string, error: ApiError, stream?: string, bytes
   const reason = printable(error.description ?? `status ${error.code}`, 300);
   if (FULL.has(errCode)) return new LoopstackError('STREAM_FULL', { stream: stream ?? subject, reason, errCode });
   if (errCode === ERR_CODE.MESSAGE_TOO_LARGE) return new LoopstackError('PAYLOAD_TOO_LARGE', { bytes: bytes ?? 0, limit: 'less', errCode });
-  if (error.code === 503 || errCode === ERR_CODE.DUPLICATE_IN_PROCESS) return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
+  if (error.code === 503 || errCode === ERR_CODE.DUPLICATE_IN_PROCESS)
+    return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
   return new LoopstackError('PUBLISH_REFUSED', { subject, reason, errCode });
 }
 

@@ -32,9 +32,11 @@ const LOAD = 32;
 /** Acknowledgements a second below which each message is thought to cost a disk write of its own. */
 const SLOW_PER_SECOND = 10_000;
 /** Ticks under load before single messages are judged. */
-const JUDGED_TICKS = 2;
+const JUDGED_TICKS = 3;
 /** After this many ticks the judgement is made anew. */
 const AGAIN_TICKS = 200;
+/** Messages in flight while it is: enough to see a fast server, few enough for a slow one to be done with them at once. */
+const PROBE = 64;
 
 /**
  * When concurrent messages are gathered into atomic batches. With `sync_interval: always` the server writes the disk
@@ -42,11 +44,12 @@ const AGAIN_TICKS = 200;
  * which it is, so it is told from the rate under load.
  */
 export class Grouping {
+  readonly #tickMs: number;
   #mode: boolean | 'auto';
-  #tickMs: number;
+  #on: boolean;
+  #probing = false;
   #slowTicks = 0;
   #groupedTicks = 0;
-  #on: boolean;
 
   constructor(mode: boolean | 'auto', tickMs: number) {
     this.#mode = mode;
@@ -58,28 +61,33 @@ export class Grouping {
     return this.#on;
   }
 
+  /** Bound of messages in flight. */
+  get limit(): number {
+    return this.#probing ? PROBE : Infinity;
+  }
+
   /** @param acknowledged messages of the last tick */
   tick(acknowledged: number, inFlight: number): void {
-    const perSecond = (acknowledged * 1000) / this.#tickMs;
     if (this.#mode !== 'auto') return;
     if (this.#on) {
-      if (++this.#groupedTicks >= AGAIN_TICKS) this.#reset();
-    } else if (inFlight >= LOAD && perSecond < SLOW_PER_SECOND) {
-      if (++this.#slowTicks >= JUDGED_TICKS) this.#on = true;
+      if (++this.#groupedTicks < AGAIN_TICKS) return;
+      this.#on = false;
+      this.#probing = true;
+      this.#slowTicks = 0;
+    } else if (inFlight >= LOAD && (acknowledged * 1000) / this.#tickMs < SLOW_PER_SECOND) {
+      if (++this.#slowTicks < JUDGED_TICKS) return;
+      this.#on = true;
+      this.#probing = false;
+      this.#groupedTicks = 0;
     } else {
       this.#slowTicks = 0;
+      this.#probing = false;
     }
   }
 
   /** The server takes no batches. */
   giveUp(): void {
     this.#mode = false;
-    this.#on = false;
-  }
-
-  #reset(): void {
-    this.#on = false;
-    this.#slowTicks = 0;
-    this.#groupedTicks = 0;
+    this.#on = this.#probing = false;
   }
 }

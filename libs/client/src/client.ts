@@ -1,5 +1,4 @@
 import {
-  HEADER,
   type Duration,
   type Priority,
   type RunAddress,
@@ -14,13 +13,15 @@ import {
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue.js';
-import { prepareCommand, type PreparedCommand } from './command.js';
+import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
+import { serverHas } from './connection.js';
 import { fanOut } from './fan-out.js';
+import { FastIngest } from './fast-ingest.js';
 import { StoredRun, type RunDesk } from './handle.js';
-import { headerBlock } from './header-block.js';
 import { KeyedRuns } from './keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
 import { runMany } from './many.js';
+import type { EncodedMessage } from './pending.js';
 import { Publisher } from './publisher.js';
 import { RunEvents } from './run-events.js';
 import { RunList } from './run-list.js';
@@ -146,10 +147,25 @@ export class LoopstackClient {
    * @throws what the source throws
    */
   runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport> {
-    const start = ({ workflow, workspace, payload, userId, options: own }: RunItem): Promise<RunHandle> =>
-      this.run(workflow, workspace, payload, userId, own);
-    const { check } = options ?? {};
-    return runMany(items, check ? (item) => checked(item, check).then(() => start(item)) : start, options);
+    const { publishTimeoutMs } = this.#options;
+    return runMany(
+      items,
+      {
+        check: options?.check,
+        start: ({ workflow, workspace, payload, userId, options: own }) => this.run(workflow, workspace, payload, userId, own),
+        bulk: (item) => this.#bulk(item),
+        ingest: (listener) => (serverHas(this.#nc, 2, 14) ? new FastIngest(this.#nc, publishTimeoutMs, listener) : undefined),
+        publish: (message) => this.#publisher.sendOne(message, publishTimeoutMs),
+      },
+      options,
+    );
+  }
+
+  /** Undefined for what needs an answer of its own: keys, delays, and what the catalogue must be asked about. */
+  #bulk({ workflow, workspace, payload, userId, options }: RunItem): EncodedMessage | undefined {
+    const alone = options?.idempotencyKey ?? options?.delay ?? options?.at;
+    if (alone !== undefined || this.#options.checkCatalogue) return undefined;
+    return encodeCommand(prepareCommand(this.#options, workflow, workspace, payload, userId, options));
   }
 
   /**
@@ -194,8 +210,8 @@ export class LoopstackClient {
 
   /** Cheap on purpose: this is the path of every plain run. */
   #store<Result>(command: PreparedCommand, run: StoredRun<Result>): Promise<RunHandle<Result>> {
-    const block = headerBlock(`${HEADER.MSG_ID}: ${command.messageId}\r\n${command.lines}`);
-    return this.#publisher.send<RunHandle<Result>>(command.subject, command.data, block, command.timeoutMs, true, run, true);
+    const { subject, data, block } = encodeCommand(command);
+    return this.#publisher.send<RunHandle<Result>>(subject, data, block, command.timeoutMs, true, run, true);
   }
 
   #runSpecial<Result>(command: PreparedCommand, run: StoredRun<Result>, priority: Priority | undefined): Promise<RunHandle<Result>> {
@@ -203,9 +219,4 @@ export class LoopstackClient {
       command.dueMs === undefined ? this.#store(command, run) : this.schedules.delay(command, priority, run);
     return command.keyed ? this.#keyed.run(command, run, store) : store();
   }
-}
-
-/** What `check` throws is the item's failure, whether it is asynchronous or not. */
-async function checked(item: RunItem, check: NonNullable<RunManyOptions['check']>): Promise<void> {
-  await check(item);
 }

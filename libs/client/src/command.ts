@@ -13,8 +13,9 @@ import {
   type RunAddress,
   type RunOptions,
 } from '@loopstack/shared/contract';
-import { headerLines } from './header-block.js';
+import { headerBlock, headerLines } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
+import type { EncodedMessage } from './pending.js';
 
 /** A run command, ready to be written. */
 export interface PreparedCommand extends RunAddress {
@@ -66,6 +67,11 @@ export function prepareCommand(
   if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data, ...(dueMs === undefined ? {} : { dueMs }) }));
   const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
+}
+
+/** The message that stores a command in the runs stream. */
+export function encodeCommand({ subject, data, messageId: id, lines }: PreparedCommand): EncodedMessage {
+  return { subject, data, block: headerBlock(`${HEADER.MSG_ID}: ${id}\r\n${lines}`) };
 }
 
 function checkedKey(key: unknown): string {

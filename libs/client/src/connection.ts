@@ -40,11 +40,15 @@ export function inboxOf(nc: NatsConnection): string {
   return createInbox((nc as { options?: { inboxPrefix?: string } }).options?.inboxPrefix);
 }
 
-/** @throws LoopstackError SERVER_TOO_OLD; nothing while the version is not known (disconnected) */
+/** True also while the version is not known (disconnected). */
+export function serverHas(nc: NatsConnection, major: number, minor: number): boolean {
+  const [has = 0, hasMinor = 0] = (nc.info?.version ?? `${major}.${minor}`).split('.').map(Number);
+  return has > major || (has === major && hasMinor >= minor);
+}
+
+/** @throws LoopstackError SERVER_TOO_OLD */
 export function requireServer(nc: NatsConnection, feature: string, major: number, minor: number): void {
+  if (serverHas(nc, major, minor)) return;
   const version = nc.info?.version;
-  if (version === undefined) return;
-  const [has = 0, hasMinor = 0] = version.split('.').map(Number);
-  if (has > major || (has === major && hasMinor >= minor)) return;
   throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
 }

@@ -1,10 +1,9 @@
-import { HEADER, LoopstackError, type RunHandle, type RunItem } from '@loopstack/shared/contract';
+import { LoopstackError, type RunHandle, type RunItem } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
 import { MAX_BATCH } from './batch.js';
-import { prepareCommand, type PreparedCommand } from './command.js';
+import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
 import { requireServer } from './connection.js';
 import { StoredRun, type RunDesk } from './handle.js';
-import { headerBlock } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { EncodedMessage } from './pending.js';
 import type { Publisher } from './publisher.js';
@@ -28,7 +27,7 @@ export async function fanOut(
   const commands = Array.from(items, (item) => prepare(client, item));
   const size = commands.length;
   if (size < 1 || size > MAX_BATCH) throw new LoopstackError('BATCH_TOO_LARGE', { size, limit: MAX_BATCH });
-  const messages = commands.map(encode);
+  const messages = commands.map(encodeCommand);
   const last = await lastSequence(publisher, messages, client.publishTimeoutMs);
   return commands.map((command, i) =>
     new StoredRun(desk, command.workspace, command.workflow, command.runId).acknowledged(
@@ -68,8 +67,4 @@ function prepare(client: ResolvedClientOptions, { workflow, workspace, payload, 
     }
   }
   return prepareCommand(client, workflow, workspace, payload, userId, options);
-}
-
-function encode({ subject, data, messageId, lines }: PreparedCommand): EncodedMessage {
-  return { subject, data, block: headerBlock(`${HEADER.MSG_ID}: ${messageId}\r\n${lines}`) };
 }

@@ -7,32 +7,52 @@ import {
   type RunManyProgress,
   type RunManyReport,
 } from '@loopstack/shared/contract';
+import type { FastIngest, IngestListener } from './fast-ingest.js';
+import type { EncodedMessage } from './pending.js';
+
+/** How items are started. */
+export interface Starter {
+  /** Throws, or rejects, with what refuses the item. */
+  readonly check: ((item: RunItem) => void | Promise<void>) | undefined;
+  start(item: RunItem): Promise<RunHandle>;
+  /** The command of an item that may go with thousands of others; undefined: it goes alone. */
+  bulk(item: RunItem): EncodedMessage | undefined;
+  /** Undefined: the server takes no bulk. */
+  ingest(listener: IngestListener<Taken>): FastIngest<Taken> | undefined;
+  /** Writes a command that bulk left over. */
+  publish(message: EncodedMessage): Promise<unknown>;
+}
+
+interface Taken {
+  readonly item: RunItem;
+  readonly index: number;
+  readonly message: EncodedMessage;
+}
 
 const PROGRESS_EVERY = 1000;
-
-type Start = (item: RunItem) => Promise<RunHandle>;
+const CONCURRENCY = 4096;
 
 /**
  * Starts a run for each item, with a bounded number of them in flight: the source is asked for an item only when there
  * is room, so a stream of any length needs constant memory. An item that fails stops no other one.
- * @throws what the source throws, once the items that were taken are done
+ * @throws what the source or a callback throws, once the items that were taken are done
  */
 export async function runMany(
   items: Iterable<RunItem> | AsyncIterable<RunItem>,
-  start: Start,
+  starter: Starter,
   options: RunManyOptions = {},
 ): Promise<RunManyReport> {
-  const many = new Many(start, options);
+  const many = new Many(starter, options);
   let index = 0;
   try {
     if (Symbol.asyncIterator in items) {
       for await (const item of items) {
-        if (options.signal?.aborted) break;
+        if (many.stopped) break;
         await many.take(item, index++);
       }
     } else {
       for (const item of items) {
-        if (options.signal?.aborted) break;
+        if (many.stopped) break;
         // A promise only where there is something to wait for.
         const room = many.take(item, index++);
         if (room) await room;
@@ -45,69 +65,135 @@ export async function runMany(
 }
 
 class Many {
-  readonly #start: Start;
+  readonly #starter: Starter;
   readonly #options: RunManyOptions;
   readonly #concurrency: number;
   readonly #maxFailures: number;
   readonly #failures: RunFailure[] = [];
+  readonly #ingest: FastIngest<Taken> | undefined;
   #accepted = 0;
   #duplicates = 0;
   #failed = 0;
   #inFlight = 0;
   #room: (() => void) | undefined;
+  #thrown: unknown[] = [];
 
-  constructor(start: Start, options: RunManyOptions) {
-    this.#start = start;
+  constructor(starter: Starter, options: RunManyOptions) {
+    this.#starter = starter;
     this.#options = options;
-    this.#concurrency = atLeastOne('concurrency', options.concurrency ?? 4096);
+    this.#concurrency = atLeastOne('concurrency', options.concurrency ?? CONCURRENCY);
     this.#maxFailures = options.maxFailures ?? 1000;
+    // In bulk the server does not tell where each command is stored, and needs a few thousand in flight.
+    const bulk = options.onAccepted === undefined && this.#concurrency >= CONCURRENCY;
+    this.#ingest = bulk ? starter.ingest({ stored: (tags) => this.#stored(tags.length), left: (tags) => this.#again(tags) }) : undefined;
+  }
+
+  get stopped(): boolean {
+    return this.#thrown.length > 0 || this.#options.signal?.aborted === true;
   }
 
   /** Starts an item; a promise if the next one must wait. */
   take(item: RunItem, index: number): Promise<void> | undefined {
     this.#inFlight++;
-    this.#start(item).then(
-      (run) => this.#succeeded(run, index),
-      (error: unknown) => this.#fail(item, index, error),
-    );
+    const { check } = this.#starter;
+    if (check) this.#checked(check, item, index);
+    else this.#begin(item, index);
     if (this.#inFlight < this.#concurrency) return undefined;
     return new Promise((resolve) => (this.#room = resolve));
   }
 
   async drained(): Promise<void> {
+    this.#ingest?.flush();
     while (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#room = resolve));
+    this.#ingest?.close();
   }
 
   report(): RunManyReport {
-    const progress = this.#progress();
-    if ((this.#accepted + this.#failed) % PROGRESS_EVERY !== 0) this.#options.onProgress?.(progress);
-    return { ...progress, failures: this.#failures.sort((a, b) => a.index - b.index) };
+    if (this.#done % PROGRESS_EVERY !== 0) this.#tell(() => this.#options.onProgress?.(this.#progress()));
+    if (this.#thrown.length > 0) throw this.#thrown[0];
+    return { ...this.#progress(), failures: this.#failures.sort((a, b) => a.index - b.index) };
+  }
+
+  #checked(check: (item: RunItem) => void | Promise<void>, item: RunItem, index: number): void {
+    const begin = (): void => this.#begin(item, index);
+    const fail = (error: unknown): void => this.#fail(item, index, error);
+    try {
+      const checking = check(item);
+      if (checking === undefined) begin();
+      else checking.then(begin, fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #begin(item: RunItem, index: number): void {
+    try {
+      const message = this.#ingest && this.#starter.bulk(item);
+      if (message && this.#ingest.put(message, { item, index, message })) return;
+      if (message) this.#again([{ item, index, message }]);
+      else
+        this.#starter.start(item).then(
+          (run) => this.#succeeded(run, index),
+          (error: unknown) => this.#fail(item, index, error),
+        );
+    } catch (error) {
+      this.#fail(item, index, error);
+    }
+  }
+
+  #again(tags: readonly Taken[]): void {
+    for (const { item, index, message } of tags) {
+      this.#starter.publish(message).then(
+        () => this.#stored(1),
+        (error: unknown) => this.#fail(item, index, error),
+      );
+    }
   }
 
   #succeeded(run: RunHandle, index: number): void {
-    this.#accepted++;
     if (run.duplicate) this.#duplicates++;
-    this.#options.onAccepted?.(run, index);
-    this.#done();
+    this.#tell(() => this.#options.onAccepted?.(run, index));
+    this.#stored(1);
+  }
+
+  #stored(count: number): void {
+    this.#accepted += count;
+    this.#settled(count);
   }
 
   #fail({ workspace, workflow }: RunItem, index: number, error: unknown): void {
     this.#failed++;
-    if (this.#failures.length < this.#maxFailures)
+    if (this.#failures.length < this.#maxFailures) {
       this.#failures.push({ index, address: { workspace, workflow }, error: error as LoopstackError });
-    this.#done();
+    }
+    this.#settled(1);
   }
 
-  #done(): void {
-    this.#inFlight--;
-    if ((this.#accepted + this.#failed) % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.#progress());
+  #settled(count: number): void {
+    this.#inFlight -= count;
+    const { onProgress } = this.#options;
+    const thousands = (n: number): number => Math.floor(n / PROGRESS_EVERY);
+    if (onProgress && thousands(this.#done) > thousands(this.#done - count)) this.#tell(() => onProgress(this.#progress()));
     const room = this.#room;
     this.#room = undefined;
     room?.();
   }
 
+  get #done(): number {
+    return this.#accepted + this.#failed;
+  }
+
   #progress(): RunManyProgress {
     return { accepted: this.#accepted, duplicates: this.#duplicates, failed: this.#failed };
+  }
+
+  /** What a callback throws ends the taking; it is thrown when the items that were taken are done. */
+  #tell(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#thrown.push(error);
+    }
   }
 }
 

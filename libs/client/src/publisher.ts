@@ -158,9 +158,9 @@ export class Publisher {
     return promise;
   }
 
-  /** A message with a `Nats-Msg-Id`. */
+  /** A message with a `Nats-Msg-Id` that may share an atomic batch with others. */
   sendOne({ subject, data, block }: EncodedMessage, timeoutMs: number): Promise<PubAck> {
-    return this.send(subject, data, block, timeoutMs, true, PUB_ACK);
+    return this.send(subject, data, block, timeoutMs, true, PUB_ACK, true);
   }
 
   /**
@@ -200,11 +200,15 @@ export class Publisher {
     } else if (pending.groupable && this.#gathers(1)) {
       this.#queue.push(pending);
       this.#gather();
-    } else if (this.#queue.length === 0 && this.#written < this.#window.size) {
+    } else if (this.#queue.length === 0 && this.#written < this.#room) {
       this.#write(pending);
     } else {
       this.#queue.push(pending);
     }
+  }
+
+  get #room(): number {
+    return Math.min(this.#window.size, this.#grouping.limit);
   }
 
   /** A handful of messages is written faster one by one than as batches of two or three. */
@@ -332,7 +336,7 @@ export class Publisher {
   }
 
   #refill(): void {
-    while (this.#connected && this.#queue.length > 0 && this.#written < this.#window.size) {
+    while (this.#connected && this.#queue.length > 0 && this.#written < this.#room) {
       if (this.#gathers(0) && (this.#queue.peek() as Pending).groupable) {
         if (this.#groups >= MAX_GROUPS) break;
         this.#writeGroup();
@@ -345,7 +349,7 @@ export class Publisher {
 
   #writeGroup(): void {
     const members: Pending[] = [];
-    const room = Math.min(MAX_BATCH, this.#window.size - this.#written);
+    const room = Math.min(MAX_BATCH, this.#room - this.#written);
     for (let bytes = 0; members.length < room && bytes < MAX_BATCH_BYTES;) {
       const next = this.#queue.peek();
       if (!next?.groupable) break;
