@@ -182,6 +182,25 @@ describe('a durable that is deleted under a worker', () => {
   });
 });
 
+describe('a durable that is deleted before it got anything', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+    await rig.emit('numbers.before', { n: 0 });
+  });
+  afterAll(() => rig?.end());
+
+  it('is made again from when it had been made, so that nothing is missed', async () => {
+    const listening = listener('Soon', { from: 'now' });
+    await rig.service({ providers: listening.providers });
+    await rig.jsm.consumers.delete('NUMBERS', 'loopstack~on~Soon~Late~numbers,#');
+    await rig.emit('numbers.x', { n: 1 });
+    await until('it runs', () => listening.numbers.length > 0);
+    expect(listening.numbers).toEqual([1]);
+  });
+});
+
 describe('the stream of a subject', () => {
   let rig: Rig;
   beforeAll(async () => {

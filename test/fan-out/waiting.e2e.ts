@@ -39,7 +39,7 @@ describe('events while the runs stream is full', () => {
     await until('three', () => ran.length === 3);
     await rig.jsm.streams.update('LOOPSTACK_RUNS', { max_msgs: 100 });
     await until('all', () => ran.length === 5);
-    expect(ran.toSorted()).toEqual([1, 2, 3, 4, 5]);
+    expect(new Set(ran)).toEqual(new Set([1, 2, 3, 4, 5]));
     await until('the alarm is over', async () => (await service.health())['loopstack']?.status === 'up');
     expect(await service.deadLetters.list()).toEqual([]);
   });

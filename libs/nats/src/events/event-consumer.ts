@@ -1,4 +1,4 @@
-import { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement } from '@loopstack/core';
+import { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type StartFrom } from '@loopstack/core';
 import { LoopstackError, eventRunId, printable, type RunAddress } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { Msg, NatsConnection } from 'nats';
@@ -29,13 +29,15 @@ export interface EventFeedSupport {
   readonly alarms: Alarms;
   readonly deadLetters: DeadLetterWriter;
   /** Makes sure of the durable after it was lost; a new one begins where this process knows that the old one was. */
-  restore(feed: EventFeed, resumeAt: number | undefined): Promise<boolean>;
+  restore(feed: EventFeed, resumeAt: StartFrom): Promise<boolean>;
 }
 
 /** A handler that has not settled by then has failed. */
 const TIMEOUT_MS = 15 * 60_000;
 /** Wait before an event is delivered again whose dead letter could not be written. */
 const KEEP_MS = 5000;
+/** Events given back that are kept in mind before those that have been delivered again are forgotten. */
+const MAX_OWED = 1024;
 /** For how long an event that was given up makes readiness red. */
 const ABANDONED_MS = 5 * 60_000;
 
@@ -44,8 +46,8 @@ export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
   readonly #logger: Logger;
   readonly #held = new Map<number, EventMessage>();
-  /** Given back, to be delivered again. */
-  readonly #owed = new Set<number>();
+  /** Given back, with the time by which they have been delivered again, here or elsewhere. */
+  readonly #owed = new Map<number, number>();
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
   #abandoned: NodeJS.Timeout | undefined;
@@ -57,6 +59,8 @@ export class EventConsumer implements PullOwner {
     private readonly nc: NatsConnection,
     readonly feed: EventFeed,
     private readonly support: EventFeedSupport,
+    /** Where the durable was when this process found or made it. */
+    private readonly startedAt: StartFrom,
   ) {
     this.#logger = new Logger(feed.title);
     this.loop = new PullLoop(nc, feed.consumer, support.pull, this);
@@ -94,9 +98,9 @@ export class EventConsumer implements PullOwner {
 
   restore(reason: string): Promise<boolean> {
     this.#logger.warn(`The consumer is looked for: ${reason}`);
-    const next = this.#lastSequence > 0 ? [this.#lastSequence + 1] : [];
-    const first = Math.min(...this.#held.keys(), ...this.#owed, ...next);
-    return this.support.restore(this.feed, Number.isFinite(first) ? first : undefined);
+    this.#forgetDelivered(Date.now());
+    const known = [...this.#held.keys(), ...this.#owed.keys(), ...(this.#lastSequence > 0 ? [this.#lastSequence + 1] : [])];
+    return this.support.restore(this.feed, known.length > 0 ? Math.min(...known) : this.startedAt);
   }
 
   /** Deliveries are not counted on: an event starts one run however often it comes. */
@@ -145,7 +149,8 @@ export class EventConsumer implements PullOwner {
   }
 
   async #settle(message: EventMessage, outcome: EventOutcome): Promise<void> {
-    if (message.settled) return;
+    if (message.settled || message.settling) return;
+    message.settling = true;
     const settlement = settleEvent(outcome, message.deliveries, this.feed.policy, Math.random());
     try {
       await this.#carryOut(message, outcome, settlement);
@@ -207,8 +212,14 @@ export class EventConsumer implements PullOwner {
   }
 
   #giveBack(message: EventMessage, delayMs: number): void {
-    this.#owed.add(message.sequence);
+    const now = Date.now();
+    if (this.#owed.size >= MAX_OWED) this.#forgetDelivered(now);
+    this.#owed.set(message.sequence, now + delayMs + this.feed.consumer.leaseMs);
     this.#release(message, () => message.nak(delayMs));
+  }
+
+  #forgetDelivered(nowMs: number): void {
+    for (const [sequence, byMs] of this.#owed) if (byMs < nowMs) this.#owed.delete(sequence);
   }
 
   #release(message: EventMessage, word: () => void): void {

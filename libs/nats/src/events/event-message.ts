@@ -41,6 +41,8 @@ export class EventMessage implements StoredEvent {
   readonly arrivedAtMs: number;
   deliveries: number;
   leasedAtMs: number;
+  /** What becomes of it is decided, and being carried out. */
+  settling = false;
   #settled = false;
 
   constructor(

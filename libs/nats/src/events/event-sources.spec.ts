@@ -1,4 +1,4 @@
-import { eventConsumerConfig, startConfig, withSubject } from './event-sources.js';
+import { eventConsumerConfig, positionOf, startConfig, withSubject } from './event-sources.js';
 
 describe('startConfig', () => {
   it.each([
@@ -42,5 +42,18 @@ describe('withSubject', () => {
   it('is the same list where nothing is to be added, so that no update is made', () => {
     const subjects = ['a.>'];
     expect(withSubject(subjects, 'a.b')).toBe(subjects);
+  });
+});
+
+describe('positionOf', () => {
+  const CREATED = '2026-11-24T08:00:00.123Z';
+  it.each([
+    ['after what is acknowledged', 41, 'now', 42],
+    ['after what is acknowledged', 41, 'all', 42],
+    ['when it was made, if it began then', 0, 'now', new Date(CREATED)],
+    ['where it began', 0, 'all', 'all'],
+    ['where it began', 0, 7, 7],
+  ] as const)('is %s: %i, %s', (_, acked, from, position) => {
+    expect(positionOf({ ack_floor: { consumer_seq: 0, stream_seq: acked }, created: CREATED } as never, from)).toEqual(position);
   });
 });

@@ -31,9 +31,15 @@ export function startConfig(from: StartFrom): Config {
   return { deliver_policy: 'by_start_sequence', opt_start_seq: from };
 }
 
+/** Where a consumer stands: nothing before it is to be delivered any more. Pure. */
+export function positionOf(info: ConsumerInfo, from: StartFrom): StartFrom {
+  if (info.ack_floor.stream_seq > 0) return info.ack_floor.stream_seq + 1;
+  return from === 'now' ? new Date(info.created) : from;
+}
+
 export function eventConsumerConfig(
   { durable, kind, subject, from, leaseMs, labels }: DesiredEventConsumer,
-  resumeAt?: number,
+  resumeAt?: StartFrom,
 ): Config & { readonly durable_name: string } {
   return {
     durable_name: durable,
@@ -95,7 +101,7 @@ export class EventSources {
   }
 
   /** Makes sure of a durable. @throws LoopstackError BINDING_START_FIXED, TOPOLOGY_MISSING */
-  async ensure(desired: DesiredEventConsumer, resumeAt?: number): Promise<ConsumerInfo> {
+  async ensure(desired: DesiredEventConsumer, resumeAt?: StartFrom): Promise<ConsumerInfo> {
     const { stream, durable } = desired;
     const config = eventConsumerConfig(desired, resumeAt);
     const existing = await this.api.consumerInfo(stream, durable).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import type { Publisher } from '@loopstack/client';
-import type { EventPolicy, Reaction, Subscriptions } from '@loopstack/core';
+import type { EventPolicy, Reaction, StartFrom, Subscriptions } from '@loopstack/core';
 import { LoopstackError, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
@@ -9,9 +9,9 @@ import type { Alarms } from '../health.js';
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { ResolvedNatsOptions } from '../options.js';
 import type { BindingInfo, Bindings } from './bindings.js';
-import { EventConsumer, type EventFeed } from './event-consumer.js';
+import { EventConsumer, type EventFeed, type EventFeedSupport } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
-import { EventSources } from './event-sources.js';
+import { EventSources, positionOf } from './event-sources.js';
 import { bindingFeed, chainFeed, reactionFeed, type FeedPlan } from './feeds.js';
 import { LiveReaction } from './live-reaction.js';
 import { serveRedrives } from './redrive.js';
@@ -128,13 +128,14 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     // A dead letter of a dead letter would be the next event of the same feed.
     const policy: EventPolicy = stream === this.options.names.streams.dead ? { ...plan.policy, afterwards: 'abandon' } : plan.policy;
     const feed: EventFeed = { ...plan, policy, consumer: { ...plan.consumer, stream } };
-    await this.#sources.ensure(feed.consumer);
-    const consumer = new EventConsumer(this.nc, feed, {
+    const startedAt = positionOf(await this.#sources.ensure(feed.consumer), feed.consumer.from);
+    const support: EventFeedSupport = {
       pull: this.#pull,
       alarms: this.alarms,
       deadLetters: this.#deadLetters,
       restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
-    });
+    };
+    const consumer = new EventConsumer(this.nc, feed, support, startedAt);
     this.#consumers.push(consumer);
     if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
     consumer.loop.start();
@@ -159,7 +160,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     return { apiPrefix: this.api.prefix, heartbeatMs: this.options.heartbeatMs, expiresMs: PULL_EXPIRES_MS };
   }
 
-  async #restore({ title, consumer }: EventFeed, resumeAt: number | undefined): Promise<boolean> {
+  async #restore({ title, consumer }: EventFeed, resumeAt: StartFrom): Promise<boolean> {
     const alarm = `consumer:${consumer.durable}`;
     if (this.nc.isClosed()) return false;
     try {
