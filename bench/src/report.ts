@@ -1,0 +1,70 @@
+import { figure } from './lab.js';
+import type { Machine } from './machine.js';
+import { median, type Row } from './statistics.js';
+import type { Target } from './targets.js';
+
+export interface Report {
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly cases: readonly {
+    readonly name: string;
+    readonly median: number;
+    readonly min: number;
+    readonly max: number;
+    readonly unit: string;
+  }[];
+  readonly targets: readonly Target[];
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(6));
+
+export function report(about: Pick<Report, 'machine' | 'versions'>, rows: readonly Row[], targets: readonly Target[]): Report {
+  const cases = rows
+    .filter(({ values }) => values.length > 0)
+    .map(({ name, unit, values }) => ({
+      name,
+      median: rounded(median(values)),
+      min: rounded(Math.min(...values)),
+      max: rounded(Math.max(...values)),
+      unit,
+    }));
+  return { ...about, cases, targets };
+}
+
+const verdict = (met: boolean | null): string => (met === null ? 'not judged' : met ? 'yes' : '**no**');
+
+export function markdown({ machine, versions, cases, targets }: Report, notes: readonly string[]): string {
+  const busy = machine.loadBefore > machine.cores ? ' Others were at work on the machine: read ratios, not rates.' : '';
+  return `# Benchmarks
+
+Written by \`npm run bench\`; the same figures are in [benchmarks.json](benchmarks.json). Every claim of speed in this
+repository has its row here.
+
+Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}; load average ${machine.loadBefore} before the run.${busy}
+Versions: ${Object.entries(versions)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')}.
+
+How it is measured: the server, the producer and each worker are processes of their own, as in a deployment. The
+contenders of a case take turns, round by round; the table shows the median of the rounds and their spread. A new worker
+process drains a queue in each round, and its first third is warm-up. Each round counts every order: one that is lost or
+executed twice ends the case. The bare loop is the \`nats\` client in callback mode with \`JSON.parse\` and an
+acknowledgement: no validation, no framework. BullMQ runs through \`@nestjs/bullmq\` on a redis-server with its
+append-only file synced every second, and validates in its processor with class-transformer and class-validator.
+Loopstack consumes what its own client published, headers included.
+${notes.map((note) => `\n${note}\n`).join('')}
+## Targets
+
+Ratios are the median of the ratios of each round.
+
+| target | goal | value | met |
+|---|---|---|---|
+${targets.map(({ name, goal, value, met }) => `| ${name} | ${goal} | ${value ?? '-'} | ${verdict(met)} |`).join('\n')}
+
+## Cases
+
+| case | median | min | max | unit |
+|---|---:|---:|---:|---|
+${cases.map((row) => `| ${row.name} | ${figure(row.median)} | ${figure(row.min)} | ${figure(row.max)} | ${row.unit} |`).join('\n')}
+`;
+}
