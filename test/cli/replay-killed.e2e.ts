@@ -1,7 +1,7 @@
 import { Publisher } from '@loopstack/client';
 import type { ReplayReport } from '@loopstack/nats/operations';
 import { HEADER, encodeRunCommand, headerReader, decodeRunCommand, wireNames } from '@loopstack/shared/contract';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { once } from 'node:events';
 import { provisionStreams } from '../client/streams.js';
 import { readStream } from '../rig/measure.js';
@@ -14,9 +14,11 @@ const names = wireNames();
 
 let rig: CliRig;
 let nc: NatsConnection;
+let jsm: JetStreamManager;
 beforeAll(async () => {
   rig = await CliRig.open();
   nc = await connect({ servers: rig.server.url });
+  jsm = await nc.jetstreamManager();
   // A window so short that deduplication helps nobody who is killed and resumed.
   await provisionStreams(nc, { runs: { duplicate_window: 100_000_000 } });
 });
@@ -45,13 +47,9 @@ it('a replay of 100,000 that is killed three times and resumed publishes each co
   let published = 0;
   for (let kills = 0; kills < KILLS; kills++) {
     const running = rig.start(kills === 0 ? ['replay', 'start', '--id', 'killed', '--yes'] : ['replay', 'resume', 'killed']);
-    const { state } = await (await nc.jetstreamManager()).streams.info(names.streams.runs);
+    const { state } = await jsm.streams.info(names.streams.runs);
     // Somewhere in the middle of a batch, as it happens.
-    await until(
-      'it publishes',
-      async () => (await (await nc.jetstreamManager()).streams.info(names.streams.runs)).state.last_seq > state.last_seq + 8000,
-      60_000,
-    );
+    await until('it publishes', async () => (await jsm.streams.info(names.streams.runs)).state.last_seq > state.last_seq + 8000, 60_000);
     running.signal('SIGKILL');
     await once(running.child, 'close');
     const report = await until('nobody is heard of it any more', async () => {

@@ -21,7 +21,7 @@ const START = ['replay', 'start', 'Orders.ProcessOrder'];
 const published = async (id: string): Promise<number> => (await rig.json<ReplayReport>(['replay', 'show', id])).counts.published;
 
 async function begun(args: readonly string[], id: string): Promise<Running> {
-  const running = rig.start([...START, '--yes', '--id', id, '--rate', '2', ...args]);
+  const running = rig.start([...START, '--yes', '--id', id, '--rate', '0.5', ...args]);
   await until(`${id} publishes`, async () => {
     const { code, stdout } = await rig.loopstack('replay', 'show', id, '--json');
     return code === 0 && (JSON.parse(stdout) as ReplayReport).counts.published > 0;

@@ -34,7 +34,7 @@ export interface PreviewOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Commands a second that are stored where no rate is given; a small machine's (docs/adr/0004). */
+/** Commands a second that are stored where no rate is given; a small machine's (docs/adr/0006). */
 const USUAL_RATE = 25_000;
 const REPORT_MS = 250;
 

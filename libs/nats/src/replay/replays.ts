@@ -49,7 +49,7 @@ const HEED_MS = 15_000;
 
 /**
  * Batch replays: any slice of what was, again, as runs. A replay is named, recorded, and publishes each command exactly
- * once however often it is killed and resumed (docs/adr/0004). Works on a connection alone, without a framework.
+ * once however often it is killed and resumed (docs/adr/0006). Works on a connection alone, without a framework.
  */
 export class Replays {
   readonly #api: JetStreamApi;

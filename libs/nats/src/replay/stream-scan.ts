@@ -61,7 +61,7 @@ interface Slot {
 
 /**
  * Reads a range of a stream in order: raw pulls from a consumer without acknowledgements that the server forgets by
- * itself. Chosen by measurement (docs/adr/0003). A gap, a silence or a deleted consumer starts another one after the
+ * itself. Chosen by measurement (docs/adr/0005). A gap, a silence or a deleted consumer starts another one after the
  * last message that was read. Memory is flat: what is asked for is bounded by what has been taken.
  */
 export class StreamScan {
