@@ -6,15 +6,10 @@ import {
   summarize,
   encodeJson,
   type CatalogueEntry,
-  type FieldError,
-  type JsonSchema,
   type RunAddress,
 } from '@loopstack/shared/contract';
 import type { ResolvedClientOptions } from './options.js';
 import type { StreamReader } from './stream-reader.js';
-
-/** Checks a payload against the schema that its worker published. */
-export type SchemaCheck = (schema: JsonSchema, payload: unknown) => readonly FieldError[];
 
 /** How long an entry, or the absence of a catalogue, is believed. */
 const FRESH_MS = 60_000;

@@ -68,8 +68,8 @@ export class LoopstackClient {
     this.catalogue = new Catalogue(this.#options, reader);
     this.schedules = new Schedules(this.#options, this.#publisher, reader);
     this.#desk = {
-      result: (address, runId, options) => this.#events.result(address, runId, options),
-      events: (address, runId, options) => this.#events.history(address, runId, options),
+      result: (address, runId, wait) => this.#events.result(address, runId, wait),
+      events: (address, runId, wait) => this.#events.history(address, runId, wait),
       get: (runId, address) => this.#state.get(runId, address),
       cancel: (runId, address) => this.#state.cancel(runId, address),
     };

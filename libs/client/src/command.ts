@@ -114,8 +114,8 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
   return lines;
 }
 
-function withoutCorrelation({ [HEADER.CORRELATION_ID]: _, ...headers }: Headers): Headers {
-  return headers;
+function withoutCorrelation(headers: Headers): Headers {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== HEADER.CORRELATION_ID));
 }
 
 function invalid(option: string, expected: string, value: unknown): LoopstackError {

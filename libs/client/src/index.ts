@@ -1,6 +1,6 @@
-export type { Catalogue, SchemaCheck } from './catalogue.js';
+export type { Catalogue } from './catalogue.js';
 export { LoopstackClient } from './client.js';
-export type { ClientOptions } from './options.js';
+export type { ClientOptions, SchemaCheck } from './options.js';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export type { PubAck } from './acknowledgement.js';

@@ -1,5 +1,16 @@
-import type { SchemaCheck } from './catalogue.js';
-import { durationMs, type CommandSigner, wireNames, type Duration, type Headers, type WireNames } from '@loopstack/shared/contract';
+import {
+  durationMs,
+  type CommandSigner,
+  wireNames,
+  type Duration,
+  type Headers,
+  type WireNames,
+  type FieldError,
+  type JsonSchema,
+} from '@loopstack/shared/contract';
+
+/** Checks a payload against the schema that its worker published. */
+export type SchemaCheck = (schema: JsonSchema, payload: unknown) => readonly FieldError[];
 
 /** All optional. */
 export interface ClientOptions {

@@ -1,4 +1,5 @@
 import { jsonType, type FieldError, type JsonSchema } from '@loopstack/shared/contract';
+// oxlint-disable-next-line no-restricted-imports -- ajv's own door to draft 2020-12
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+// oxlint-disable-next-line no-restricted-imports -- our reading of NKeys is held against the library's
 import { nkeys } from 'nats';
 import { headerReader, HEADER, type Headers } from './header.js';
 import { keyPairOf, publicKeyOf } from './nkey.js';
