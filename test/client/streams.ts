@@ -5,16 +5,19 @@ import type { NatsConnection } from 'nats';
 type StreamFields = Record<string, unknown>;
 
 async function api(nc: NatsConnection, subject: string, body: StreamFields): Promise<void> {
-  const answer = await nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5000 });
+  const answer = await nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 10_000 });
   const { error } = answer.json<{ error?: { description: string } }>();
   if (error) throw new Error(`${subject}: ${error.description}`);
 }
 
 /** The four streams as a worker provisions them. `runs` overrides fields of the runs stream. */
-export async function provisionStreams(nc: NatsConnection, overrides: { prefix?: string; runs?: StreamFields } = {}): Promise<WireNames> {
+export async function provisionStreams(
+  nc: NatsConnection,
+  overrides: { prefix?: string; replicas?: number; runs?: StreamFields } = {},
+): Promise<WireNames> {
   const names = wireNames(overrides.prefix);
   const { streams, captures, dueTransforms } = names;
-  const common = { storage: 'file', retention: 'limits', num_replicas: 1 };
+  const common = { storage: 'file', retention: 'limits', num_replicas: overrides.replicas ?? 1 };
   await api(nc, `STREAM.CREATE.${streams.events}`, {
     ...common,
     name: streams.events,

@@ -17,11 +17,13 @@ export interface EncodedMessage {
 export class Pending implements EncodedMessage {
   /** When it times out; 0 before it is written. */
   deadline = 0;
-  /** When it is written again after an answer that nothing listens; 0: not. */
+  /** When it is written again; 0: not. */
   resendAt = 0;
+  /** The last answer: nothing takes it now. */
+  unavailable: LoopstackError | undefined;
   /** Times that it was written. */
   written = 0;
-  /** The connection was lost after it was written: it may be stored although nobody will say so. */
+  /** Its answer was lost: it may be stored although nobody will say so. */
   maybeStored = false;
   /** It counts as one of the groups in flight. */
   group = false;
@@ -55,6 +57,7 @@ export class Pending implements EncodedMessage {
   }
 
   timedOut(): LoopstackError {
+    if (this.unavailable && !this.maybeStored) return this.unavailable;
     return new LoopstackError('PUBLISH_TIMEOUT', { subject: this.subject, timeoutMs: this.timeoutMs });
   }
 }
@@ -64,12 +67,13 @@ export class PendingBatch extends Pending {
   constructor(
     readonly messages: readonly EncodedMessage[],
     timeoutMs: number,
+    resendable: boolean,
     receiver: Receiver<unknown>,
     resolve: (value: unknown) => void,
     reject: (error: Error) => void,
   ) {
     const last = messages.at(-1) as EncodedMessage;
-    super(last.subject, last.data, last.block, timeoutMs, true, false, receiver, resolve, reject);
+    super(last.subject, last.data, last.block, timeoutMs, resendable, false, receiver, resolve, reject);
   }
 
   override get size(): number {

@@ -34,9 +34,14 @@ const PUB_ACK: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) 
 const TICK_MS = 50;
 /** Ticks without a message after which the sweep stops. */
 const IDLE_TICKS = 20;
-/** Answers `no responders` are normal while a stream elects its leader: written again, as the client library does, before it is an error. */
+/**
+ * Nobody listens while a stream elects its leader. Where a stream has acknowledged before, that is waited for; elsewhere
+ * it rather says that there is no stream, and is an error after two tries more.
+ */
 const UNAVAILABLE_RETRIES = 2;
-const RESEND_TICKS = 5;
+const RETRY_TICKS = 5;
+/** Without any answer, a message with an id is written again: it was lost with a leader, or its acknowledgement was. */
+const UNANSWERED_TICKS = 50;
 /** Batches on the way: one that the server writes, one that it receives meanwhile. */
 const MAX_GROUPS = 2;
 const LEAST_GATHERED = 16;
@@ -54,8 +59,8 @@ const capture = (resolve: (value: unknown) => void, reject: (error: Error) => vo
  * timeouts, one object and one promise a message.
  *
  * Order: messages are written in the order of the calls, and JetStream stores what one connection writes in that
- * order. After a reconnect, the unacknowledged ones that have a `Nats-Msg-Id` are written again, in order, but others
- * may have been stored in between; so it is after a batch that was rejected.
+ * order. After a reconnect, and when an answer does not come, those that have a `Nats-Msg-Id` are written again, in
+ * order, but others may have been stored in between; so it is after a batch that was rejected.
  *
  * A message is on disk only when its promise has resolved. PUBLISH_TIMEOUT says nothing about whether it was stored.
  */
@@ -85,6 +90,8 @@ export class Publisher {
   /** Groups, and single messages in place of one, in `#pending`. */
   #groups = 0;
   #gathering = false;
+  /** A stream has acknowledged a message. */
+  #proven = false;
   #tick = 0;
   #idleTicks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -174,7 +181,7 @@ export class Publisher {
       if (refused) return Promise.reject(refused);
     }
     const promise = new Promise<PubAck>(capture as never);
-    this.#accept(new PendingBatch(messages, timeoutMs, PUB_ACK, resolveLast, rejectLast));
+    this.#accept(new PendingBatch(messages, timeoutMs, true, PUB_ACK, resolveLast, rejectLast));
     return promise;
   }
 
@@ -248,7 +255,8 @@ export class Publisher {
 
   #emit(token: number, pending: Pending): void {
     pending.written++;
-    pending.resendAt = 0;
+    pending.unavailable = undefined;
+    pending.resendAt = pending.resendable ? this.#tick + Math.min(UNANSWERED_TICKS, Math.ceil(pending.timeoutMs / TICK_MS / 2)) : 0;
     const reply = this.#inbox + token;
     try {
       if (pending instanceof PendingBatch) this.#emitBatch(pending.messages, reply);
@@ -299,7 +307,12 @@ export class Publisher {
     const { subject } = pending;
     const { data } = msg;
     if (data.length === 0) {
-      this.#unavailable(token, pending, new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'no responders' }));
+      this.#unavailable(
+        token,
+        pending,
+        new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'no responders' }),
+        !pending.maybeStored,
+      );
       return;
     }
     const answer = this.#answers.read(data);
@@ -309,24 +322,30 @@ export class Publisher {
       const refused = refusal(subject, answer.error, answer.stream, pending.bytes);
       // An earlier writing of it waits for a majority: whether it is stored is not known yet.
       if (refused.details['errCode'] === ERR_CODE.DUPLICATE_IN_PROCESS) pending.maybeStored = true;
-      if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused);
+      if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused, false);
       else this.#fail(token, pending, refused);
     } else {
       this.#settle(token, pending);
       this.#acknowledged += pending.size;
+      this.#proven = true;
       pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
       this.#refill();
     }
   }
 
   /**
-   * Nothing took the message now. If it was written before the connection was lost, it may be stored all the same: the
-   * only true answers are then an acknowledgement or a timeout.
+   * Nothing took the message now. If an earlier writing of it was not answered, it may be stored all the same: the only
+   * true answers are then an acknowledgement or a timeout.
+   * @param unseen nobody has seen the message, so that it can be written again even without an id
    */
-  #unavailable(token: number, pending: Pending, error: LoopstackError): void {
-    const again = pending.resendable && (pending.maybeStored || pending.written <= UNAVAILABLE_RETRIES);
-    if (again) pending.resendAt = this.#tick + RESEND_TICKS;
-    else this.#fail(token, pending, error);
+  #unavailable(token: number, pending: Pending, error: LoopstackError, unseen: boolean): void {
+    const patient = this.#proven || pending.maybeStored || pending.written <= UNAVAILABLE_RETRIES;
+    if (patient && (pending.resendable || unseen)) {
+      pending.unavailable = error;
+      pending.resendAt = this.#tick + RETRY_TICKS;
+    } else {
+      this.#fail(token, pending, error);
+    }
   }
 
   #fail(token: number, pending: Pending, error: Error): void {
@@ -367,7 +386,14 @@ export class Publisher {
       const before = sequence - members.length + 1;
       members.forEach((member, i) => member.resolve(member.receiver.acknowledged(stream, before + i, false)));
     };
-    const batch = new PendingBatch(members, first.timeoutMs, PUB_ACK, resolve, (error) => this.#ungroup(members, error));
+    const batch = new PendingBatch(
+      members,
+      first.timeoutMs,
+      members.every((member) => member.resendable),
+      PUB_ACK,
+      resolve,
+      (error) => this.#ungroup(members, error),
+    );
     batch.group = true;
     batch.members = members;
     this.#write(batch);
@@ -421,6 +447,7 @@ export class Publisher {
       if (pending.deadline <= this.#tick) {
         this.#fail(token, pending, pending.timedOut());
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick) {
+        pending.maybeStored ||= pending.unavailable === undefined;
         this.#emit(token, pending);
       }
     }
