@@ -94,7 +94,8 @@ export class Terminal {
 
   /** Shows how something goes on, on a terminal. */
   async ticker(text: string): Promise<Ticker> {
-    if (!this.#talks) return { show: () => undefined, stop: () => undefined };
+    // Only where a line can be written over.
+    if (!this.#talks || !('cursorTo' in this.streams.stderr)) return { show: () => undefined, stop: () => undefined };
     const { default: ora } = await import('ora');
     const spinner = ora({
       text,

@@ -34,3 +34,11 @@ describe('a payload against the schema of the catalogue', () => {
     expect(check(SCHEMA, payload)).toEqual(expected.map((error) => expect.objectContaining(error)));
   });
 });
+
+it('says of an optional field what is wrong with it, and not that it is not null', () => {
+  const schema = { type: 'object', properties: { priority: { anyOf: [{ type: 'integer', maximum: 9 }, { type: 'null' }] } } };
+  expect(schemaCheck()(schema, { priority: 12 })).toEqual([
+    { path: 'priority', rule: 'maximum', message: 'priority must be <= 9', received: 'number' },
+  ]);
+  expect(schemaCheck()(schema, { priority: null })).toEqual([]);
+});

@@ -14,8 +14,22 @@ export function schemaCheck(): (schema: JsonSchema, payload: unknown) => readonl
   return (schema, payload) => {
     let validate = compiled.get(schema);
     if (!validate) compiled.set(schema, (validate = ajv.compile(schema)));
-    return validate(payload) ? [] : (validate.errors ?? []).slice(0, 100).map(fieldError);
+    return validate(payload)
+      ? []
+      : told(validate.errors ?? [])
+          .slice(0, 100)
+          .map(fieldError);
   };
+}
+
+/** Of a value that may be null, or of several kinds, what is wrong with it: not also that it is not null, and that no kind fits. */
+function told(errors: readonly ErrorObject[]): readonly ErrorObject[] {
+  const alternatives = new Set(errors.filter(({ keyword }) => keyword === 'anyOf').map(({ instancePath }) => instancePath));
+  const kept = errors.filter(({ keyword, instancePath, params }) => {
+    if (!alternatives.has(instancePath)) return true;
+    return keyword !== 'anyOf' && !(keyword === 'type' && (params as { type?: unknown }).type === 'null');
+  });
+  return kept.length > 0 ? kept : errors;
 }
 
 /** `/items/2/sku` as `items[2].sku`. */

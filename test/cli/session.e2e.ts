@@ -1,0 +1,69 @@
+import { until } from '../until.js';
+import { CliRig } from './rig.js';
+import { record, recorded, squeezed, write, type Step } from './session.js';
+
+/** `LOOPSTACK_RECORD=1 npm test -- test/cli/session` writes the sessions into the documents. */
+const WRITE = process.env['LOOPSTACK_RECORD'] === '1';
+
+const FIRST_RUN: readonly Step[] = [
+  { typed: 'loopstack run Orders.ProcessOrder --user u1 --arg orderId=o-1 --wait' },
+  { typed: 'loopstack run Orders.ProcesOrder --user u1 --arg orderId=o-1' },
+  { typed: 'loopstack run Orders.ProcessOrder --user u1 --arg orderId=o-1 --arg priority:=12' },
+];
+
+/** Two runs have failed by then. */
+const REPLAY: readonly Step[] = [
+  { typed: 'loopstack runs list --status failed' },
+  {
+    typed: `loopstack replay start Orders.ProcessOrder --outcome failed --patch '[{"op":"remove","path":"/payload/act"}]' --id mended --note 'the bug of Monday'`,
+    answers: ['y'],
+  },
+];
+
+const AFTERWARDS: readonly Step[] = [
+  { typed: 'loopstack replay list' },
+  { typed: 'loopstack dead list' },
+  { typed: 'loopstack dead discard --all', answers: ['y'] },
+  { typed: 'loopstack workflows' },
+  { typed: 'loopstack doctor' },
+];
+
+let rig: CliRig;
+beforeEach(async () => {
+  rig = await CliRig.open();
+  await rig.worker();
+});
+afterEach(() => rig?.stop());
+
+async function failTwice(): Promise<void> {
+  for (const orderId of ['o-2', 'o-3']) {
+    await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', `orderId=${orderId}`, '-a', 'act=fail', '-w');
+  }
+}
+
+/** What the replay has published is done: the documents show a deployment at rest. */
+async function atRest(): Promise<void> {
+  await until('all runs have ended', async () => {
+    const runs = await rig.json<{ status: string }[]>(['runs', 'list', '-n', '100']);
+    return runs.every(({ status }) => status === 'succeeded' || status === 'failed');
+  });
+}
+
+function expectRecorded(file: string, name: string, session: string): void {
+  if (WRITE) write(file, name, session);
+  expect(squeezed(session)).toBe(squeezed(recorded(file, name)));
+}
+
+it('the session in the README is what the command line shows', async () => {
+  const first = await record(rig.server.url, FIRST_RUN.slice(0, 2));
+  await failTwice();
+  expectRecorded('README.md', 'first', [first, await record(rig.server.url, REPLAY)].join('\n\n'));
+});
+
+it('the session in docs/cli.md is what the command line shows', async () => {
+  const first = await record(rig.server.url, FIRST_RUN);
+  await failTwice();
+  const replay = await record(rig.server.url, REPLAY);
+  await atRest();
+  expectRecorded('docs/cli.md', 'tour', [first, replay, await record(rig.server.url, AFTERWARDS)].join('\n\n'));
+});
