@@ -50,7 +50,7 @@ class OrderPayload {
 
 /** Runs that are told what to do by their payload. */
 @Workflow({ payload: OrderPayload, concurrency: 4, record: 'full', retry: { attempts: 2, delay: '50ms' } })
-export class ProcessOrder {
+class ProcessOrder {
   async run({ orderId, act }: OrderPayload, ctx: RunContext): Promise<unknown> {
     if (act === 'fail') throw new NonRetryableError(`no ${orderId}`);
     if (act === 'hang') await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason as Error)));
@@ -60,7 +60,7 @@ export class ProcessOrder {
 }
 
 @Workspace({ workflows: [ProcessOrder] })
-export class Orders {}
+class Orders {}
 
 /** A server, the command as a user runs it, and a worker if it is asked for. */
 export class CliRig {

@@ -50,7 +50,7 @@ export async function record(server: string, steps: readonly Step[]): Promise<st
 }
 
 /** The same text each time: ids, times, names and speeds are replaced by such as they could be, of the same width where it shows. */
-export function anonymous(text: string): string {
+function anonymous(text: string): string {
   const runs = new Map<string, string>();
   const run = (id: string): string => {
     const known = runs.get(id) ?? `01a2b3c4-d5e6-7f00-8a9b-${String(runs.size + 1).padStart(12, '0')}`;

@@ -66,7 +66,7 @@ function refused(total: number, invalid: readonly InvalidCommand[]): string[] {
 }
 
 /** A command before and after, line by line; one that is published as it was is shown once. */
-export function difference(before: ReplayCommand, after: ReplayCommand, terminal: Terminal): string[] {
+function difference(before: ReplayCommand, after: ReplayCommand, terminal: Terminal): string[] {
   const [old, now] = [flat(before), flat(after)];
   const lines: string[] = [`  ${shown(after)}  user ${after.userId}`];
   const keys = [...new Set([...old.keys(), ...now.keys()])];

@@ -56,7 +56,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /** The variables that are read; those of the `nats` command have its names. */
-export const VARIABLES = [
+const VARIABLES = [
   'NATS_URL',
   'NATS_CONTEXT',
   'NATS_CREDS',
