@@ -52,6 +52,21 @@ const CLEAN: Readonly<Record<string, string>> = {
     { '@loopstack/shared': '^0.1.0', nats: '^2.29.3' },
   ),
   ...room(
+    'contract',
+    { index: "import { isName } from '@loopstack/shared/contract';\n\nexport const contract = isName('word');\n" },
+    { '@loopstack/shared': '^0.1.0' },
+  ),
+  'libs/cli/package.json': json({
+    name: '@loopstack/cli',
+    version: '0.1.0',
+    type: 'module',
+    bin: { loopstack: 'bin/loopstack.js' },
+    dependencies: { '@loopstack/client': '^0.1.0', '@loopstack/contract': '^0.1.0' },
+  }),
+  'libs/cli/bin/loopstack.js': "import { main } from '../dist/main.js';\n\nmain();\n",
+  'libs/cli/src/main.ts':
+    "import { client } from '@loopstack/client';\nimport { contract } from '@loopstack/contract';\n\nexport const main = (): boolean => process.stdout.write(String([client, contract]));\n",
+  ...room(
     'core',
     { index: "import { isName } from '@loopstack/shared';\n\nexport const core = isName('word');\n" },
     { '@loopstack/shared': '^0.1.0' },

@@ -26,8 +26,8 @@ class Load {
 
   async #work(everyMs: number): Promise<void> {
     const running: Promise<void>[] = [];
-    for (let i = 0; this.#on; i++) {
-      running.push(this.#publish(`key-${i}`));
+    while (this.#on) {
+      running.push(this.#publish(`key-${running.length}`));
       await pause(everyMs);
     }
     await Promise.all(running);

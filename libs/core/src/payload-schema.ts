@@ -14,7 +14,7 @@ const REF = '#/$defs/';
 export function payloadSchema(type: Type<object>): JsonSchema {
   const schemas = validationMetadatasToSchemas({
     refPointerPrefix: REF,
-    ...(transformStorage ? { classTransformerMetadataStorage: transformStorage as never } : {}),
+    ...(transformStorage ? { classTransformerMetadataStorage: transformStorage } : {}),
   }) as Record<string, Mutable>;
   const own = schemas[type.name] ?? { type: 'object', properties: {} };
   const $defs: Mutable = {};

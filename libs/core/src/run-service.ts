@@ -90,7 +90,7 @@ export class RunService {
    * `run` and `handle.result()` in one call.
    * @throws LoopstackError as `run`, and RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT (default 30 s)
    */
-  runAndWait<W extends WorkflowClass<never, unknown>>(
+  runAndWait<W extends WorkflowClass>(
     workflow: W,
     workspace: string | WorkspaceClass,
     payload: PayloadOf<W>,

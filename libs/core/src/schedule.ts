@@ -53,7 +53,7 @@ export function declaredSchedules({ type, workflow }: Pick<RegisteredWorkflow, '
       throw new LoopstackError('OPTION_INVALID', {
         option: `${option}: id`,
         expected: 'a name that no other @Schedule of the class has',
-        received: String(id),
+        received: id,
       });
     }
     if (!isUserId(userId))

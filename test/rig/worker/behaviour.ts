@@ -85,18 +85,14 @@ const BEHAVIOURS = {
     throw new Error('boom\u0007\r\n[Nest] 1  - LOG everything is fine\u001b[2J');
   },
   'throw-text': () => {
-    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
     throw 'only text';
   },
   'throw-strange': () => {
-    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
     throw strange();
   },
-  // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- workflows do
   'reject-undefined': () => Promise.reject(undefined),
   'reject-null': async () => {
     await delay(1);
-    // oxlint-disable-next-line typescript/only-throw-error -- workflows do
     throw null;
   },
   never: () => new Promise(() => undefined),
@@ -131,7 +127,7 @@ const BEHAVIOURS = {
 export async function behave(journal: JournalWriter, job: Job, ctx: RunContext): Promise<unknown> {
   journal.write('start', ctx, job.note);
   ctx.signal.addEventListener('abort', () => journal.write('aborted', ctx, (ctx.signal.reason as { code?: string }).code), { once: true });
-  const result: unknown = await (BEHAVIOURS[job.do ?? 'ok'] as Behaviour)(job, ctx);
+  const result: unknown = await BEHAVIOURS[job.do ?? 'ok'](job, ctx);
   // As a workflow should: no effect once its signal says that the run is no longer its own.
   if (job.do !== 'stubborn') ctx.signal.throwIfAborted();
   journal.write('effect', ctx, job.note);

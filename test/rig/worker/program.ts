@@ -42,7 +42,9 @@ function workflowClass({ name, payload, options }: PlannedWorkflow): Type<{ run(
       return behave(journal, job instanceof StrictPayload ? {} : job, ctx);
     }
   }
-  Workflow({ ...options, name, ...(payload === 'strict' ? { payload: StrictPayload } : {}) } as WorkflowOptions)(RigWorkflow as never);
+  Workflow({ ...options, name, ...(payload === 'strict' ? { payload: StrictPayload } : {}) } as WorkflowOptions<StrictPayload>)(
+    RigWorkflow as never,
+  );
   return RigWorkflow;
 }
 
@@ -51,7 +53,7 @@ function providers(): Type[] {
   for (const workspace of new Set(plan.workflows.map((flow) => flow.workspace))) {
     const workflows = plan.workflows.filter((flow) => flow.workspace === workspace).map(workflowClass);
     class RigWorkspace {}
-    Workspace({ name: workspace, workflows: workflows as never })(RigWorkspace);
+    Workspace({ name: workspace, workflows: workflows })(RigWorkspace);
     classes.push(RigWorkspace, ...workflows);
   }
   return classes;
