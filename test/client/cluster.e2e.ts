@@ -97,11 +97,12 @@ describe('on three nodes', () => {
     const { leader } = (await info(names.streams.schedules)).cluster;
     const node = cluster.nodes.find(({ name }) => name === leader);
     await node?.kill('SIGKILL');
-    await eventually(async () => ((await count().catch(() => 0)) >= before + 10 ? true : undefined), 40_000);
+    // The runs stream notices after 10 s that the leader of its source is gone, and tries again after up to as long.
+    await eventually(async () => ((await count().catch(() => 0)) >= before + 10 ? true : undefined), 100_000);
     for (const run of due) {
       expect(await eventually(() => run.status().catch(() => undefined), 20_000)).toMatchObject({ status: 'queued', id: run.id });
     }
     await node?.restart();
     expect(await eventually(() => count().catch(() => undefined), 30_000)).toBe(before + 10);
-  });
+  }, 180_000);
 });

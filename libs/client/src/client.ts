@@ -16,7 +16,7 @@ import { Catalogue } from './catalogue.js';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
 import { serverHas } from './connection.js';
 import { fanOut } from './fan-out.js';
-import { FastIngest } from './fast-ingest.js';
+import { FastIngest, type IngestListener } from './fast-ingest.js';
 import { StoredRun, type RunDesk } from './handle.js';
 import { KeyedRuns } from './keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
@@ -34,6 +34,8 @@ import { StreamReader } from './stream-reader.js';
 /** The client library's own two minutes notice a dead connection after six. */
 const PING_MS = 10_000;
 
+const BULK_AGAIN_MS = 60_000;
+
 /** Starts runs and asks for them, on a NATS connection. */
 export class LoopstackClient {
   readonly #nc: NatsConnection;
@@ -48,6 +50,8 @@ export class LoopstackClient {
   /** The workflows that workers serve. */
   readonly catalogue: Catalogue;
   #ownsConnection = false;
+  /** When bulk writing, which was not possible or not faster, is tried again. */
+  #bulkAgainAt = 0;
 
   /**
    * @param nc a connection that the service already has; it stays the service's: `close()` does not close it
@@ -104,7 +108,8 @@ export class LoopstackClient {
       }
       return this.#start<Result>(command, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      const reason: Error = error as Error;
+      return Promise.reject(reason);
     }
   }
 
@@ -115,7 +120,8 @@ export class LoopstackClient {
       if (command.keyed || command.dueMs !== undefined) return this.#runSpecial(command, run, options?.priority);
       return this.#store(command, run);
     } catch (error) {
-      return Promise.reject(error as Error);
+      const reason: Error = error as Error;
+      return Promise.reject(reason);
     }
   }
 
@@ -154,11 +160,19 @@ export class LoopstackClient {
         check: options?.check,
         start: ({ workflow, workspace, payload, userId, options: own }) => this.run(workflow, workspace, payload, userId, own),
         bulk: (item) => this.#bulk(item),
-        ingest: (listener) => (serverHas(this.#nc, 2, 14) ? new FastIngest(this.#nc, publishTimeoutMs, listener) : undefined),
+        ingest: (listener) => this.#ingest(listener),
         publish: (message) => this.#publisher.sendOne(message, publishTimeoutMs),
       },
       options,
     );
+  }
+
+  #ingest<T>(listener: IngestListener<T>): FastIngest<T> | undefined {
+    if (!serverHas(this.#nc, 2, 14) || performance.now() < this.#bulkAgainAt) return undefined;
+    const givenUp = (): void => {
+      this.#bulkAgainAt = performance.now() + BULK_AGAIN_MS;
+    };
+    return new FastIngest(this.#nc, this.#options.publishTimeoutMs, listener, givenUp);
   }
 
   /** Undefined for what needs an answer of its own: keys, delays, and what the catalogue must be asked about. */

@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import { createInbox, type NatsConnection } from 'nats';
+import { Events, createInbox, type NatsConnection } from 'nats';
 
 export interface ConnectionListener {
   disconnected?(): void;
@@ -17,8 +17,8 @@ export function followConnection(nc: NatsConnection, listener: ConnectionListene
   const follow = async (): Promise<void> => {
     for await (const status of statuses) {
       if (!following) return;
-      if (status.type === 'disconnect') listener.disconnected?.();
-      else if (status.type === 'reconnect') listener.reconnected?.();
+      if (status.type === Events.Disconnect) listener.disconnected?.();
+      else if (status.type === Events.Reconnect) listener.reconnected?.();
       else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
     }
   };

@@ -26,13 +26,18 @@ interface Answer {
 
 /** Messages after which the server acknowledges; it answers with what it will do. */
 const FLOW = 250;
+/** The first batch is a small one: where each message costs a disk write of its own, more would take seconds. */
+const TRIAL_FLOW = 20;
+const TRIAL = 100;
+/** Messages a second of the trial below which atomic batches are faster. */
+const SLOW_PER_SECOND = 5_000;
 /** Acknowledgements that may be outstanding. */
 const AHEAD = 3;
 const TICK_MS = 50;
 const START = 0;
 const APPEND = 1;
 const END = 3;
-/** Ticks without an answer after which each message is thought to cost a disk write of its own: atomic batches are faster then. */
+/** Ticks without an answer after which the server is thought to be slow. */
 const SLOW_TICKS = 2;
 
 /**
@@ -44,6 +49,7 @@ export class FastIngest<T> {
   readonly #nc: NatsConnection;
   readonly #listener: IngestListener<T>;
   readonly #timeoutTicks: number;
+  readonly #onGivenUp: () => void;
   readonly #headers = new EncodedHeaders();
   readonly #options = { reply: '', headers: this.#headers.asMsgHdrs() };
   readonly #unfollow: () => void;
@@ -66,9 +72,13 @@ export class FastIngest<T> {
   #timer: NodeJS.Timeout | undefined;
   #quietTicks = 0;
   #idle = true;
+  #trial = true;
+  #openedAt = 0;
 
-  constructor(nc: NatsConnection, timeoutMs: number, listener: IngestListener<T>) {
+  /** @param onGivenUp called when it is not possible, or not faster, on this server and stream */
+  constructor(nc: NatsConnection, timeoutMs: number, listener: IngestListener<T>, onGivenUp: () => void = () => {}) {
     this.#nc = nc;
+    this.#onGivenUp = onGivenUp;
     this.#listener = listener;
     this.#timeoutTicks = Math.ceil(timeoutMs / TICK_MS);
     this.#connected = nc.info !== undefined;
@@ -111,12 +121,14 @@ export class FastIngest<T> {
       this.#written.push(entry);
       this.#subject = entry.message.subject;
       this.#emit(entry.message, this.#sequence === 0 ? START : APPEND);
+      if (this.#trial && this.#sequence === TRIAL) this.#finish();
     }
   }
 
   #open(): void {
     const inbox = inboxOf(this.#nc);
-    this.#reply = `${inbox}.${FLOW}.fail.`;
+    this.#reply = `${inbox}.${this.#trial ? TRIAL_FLOW : FLOW}.fail.`;
+    this.#openedAt = performance.now();
     this.#sequence = this.#acknowledged = this.#flow = this.#quietTicks = 0;
     this.#ending = false;
     this.#subscription = this.#nc.subscribe(`${inbox}.>`, { callback: (error, msg) => (error ? this.#end() : this.#answered(msg.data)) });
@@ -127,7 +139,13 @@ export class FastIngest<T> {
   #emit({ subject, data, block }: EncodedMessage, operation: number): void {
     this.#headers.block = block as Uint8Array;
     this.#options.reply = `${this.#reply}${++this.#sequence}.${operation}.$FI`;
-    this.#nc.publish(subject, data, this.#options);
+    try {
+      this.#nc.publish(subject, data, this.#options);
+    } catch {
+      // The connection is closed or drained: said to each caller by the way that what is left goes.
+      this.#usable = false;
+      this.#end();
+    }
   }
 
   #answered(data: Uint8Array): void {
@@ -146,10 +164,11 @@ export class FastIngest<T> {
       if (this.#flushing && this.#queue.length === 0) this.#finish();
     } else if (answer.error !== undefined && answer.type === undefined) {
       // Not on this server, or not on this stream, or the batch is forgotten.
-      if (this.#acknowledged === 0) this.#usable = false;
+      if (this.#acknowledged === 0) this.#giveUp();
       this.#end();
     } else if (answer.count !== undefined) {
       this.#stored(answer.count - this.#acknowledged);
+      if (this.#trial && answer.count === TRIAL) this.#judge();
       this.#end();
     }
     // A gap or an error is followed by the acknowledgement that ends the batch.
@@ -174,15 +193,23 @@ export class FastIngest<T> {
       return;
     }
     if (++this.#quietTicks >= this.#timeoutTicks) this.#end();
-    else if (this.#quietTicks > SLOW_TICKS && this.#queue.length > 0) this.#giveUp();
+    else if (this.#quietTicks > SLOW_TICKS && this.#queue.length > 0) {
+      this.#giveUp();
+      this.#finish();
+    }
     // The server acknowledges the rest of a batch when it ends, and forgets one that pauses for 10 s.
     else if (this.#idle && this.#queue.length === 0) this.#finish();
     this.#idle = true;
   }
 
+  #judge(): void {
+    this.#trial = false;
+    if ((TRIAL * 1000) / (performance.now() - this.#openedAt) < SLOW_PER_SECOND) this.#giveUp();
+  }
+
   #giveUp(): void {
     this.#usable = false;
-    this.#finish();
+    this.#onGivenUp();
   }
 
   /** Asks for the acknowledgement of the whole batch. */

@@ -40,7 +40,10 @@ const IDLE_TICKS = 20;
  */
 const UNAVAILABLE_RETRIES = 2;
 const RETRY_TICKS = 5;
-/** Without any answer, a message with an id is written again: it was lost with a leader, or its acknowledgement was. */
+/**
+ * A message with an id that is not answered for so long is written again, if others were answered that were written after
+ * it, or none was at all: it was lost with a leader, or its acknowledgement was. A server that is only slow answers in order.
+ */
 const UNANSWERED_TICKS = 50;
 /** Batches on the way: one that the server writes, one that it receives meanwhile. */
 const MAX_GROUPS = 2;
@@ -83,6 +86,9 @@ export class Publisher {
   readonly #pending = new Map<number, Pending>();
   readonly #queue = new Fifo<Pending>();
   #lastToken = 0;
+  /** The message written last of those that were acknowledged, and when one was. */
+  #answeredToken = 0;
+  #answeredAt = 0;
   /** Messages that were acknowledged in this tick. */
   #acknowledged = 0;
   /** Messages in `#pending`, those of batches counted. */
@@ -139,7 +145,8 @@ export class Publisher {
     try {
       if (headers) block = headerBlock(headerLines(headers));
     } catch (error) {
-      return Promise.reject(error as Error);
+      const reason: Error = error as Error;
+      return Promise.reject(reason);
     }
     const resendable = headers?.[HEADER.MSG_ID] !== undefined;
     return this.send(subject, data, block, options?.timeoutMs ?? this.#timeoutMs, resendable, PUB_ACK, options?.groupable);
@@ -326,6 +333,8 @@ export class Publisher {
       else this.#fail(token, pending, refused);
     } else {
       this.#settle(token, pending);
+      if (token > this.#answeredToken) this.#answeredToken = token;
+      this.#answeredAt = this.#tick;
       this.#acknowledged += pending.size;
       this.#proven = true;
       pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
@@ -446,7 +455,7 @@ export class Publisher {
     for (const [token, pending] of this.#pending) {
       if (pending.deadline <= this.#tick) {
         this.#fail(token, pending, pending.timedOut());
-      } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick) {
+      } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick && this.#isLost(token, pending)) {
         pending.maybeStored ||= pending.unavailable === undefined;
         this.#emit(token, pending);
       }
@@ -459,6 +468,10 @@ export class Publisher {
       });
     }
     this.#refill();
+  }
+
+  #isLost(token: number, pending: Pending): boolean {
+    return pending.unavailable !== undefined || token < this.#answeredToken || this.#tick - this.#answeredAt >= UNANSWERED_TICKS;
   }
 
   #disconnected(): void {

@@ -223,7 +223,7 @@ export class RunEvents {
 
 function storedEvent(message: StoredMessage | undefined): StoredEvent | undefined {
   const event = message && decodeRunEvent(message.data);
-  return event && { event, message: message as StoredMessage };
+  return event && { event, message: message };
 }
 
 /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED */
