@@ -10,7 +10,7 @@ export { NatsModule, type NatsAsyncOptions } from './module.js';
 export type { NatsOptions } from './options.js';
 export type { ReplayPreview } from './replay/preview.js';
 export type { ReplayReport } from './replay/replay-log.js';
-export type { ReplayProgress } from './replay/replay-runner.js';
+export type { ReplayProgress } from './replay/meter.js';
 export { Replays, type ReplayHooks, type ReplayPace, type ReplaysOptions } from './replay/replays.js';
 export type { ReplayCommand, ReplayFunctions, ReplayRequest } from './replay/request.js';
 export { JetStreamServer, type JetStreamServerEvents, type JetStreamServerStatus } from './server.js';

@@ -12,7 +12,7 @@ export { catalogueCheck } from './replay/catalogue-check.js';
 export type { PayloadCheck } from './replay/judge.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';
-export type { ReplayProgress } from './replay/replay-runner.js';
+export type { ReplayProgress } from './replay/meter.js';
 export { Replays, type ReplayHooks, type ReplayPace, type ReplaysOptions } from './replay/replays.js';
 export type {
   EventMapping,

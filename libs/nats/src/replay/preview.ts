@@ -1,10 +1,10 @@
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { Judge, ReadyCommand } from './judge.js';
-import type { InvalidCommand, ReplayCounts } from './replay-log.js';
-import { invalidCommand, type ReplayProgress } from './replay-runner.js';
+import { Meter, type ReplayProgress } from './meter.js';
+import { invalidCommand, type InvalidCommand, type ReplayCounts } from './replay-log.js';
 import type { ReplayCommand, ReplayOrigin } from './request.js';
 import type { ResolvedReplay } from './resolve.js';
-import { StreamScan } from './stream-scan.js';
+import { StreamScan, isPast } from './stream-scan.js';
 
 /** A command as it was and as it would be published. */
 export interface ReplayExample {
@@ -49,15 +49,14 @@ export async function previewReplay(
   const counts = { read: 0, matched: 0, invalid: 0, replayed: 0, dropped: 0 };
   const examples: ReplayExample[] = [];
   const invalid: InvalidCommand[] = [];
-  const startedMs = Date.now();
+  const meter = new Meter(id, bound, replay.limit);
   let ready = 0;
   let scanned = 0;
-  let first = 0;
-  let reportedMs = startedMs;
+  let reportedMs = Date.now();
   const { stream, subjects, sinceMs, fromSequence, limit } = replay;
   const scan = new StreamScan(api, { stream, subjects, from: fromSequence, sinceMs, to: bound });
   search: for await (const messages of scan.lists(signal)) {
-    first ||= messages[0]?.sequence ?? 0;
+    meter.begin(messages[0]?.sequence ?? 1, 0);
     for (const verdict of await judge.judge(messages)) {
       scanned = verdict.sequence;
       counts.read++;
@@ -75,16 +74,14 @@ export async function previewReplay(
       }
       if (counts.matched >= limit) break search;
     }
-    const elapsedMs = Date.now() - startedMs;
+    if (isPast(messages, replay.untilMs)) break;
     if (onProgress && Date.now() - reportedMs >= REPORT_MS) {
       reportedMs = Date.now();
-      const share = (scanned - first + 1) / (bound - first + 1);
-      const leftMs = Math.round((elapsedMs * (1 - share)) / share);
-      onProgress({ id, counts: { ...counts, published: 0, busy: 0 }, scanned, bound, elapsedMs, perSecond: 0, leftMs, waiting: undefined });
+      onProgress(meter.progress({ ...counts, published: 0, busy: 0 }, scanned, undefined));
     }
   }
   signal?.throwIfAborted();
-  const elapsedMs = Date.now() - startedMs;
+  const { elapsedMs } = meter;
   const estimatedMs = Math.max(elapsedMs, Math.round((ready * 1000) / (replay.rate ?? USUAL_RATE)));
   return { counts, ready, bound, examples, invalid, elapsedMs, estimatedMs };
 }

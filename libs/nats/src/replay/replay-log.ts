@@ -1,4 +1,4 @@
-import { LoopstackError, type FieldError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
+import { LoopstackError, printable, type FieldError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
 import { Bucket } from '../bucket.js';
@@ -36,6 +36,15 @@ export interface InvalidCommand extends Partial<RunAddress> {
   readonly errors?: readonly FieldError[];
 }
 
+/** Of those that were refused, so many are kept. */
+export const KEPT_INVALID = 20;
+
+/** What is kept of a refused command. */
+export function invalidCommand(sequence: number, error: LoopstackError): InvalidCommand {
+  const { code, errors } = error;
+  return { sequence, code, message: printable(error.message, 300), ...(errors.length > 0 ? { errors: errors.slice(0, 5) } : {}) };
+}
+
 export interface ReplayAction {
   readonly action: 'start' | 'resume' | 'pause' | 'abort';
   readonly by: string;
@@ -61,8 +70,6 @@ export interface ReplayState {
   readonly counts: ReplayCounts;
   /** Sequence of the source up to which everything is done. */
   readonly position: number;
-  /** First sequence that was read. */
-  readonly firstSequence?: number;
   /** Sequence of the last mark in the runs stream. */
   readonly markSequence: number;
   /** Time that processes have worked on it. */
@@ -92,8 +99,11 @@ export interface ReplayReport extends ReplayOrder, ReplayState {}
 export const HEARTBEAT_MS = 2000;
 const DEAD_AFTER_MS = 5 * HEARTBEAT_MS;
 
-/** This process, as a replay names the one that works on it. */
-export const RUNNER = `${hostname()}:${process.pid}`;
+/** This process, as records name it. */
+export const PROCESS = `${hostname()}:${process.pid}`;
+
+/** One that works on a replay: two of one process are told apart. */
+export const newRunner = (): string => `${PROCESS}:${Math.random().toString(36).slice(2, 8)}`;
 
 /** Whether a process works, or waits, with this replay. One that died on this machine is known at once, others by their silence. */
 export function isAlive(state: ReplayState, nowMs = Date.now()): boolean {

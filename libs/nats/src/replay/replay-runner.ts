@@ -14,9 +14,12 @@ import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
 import { CommandBatches, TakenOverError, type WrittenCommand } from './command-batch.js';
 import type { Judge, ReadyCommand, Verdict } from './judge.js';
 import { withMark, type Mark } from './mark.js';
+import { Meter, type ReplayProgress } from './meter.js';
 import { Backlog, Rate, batchSize } from './pace.js';
 import {
   HEARTBEAT_MS,
+  KEPT_INVALID,
+  invalidCommand,
   type InvalidCommand,
   type ReplayCounts,
   type ReplayLog,
@@ -26,23 +29,7 @@ import {
 } from './replay-log.js';
 import type { ResolvedReplay } from './resolve.js';
 import type { RunHistories } from './run-histories.js';
-import { StreamScan } from './stream-scan.js';
-
-/** How a replay stands while it goes on. */
-export interface ReplayProgress {
-  readonly id: string;
-  readonly counts: ReplayCounts;
-  /** Sequence of the source up to which it has looked. */
-  readonly scanned: number;
-  readonly bound: number;
-  readonly elapsedMs: number;
-  /** Commands published per second, of late. */
-  readonly perSecond: number;
-  /** Undefined before there is anything to judge by. */
-  readonly leftMs: number | undefined;
-  /** What it waits for. */
-  readonly waiting: 'rate' | 'queue' | 'server' | 'pause' | undefined;
-}
+import { StreamScan, isPast } from './stream-scan.js';
 
 /** What a runner works with. */
 export interface ReplayTools {
@@ -66,7 +53,6 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
 /** How long a server may be away or a stream full before the replay is interrupted. */
 const PATIENCE_MS = 300_000;
-const KEPT_INVALID = 20;
 /** A batch that was not whole: messages were lost with a connection, or one of them was not allowed. */
 const BATCH_INCOMPLETE = 10176;
 const INCOMPLETE_TRIES = 5;
@@ -77,7 +63,7 @@ export class ReplayRunner {
   readonly #backlog: Backlog | undefined;
   readonly #batchSize: number;
   readonly #stopped = new AbortController();
-  readonly #startedMs = Date.now();
+  readonly #meter: Meter;
   #workedBefore = 0;
   /** Counts up to what was judged last, published ones as if what waits were. */
   #counts: Counts;
@@ -98,7 +84,6 @@ export class ReplayRunner {
   #seen: string | undefined;
   #waiting: ReplayProgress['waiting'];
   #saving: Promise<void> = Promise.resolve();
-  #published: { atMs: number; count: number }[] = [];
   readonly #sleepers = new Set<() => void>();
 
   constructor(
@@ -107,6 +92,7 @@ export class ReplayRunner {
     private readonly tools: ReplayTools,
     private readonly onProgress: ((progress: ReplayProgress) => void) | undefined,
   ) {
+    this.#meter = new Meter(report.id, report.bound, replay.limit);
     this.#rate = new Rate(replay.rate);
     this.#backlog = replay.maxQueued === undefined ? undefined : new Backlog(tools.api, tools.names, replay.priority, replay.maxQueued);
     this.#batchSize = batchSize(replay.rate);
@@ -174,6 +160,7 @@ export class ReplayRunner {
         if (this.#counts.matched >= limit) return this.#flush();
       }
       this.#settle();
+      if (isPast(messages, this.replay.untilMs)) break;
       if (Date.now() - this.#flushedAtMs > LINGER_MS && !(await this.#flush())) return false;
       if (!(await this.#mayGoOn())) return false;
     }
@@ -184,7 +171,7 @@ export class ReplayRunner {
   async #take(verdict: Verdict): Promise<boolean> {
     const counts = this.#counts;
     this.#scanned = verdict.sequence;
-    if (this.report.firstSequence === undefined) this.report = { ...this.report, firstSequence: verdict.sequence };
+    this.#meter.begin(verdict.sequence, counts.matched);
     counts.read++;
     switch (verdict.kind) {
       case 'other':
@@ -247,7 +234,7 @@ export class ReplayRunner {
       await this.#patiently(() => this.tools.batches.commit(written, text));
       this.#unsettled -= commands.length;
       this.#done = { counts: mark.counts, position: mark.position };
-      this.#published.push({ atMs: Date.now(), count: commands.length });
+      this.#meter.stored(commands.length);
     } catch (error) {
       this.#failed = error as Error;
       this.#stop();
@@ -377,9 +364,18 @@ export class ReplayRunner {
       if (wished && wished.at !== this.#seen) this.#heed(wished);
       if (Date.now() - savedAtMs > HEARTBEAT_MS && !signal.aborted) {
         savedAtMs = Date.now();
-        await this.#save(this.#status).catch(() => undefined);
+        await this.#beat().catch(() => undefined);
       }
     }
+  }
+
+  /** Writes how it stands, unless another process has taken the replay over and writes now. */
+  async #beat(): Promise<void> {
+    const { id, runner } = this.report;
+    const { runner: present } = await this.tools.log.get(id);
+    if (present === runner) return this.#save(this.#status);
+    this.#failed ??= new TakenOverError(`${present} has gone on with it`);
+    this.#stop();
   }
 
   #heed({ wish, by, at }: ReplayWish): void {
@@ -427,29 +423,11 @@ export class ReplayRunner {
   }
 
   #workedMs(): number {
-    return this.#workedBefore + Date.now() - this.#startedMs;
+    return this.#workedBefore + this.#meter.elapsedMs;
   }
 
   #tick(): void {
-    if (!this.onProgress) return;
-    const now = Date.now();
-    while (this.#published.length > 0 && now - (this.#published[0] as { atMs: number }).atMs > 5000) this.#published.shift();
-    const elapsedMs = now - this.#startedMs;
-    const recent = this.#published.reduce((sum, { count }) => sum + count, 0);
-    const { bound, id, firstSequence = 1 } = this.report;
-    const share = bound > firstSequence ? (this.#scanned - firstSequence + 1) / (bound - firstSequence + 1) : 1;
-    const limited = Number.isFinite(this.replay.limit) ? this.#counts.matched / this.replay.limit : 0;
-    const done = Math.max(share, limited);
-    this.onProgress({
-      id,
-      counts: { ...this.#counts, published: this.#done.counts.published },
-      scanned: this.#scanned,
-      bound,
-      elapsedMs,
-      perSecond: Math.round((recent * 1000) / Math.max(1, Math.min(elapsedMs, 5000))),
-      leftMs: done > 0.001 && this.#scanned > 0 ? Math.round((elapsedMs * (1 - done)) / done) : undefined,
-      waiting: this.#waiting,
-    });
+    this.onProgress?.(this.#meter.progress({ ...this.#counts, published: this.#done.counts.published }, this.#scanned, this.#waiting));
   }
 }
 
@@ -460,10 +438,4 @@ function isTemporary(error: unknown): boolean {
 
 function isIncomplete(error: unknown): boolean {
   return error instanceof LoopstackError && error.details['errCode'] === BATCH_INCOMPLETE;
-}
-
-/** What is kept of a refused command. */
-export function invalidCommand(sequence: number, error: LoopstackError): InvalidCommand {
-  const { code, errors } = error;
-  return { sequence, code, message: printable(error.message, 300), ...(errors.length > 0 ? { errors: errors.slice(0, 5) } : {}) };
 }

@@ -6,11 +6,12 @@ import { API, JetStreamApi, JetStreamApiError } from '../jetstream-api.js';
 import { CommandBatches } from './command-batch.js';
 import { Judge, type PayloadCheck } from './judge.js';
 import { withMark } from './mark.js';
+import type { ReplayProgress } from './meter.js';
 import type { ReplayFunctions, ReplayRequest } from './request.js';
 import { newReplayId, resolveReplay, type ResolvedReplay } from './resolve.js';
 import { previewReplay, type ReplayPreview } from './preview.js';
-import { RUNNER, ReplayLog, isAlive, newState, type ReplayReport } from './replay-log.js';
-import { ReplayRunner, type ReplayProgress } from './replay-runner.js';
+import { PROCESS, ReplayLog, isAlive, newRunner, newState, type ReplayReport } from './replay-log.js';
+import { ReplayRunner } from './replay-runner.js';
 import { RunHistories } from './run-histories.js';
 
 /** All optional. */
@@ -91,7 +92,7 @@ export class Replays {
     const bound = await this.#bound(replay);
     const at = new Date().toISOString();
     const order = { id: request.id ?? newReplayId(), request, by: this.#by, at, stream: replay.stream, bound };
-    const state = newState(this.#by, at, RUNNER);
+    const state = newState(this.#by, at, newRunner());
     await this.#log.create(order, state);
     return this.#run({ ...order, ...state }, replay, hooks);
   }
@@ -113,7 +114,7 @@ export class Replays {
     const at = new Date().toISOString();
     const { error: _, ...kept } = report;
     const actions = [...report.actions, { action: 'resume' as const, by: this.#by, at }];
-    return this.#run({ ...kept, status: 'running', runner: RUNNER, heartbeatAt: at, actions }, replay, hooks);
+    return this.#run({ ...kept, status: 'running', runner: newRunner(), heartbeatAt: at, actions }, replay, hooks);
   }
 
   /** Holds a replay; resolves when it is held. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
@@ -146,7 +147,7 @@ export class Replays {
   }
 
   get #by(): string {
-    return this.#options.by ?? RUNNER;
+    return this.#options.by ?? PROCESS;
   }
 
   #judge(id: string, replay: ResolvedReplay): Judge {

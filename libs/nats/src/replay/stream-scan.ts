@@ -236,6 +236,14 @@ export class StreamScan {
   }
 }
 
+/** Clocks of servers that have led a stream one after the other may differ a little. */
+const CLOCKS_MS = 60_000;
+
+/** Whether all that follows these messages is later than a time. */
+export function isPast(messages: readonly ScannedMessage[], timeMs: number): boolean {
+  return (messages.at(-1)?.timeMs ?? 0) > timeMs + CLOCKS_MS;
+}
+
 /**
  * A place in the stream, from a reply subject (NATS ADR-15): `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.
  * <consumer sequence>.<time>.<pending>`, in the long form with domain and account before the stream and a token at the
