@@ -78,6 +78,11 @@ describe('a cluster of three', () => {
 
   async function expectHeld(name: string, load: Load, since: number): Promise<void> {
     await load.stop();
+    // By the journal: a server that has just come back may not know its consumers yet.
+    await until('all that was acknowledged has run', () => {
+      const effects = rig.journal.effects();
+      return load.acked.every((id) => effects.has(id));
+    });
     await rig.settled(60_000);
     const gapMs = longestGap(since);
     const balance = await rig.balance([...rig.acked, ...load.acked]);

@@ -1,6 +1,7 @@
 import { HEADER } from '@loopstack/shared';
 import { Empty, headers, type MsgHdrs } from 'nats';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { Rig, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 
@@ -110,6 +111,17 @@ async function writeRaw(port: number, frames: readonly Uint8Array[]): Promise<vo
 
 const LAG_MS = 100;
 
+const shorter = (ms: number, cpuMs: number): number => (Number.isNaN(cpuMs) ? ms : Math.min(ms, cpuMs));
+
+/** Milliseconds for which the main thread of a process has run: on a busy machine the event loop is late without having done anything. */
+function mainThreadMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 describe('hostile input', () => {
   let rig: Rig;
   beforeEach(async () => {
@@ -140,9 +152,10 @@ describe('hostile input', () => {
       const measured: number[] = [];
       for (let round = 0; round < 10; round++) {
         await worker.ask('lag');
+        const cpuMs = mainThreadMs(worker.pid);
         await publish(name, 'loopstack.run.Rig.Strict', body);
         await rig.settled();
-        measured.push(await worker.ask<number>('lag'));
+        measured.push(shorter(await worker.ask<number>('lag'), mainThreadMs(worker.pid) - cpuMs));
         if ((measured.at(-1) as number) < LAG_MS) break;
       }
       lags.set(name, Math.min(...measured));

@@ -1,11 +1,11 @@
 import { JOB, Rig, held, scaled, until } from '../rig/rig.js';
 
-const LEASE_MS = 1000;
+const LEASE_MS = 2000;
 
-describe('a lease of one second', () => {
+describe('a lease', () => {
   let rig: Rig;
   beforeEach(async () => {
-    rig = await Rig.start({ workflows: [{ ...JOB, options: { ...JOB.options, concurrency: 2 } }] });
+    rig = await Rig.start({ workflows: [{ ...JOB, options: { ...JOB.options, lease: LEASE_MS, concurrency: 2 } }] });
   });
   afterEach(() => rig.end());
 
@@ -43,7 +43,7 @@ describe('a lease of one second', () => {
     const gate = rig.gate();
     const frozen = await rig.worker();
     const heeding = await rig.run({ job: { do: 'hold', gate: gate.path } });
-    const stubborn = await rig.run({ job: { do: 'stubborn', ms: 1500 } });
+    const stubborn = await rig.run({ job: { do: 'stubborn', ms: 3000 } });
     await rig.journal.started(heeding.id);
     await rig.journal.started(stubborn.id);
     frozen.signal('SIGSTOP');

@@ -5,6 +5,9 @@ import type { CommandMessage } from './command-message.js';
 import { LeaseTable } from './lease-table.js';
 import type { LeaseThreadData } from './lease-thread.js';
 
+/** Longest wait for the lease thread. */
+const READY_MS = 10_000;
+
 /**
  * Keeps the leases of this process from a thread with a connection of its own, so that a handler that blocks the event
  * loop does not lose its run, nor those that wait behind it (docs/adr/0003). The main thread is the second line: it
@@ -15,8 +18,16 @@ export class LeaseKeeper {
   readonly #logger = new Logger(LeaseKeeper.name);
   #thread: Thread | undefined;
 
-  /** @param maxBlockedMs how long the event loop may be blocked: the longest timeout of a workflow */
-  start(connect: ConnectionOptions, credentials: Uint8Array | undefined, shortestLeaseMs: number, maxBlockedMs: number): void {
+  /**
+   * Resolves when leases are kept: a handler that blocks before the thread is connected would lose them.
+   * @param maxBlockedMs how long the event loop may be blocked: the longest timeout of a workflow
+   */
+  async start(
+    connect: ConnectionOptions,
+    credentials: Uint8Array | undefined,
+    shortestLeaseMs: number,
+    maxBlockedMs: number,
+  ): Promise<void> {
     const data: LeaseThreadData = {
       memory: this.table.memory,
       connect: { ...connect, name: `${connect.name ?? 'loopstack'} leases` },
@@ -32,10 +43,19 @@ export class LeaseKeeper {
       this.#logger.warn(`Leases are kept by the main thread only; a handler must not block it for long: ${(error as Error).message}`);
       return;
     }
-    this.#thread.on('error', (error: Error) =>
-      this.#logger.error(`The lease thread ended, the main thread keeps leases alone: ${error.message}`),
-    );
-    this.#thread.unref();
+    const thread = this.#thread;
+    let timer: NodeJS.Timeout | undefined;
+    const ready = await new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, READY_MS, false);
+      thread.once('message', () => resolve(true));
+      thread.on('error', (error: Error) => {
+        this.#logger.error(`The lease thread ended, the main thread keeps leases alone: ${error.message}`);
+        resolve(true);
+      });
+      thread.unref();
+    });
+    clearTimeout(timer);
+    if (!ready) this.#logger.warn(`The lease thread was not ready after ${READY_MS} ms; the main thread keeps leases meanwhile`);
   }
 
   stop(): void {

@@ -121,7 +121,7 @@ export class Worker {
     if (runners.length > 0 && this.options.leaseThread) {
       const each = (read: (runner: WorkflowRunner) => number): number[] => runners.map(read);
       const longestMs = Math.max(...each(({ entry }) => entry.options.timeoutMs));
-      this.#leases.start(
+      await this.#leases.start(
         this.options.connect,
         this.options.credentials,
         Math.min(...each(({ entry }) => entry.options.leaseMs)),
