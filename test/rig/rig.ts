@@ -20,7 +20,7 @@ export { held } from './measure.js';
 export { timed, until } from './until.js';
 
 /** The long form has the issue's numbers, the short one fits into `npm test`. */
-export const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
+const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
 
 type NatsServerOptions = NonNullable<Parameters<typeof startNatsServer>[0]>;
 

@@ -227,7 +227,7 @@ function storedEvent(message: StoredMessage | undefined): StoredEvent | undefine
 }
 
 /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED */
-export function resultOf(runId: string, event: RunEvent): unknown {
+function resultOf(runId: string, event: RunEvent): unknown {
   switch (event.type) {
     case 'succeeded':
       return event.result;

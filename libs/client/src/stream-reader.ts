@@ -168,7 +168,7 @@ function reasonOf(cause: unknown, timeoutMs: number): string {
 }
 
 /** The message in a direct get's answer: its place is told in headers. */
-export function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
+function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
   const { headers } = answer;
   const sequence = Number(headers?.get('Nats-Sequence'));
   if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) {

@@ -115,7 +115,7 @@ function readHeaders(delivery: Delivery): Headers {
 }
 
 /** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
-export function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
+function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
   if (thrown instanceof LoopstackError) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
   const reason =
     thrown instanceof Error

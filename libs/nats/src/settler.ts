@@ -18,7 +18,7 @@ import { FencedError, type RunEvents } from './run-events.js';
 const WRITE_AGAIN_MS = 1000;
 const KEEP_MS = 5000;
 
-export function recordedError(error: LoopstackError): RecordedError {
+function recordedError(error: LoopstackError): RecordedError {
   const { cause } = error;
   const name = cause instanceof Error ? cause.name : error.name;
   return {

@@ -5,7 +5,7 @@ import { API, JetStreamApiError, originalHeaders, type JetStreamApi } from './je
 import { MessageHeaders } from './message-headers.js';
 
 /** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
-export const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
+const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
 
 /**
  * Commands on subjects that the stream captures and the grammar refuses (the server stores wildcards, NUL and emoji

@@ -42,7 +42,7 @@ export interface WorkerState {
   readonly workflows: readonly WorkflowState[];
 }
 
-export interface WorkflowState {
+interface WorkflowState {
   readonly workspace: string;
   readonly workflow: string;
   readonly active: number;
