@@ -1,4 +1,5 @@
 import type { ReplayPreview, ReplayReport } from '@loopstack/nats/operations';
+import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
 import { until } from '../until.js';
 import { CliRig, type Running } from './rig.js';
 
@@ -105,9 +106,17 @@ describe('loopstack replay start', () => {
     expect(events).toMatchObject({ stream: 'LOOPSTACK_EVENTS', counts: { matched: 2, published: 2 } });
   });
 
-  it('opens runs again with --same-run', async () => {
-    const report = await rig.json<ReplayReport>([...START, '--same-run', '--outcome', 'succeeded', '--limit', '2', '--yes']);
-    expect(report.counts).toMatchObject({ published: 2, busy: 0 });
+  it('opens runs again with --same-run, and they run again', async () => {
+    const report = await rig.json<ReplayReport>([...START, '--same-run', '--where', '@.orderId == "o-1"', '--yes']);
+    expect(report.counts).toMatchObject({ published: 1, busy: 0 });
+    const history = await until('it has run again', async () => {
+      const [first] = (await rig.json<RunInfo[]>(['runs', 'list', '-n', '100'])).filter(
+        ({ result }) => (result as { orderId?: string })?.orderId === 'o-1',
+      );
+      const { events } = first ? await rig.json<{ events: RunEvent[] }>(['runs', 'show', first.id]) : { events: [] };
+      return events.length > 4 ? events : undefined;
+    });
+    expect(history.map(({ type }) => type)).toEqual(['started', 'succeeded', 'queued', 'started', 'succeeded']);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import type { InvalidCommand, ReplayCommand, ReplayPreview, ReplayProgress, ReplayReport, ReplayStatus } from '@loopstack/nats/operations';
 import { count, many, span } from './format.js';
 import { shown } from './target.js';
-import type { Style, Terminal } from './terminal.js';
+import type { Cell, Style, Terminal } from './terminal.js';
 
 /** How a replay goes on, on one line. */
 export function progressText({ counts, scanned, bound, perSecond, leftMs, waiting }: ReplayProgress): string {
@@ -102,14 +102,14 @@ const STYLES: Record<ReplayStatus, Style> = {
   aborted: 'magenta',
 };
 
-export const statusText = (status: ReplayStatus, terminal: Terminal): string => terminal.style(STYLES[status], status);
+export const statusCell = (status: ReplayStatus): Cell => [status, STYLES[status]];
 
 /** The final report, and the record. */
 export function reportText(report: ReplayReport, terminal: Terminal): string {
   const { id, status, counts, invalid, workedMs, by, at, request, stream, position, bound, error, actions, runner } = report;
   const rate = workedMs > 0 ? ` (${count(Math.round((counts.published * 1000) / workedMs))}/s)` : '';
   const rows: [string, string | undefined][] = [
-    ['replay', `${id}  ${statusText(status, terminal)}${error === undefined ? '' : `  ${error}`}`],
+    ['replay', `${id}  ${terminal.style(STYLES[status], status)}${error === undefined ? '' : `  ${error}`}`],
     ['by', `${by}, ${at}`],
     ['note', request.note],
     ['source', `${stream}, up to ${count(bound)}${status === 'completed' ? '' : `, done up to ${count(position)}`}`],

@@ -22,6 +22,9 @@ export interface TerminalOptions {
 
 export type Style = Parameters<typeof styleText>[0];
 
+/** A text, or one with a style. */
+export type Cell = string | readonly [text: string, style: Style];
+
 /** A line that changes while something goes on. */
 export interface Ticker {
   show(text: string): void;
@@ -59,14 +62,18 @@ export class Terminal {
   }
 
   /** Columns without borders, cut to nothing. */
-  table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
     const none = Object.fromEntries(BORDERS.map((name) => [name, '']));
     const table = new Table({
       head: head.map((text) => this.style('bold', text)),
       chars: { ...none, middle: '  ' },
       style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
     });
-    table.push(...rows.map((row) => row.map((cell) => printable(cell, 200))));
+    table.push(
+      ...rows.map((row) =>
+        row.map((cell) => (typeof cell === 'string' ? printable(cell, 200) : this.style(cell[1], printable(cell[0], 200)))),
+      ),
+    );
     return table
       .toString()
       .split('\n')
@@ -76,7 +83,7 @@ export class Terminal {
 
   /** Colour on a terminal, the bare text elsewhere. */
   style(style: Style, text: string): string {
-    return this.options.colour && this.streams.stdout.isTTY ? styleText(style, text) : text;
+    return this.options.colour && this.streams.stdout.isTTY ? styled(style, text) : text;
   }
 
   /** @throws UsageError where nobody can answer and `--yes` was not given */
@@ -114,7 +121,7 @@ export class Terminal {
       this.streams.stderr.write(`${JSON.stringify({ error: { code, message, fix, ...(errors.length > 0 ? { errors } : {}) } })}\n`);
       return;
     }
-    const red = this.options.colour && this.streams.stderr.isTTY ? styleText('red', 'error:') : 'error:';
+    const red = this.options.colour && this.streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
     this.streams.stderr.write(`${red} ${message}\n`);
     for (const field of errors)
       this.streams.stderr.write(`  ${field.path === '' ? 'payload' : field.path}: ${field.message} (received ${field.received})\n`);
@@ -129,6 +136,9 @@ export class Terminal {
     this.streams.stdout.write(`${text}\n`);
   }
 }
+
+/** Whether there is colour was decided; Node would look at the standard output of this process again. */
+const styled = (style: Style, text: string): string => styleText(style, text, { validateStream: false });
 
 const BORDERS = [
   'top',

@@ -18,7 +18,7 @@ import { EXIT, UsageError, type ExitCode } from '../exit.js';
 import { ago, collect, count, integerOf, many, numberOf, span, timeOf } from '../format.js';
 import { loadAgain, loadFunction } from '../modules.js';
 import { parseJson, readText } from '../payload.js';
-import { previewText, progressText, reportText, statusText } from '../replay-text.js';
+import { previewText, progressText, reportText, statusCell } from '../replay-text.js';
 import { parseTarget } from '../target.js';
 
 interface StartFlags {
@@ -238,7 +238,7 @@ async function list({ options, terminal, session }: Invocation<{ readonly limit:
           ['REPLAY', 'STATUS', 'SOURCE', 'MATCHED', 'PUBLISHED', 'INVALID', 'BY', 'STARTED', 'TOOK', 'NOTE'],
           reports.map(({ id, status, stream, counts, by, at, workedMs, request }) => [
             id,
-            statusText(status, terminal),
+            statusCell(status),
             stream,
             count(counts.matched),
             count(counts.published),

@@ -56,7 +56,7 @@ async function list({ options, terminal, session }: Invocation<ListFlags>): Prom
           runs.map((run) => [
             run.id,
             shown(run),
-            run.status,
+            [run.status, styleOf(run.status)],
             run.attempt === 0 ? '' : String(run.attempt),
             ago(run.updatedAt ?? run.queuedAt),
             run.error?.message ?? '',
