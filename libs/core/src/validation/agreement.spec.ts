@@ -331,15 +331,17 @@ function libraries(cls: Cls, payload: object): Expected | 'throws' {
   }
 }
 
-function lines(error: ValidationError, above: readonly string[]): string[] {
-  const at = error.property === undefined ? above : [...above, Array.isArray(error.target) ? `[${error.property}]` : error.property];
+type Steps = readonly (string | number)[];
+
+function lines(error: ValidationError, above: Steps): string[] {
+  const at = error.property === undefined ? above : [...above, Array.isArray(error.target) ? Number(error.property) : error.property];
   const own = Object.entries(error.constraints ?? {}).map(([rule, said]) => [pathOf(at), rule, (said ?? '').slice(0, 200)].join(' # '));
   return [...own, ...(error.children ?? []).flatMap((child) => lines(child, at))];
 }
 
-function pathOf(at: readonly string[]): string {
-  return at.reduce((path, step) => {
-    if (/^\[\d+\]$/.test(step)) return path + step;
+function pathOf(at: Steps): string {
+  return at.reduce<string>((path, step) => {
+    if (typeof step === 'number') return `${path}[${step}]`;
     if (/^[a-z_$][a-z0-9_$]*$/i.test(step)) return path ? `${path}.${step}` : step;
     return `${path}[${JSON.stringify(step)}]`;
   }, '');
