@@ -34,7 +34,7 @@ import { StreamReader } from './stream-reader.js';
 /** The client library's own two minutes notice a dead connection after six. */
 const PING_MS = 10_000;
 
-const BULK_AGAIN_MS = 60_000;
+const BULK_AGAIN_MS = 10_000;
 
 /** Starts runs and asks for them, on a NATS connection. */
 export class LoopstackClient {

@@ -25,14 +25,14 @@ interface Answer {
 }
 
 /** Messages after which the server acknowledges; it answers with what it will do. */
-const FLOW = 250;
-/** The first batch is a small one: where each message costs a disk write of its own, more would take seconds. */
-const TRIAL_FLOW = 20;
-const TRIAL = 100;
-/** Messages a second of the trial below which atomic batches are faster. */
-const SLOW_PER_SECOND = 5_000;
+const FLOW = 500;
 /** Acknowledgements that may be outstanding. */
 const AHEAD = 3;
+/** The first batch is a small one: where each message costs a disk write of its own, more would take seconds. */
+const TRIAL_FLOW = 50;
+const TRIAL = TRIAL_FLOW * AHEAD;
+/** Messages a second of the trial below which atomic batches are faster. */
+const SLOW_PER_SECOND = 5_000;
 const TICK_MS = 50;
 const START = 0;
 const APPEND = 1;
@@ -42,7 +42,7 @@ const SLOW_TICKS = 2;
 
 /**
  * Writes messages with a `Nats-Msg-Id` to one stream as fast-ingest batches (NATS ADR-50, nats-server 2.14): the server
- * acknowledges every 250th for all before it. Whatever goes wrong ends a batch, and what it may have lost is handed
+ * acknowledges every 500th for all before it. Whatever goes wrong ends a batch, and what it may have lost is handed
  * back. Gives up for good where it is not possible, or not faster.
  */
 export class FastIngest<T> {
@@ -73,7 +73,7 @@ export class FastIngest<T> {
   #quietTicks = 0;
   #idle = true;
   #trial = true;
-  #openedAt = 0;
+  #firstAckAt = 0;
 
   /** @param onGivenUp called when it is not possible, or not faster, on this server and stream */
   constructor(nc: NatsConnection, timeoutMs: number, listener: IngestListener<T>, onGivenUp: () => void = () => {}) {
@@ -128,7 +128,6 @@ export class FastIngest<T> {
   #open(): void {
     const inbox = inboxOf(this.#nc);
     this.#reply = `${inbox}.${this.#trial ? TRIAL_FLOW : FLOW}.fail.`;
-    this.#openedAt = performance.now();
     this.#sequence = this.#acknowledged = this.#flow = this.#quietTicks = 0;
     this.#ending = false;
     this.#subscription = this.#nc.subscribe(`${inbox}.>`, { callback: (error, msg) => (error ? this.#end() : this.#answered(msg.data)) });
@@ -160,6 +159,7 @@ export class FastIngest<T> {
     if (answer.type === 'ack') {
       this.#flow = answer.msgs ?? this.#flow;
       this.#stored((answer.seq ?? 0) - this.#acknowledged);
+      if (this.#trial) this.#judge();
       this.#write();
       if (this.#flushing && this.#queue.length === 0) this.#finish();
     } else if (answer.error !== undefined && answer.type === undefined) {
@@ -168,7 +168,6 @@ export class FastIngest<T> {
       this.#end();
     } else if (answer.count !== undefined) {
       this.#stored(answer.count - this.#acknowledged);
-      if (this.#trial && answer.count === TRIAL) this.#judge();
       this.#end();
     }
     // A gap or an error is followed by the acknowledgement that ends the batch.
@@ -202,9 +201,12 @@ export class FastIngest<T> {
     this.#idle = true;
   }
 
+  /** By the time between acknowledgements of what was written at once: round trips are not in it. */
   #judge(): void {
+    if (this.#acknowledged === TRIAL_FLOW) this.#firstAckAt = performance.now();
+    if (this.#acknowledged < TRIAL) return;
     this.#trial = false;
-    if ((TRIAL * 1000) / (performance.now() - this.#openedAt) < SLOW_PER_SECOND) this.#giveUp();
+    if (((TRIAL - TRIAL_FLOW) * 1000) / (performance.now() - this.#firstAckAt) < SLOW_PER_SECOND) this.#giveUp();
   }
 
   #giveUp(): void {
