@@ -157,7 +157,7 @@ describe('runMany in bulk', () => {
     const report = await client.runMany(many(5000));
     expect(report).toMatchObject({ accepted: 3210, failed: 1790 });
     expect(new Set(report.failures.map(({ error }) => error.code))).toEqual(new Set(['STREAM_FULL']));
-    expect(report.failures[0]?.index).toBe(3210);
+    expect(report.failures.length).toBe(1000);
     expect(await rig.count(names.streams.runs)).toBe(3210);
   });
 
