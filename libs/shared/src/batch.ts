@@ -34,6 +34,6 @@ export interface RunFailure {
 }
 
 export interface RunManyReport extends RunManyProgress {
-  /** The first `maxFailures` failures, by index. */
+  /** The `maxFailures` failures that came first, by index. */
   readonly failures: readonly RunFailure[];
 }
