@@ -23,6 +23,7 @@ async function keep({ memory, connect, credentials, everyMs, maxBlockedMs }: Lea
     const now = Date.now();
     if (connected && now - table.beatAtMs < maxBlockedMs) table.renewDue(now, (reply) => nc.publish(reply, IN_PROGRESS));
   }, everyMs);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
   parentPort?.postMessage('ready');
   parentPort?.once('message', () => {
     clearInterval(timer);

@@ -1,4 +1,4 @@
-import { LoopstackError, printable, readDeadLetter, runIdTime, type DeadLetter, type WireNames } from '@loopstack/shared';
+import { LoopstackError, printable, readDeadLetter, runIdTime, type DeadLetter, type WireNames } from '@loopstack/shared/contract';
 import { ErrorCode, headers as newHeaders, type Msg, type NatsConnection, type Subscription } from 'nats';
 import type { JetStreamApi } from '../jetstream-api.js';
 import { MessageHeaders } from '../message-headers.js';
