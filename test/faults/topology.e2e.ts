@@ -157,6 +157,20 @@ describe('a stream or durable that exists with other settings', () => {
     held('durable with another deliver_policy', { boot: 'stopped' });
   });
 
+  it('that makes the server refuse pulls makes readiness red with the reason', async () => {
+    const first = await rig.worker();
+    await first.end();
+    const { config } = await rig.consumer();
+    await rig.jsm.consumers.delete(STREAMS.runs, 'Rig~Job');
+    await rig.jsm.consumers.add(STREAMS.runs, { ...config, max_waiting: 1 });
+    const workers = [await rig.worker(), await rig.worker()];
+    await until('readiness of one of them says why', async () => {
+      const problems = await Promise.all(workers.map(async (worker) => (await worker.ready()).problems.join()));
+      return problems.some((text) => /refuses to deliver: .*(max_waiting|MaxWaiting)/.test(text));
+    });
+    held('durable with too small a max_waiting', { readiness: 'red' });
+  });
+
   it('is a problem that is named, and nothing is touched, where provision is off', async () => {
     const worker = await rig.worker();
     await worker.end();

@@ -32,6 +32,7 @@ export class LoopstackHealth {
     for (const flow of workflows) {
       const name = `${flow.workspace}.${flow.workflow}`;
       if (!flow.consuming) problems.push(`${name}: the consumer does not answer`);
+      if (flow.refusal !== undefined) problems.push(`${name}: the server refuses to deliver: ${flow.refusal}`);
       const stalledMs = now - flow.lastSettledMs;
       if (flow.pending + flow.waiting > 0 && flow.active === 0 && stalledMs > this.options.stalledAfterMs)
         problems.push(`${name}: runs are queued and none has started for ${Math.round(stalledMs / 1000)} s`);

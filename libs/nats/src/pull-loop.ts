@@ -49,6 +49,9 @@ export class PullLoop {
   /** Counts restorations; one whose number is not the last is void. */
   #restoration = 0;
   #refused: NodeJS.Timeout | undefined;
+  #refusal: string | undefined;
+  /** Restorations since the server was last heard of. */
+  #unheard = 0;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -68,6 +71,11 @@ export class PullLoop {
   /** Last time that the server was heard of, in milliseconds since the epoch. */
   get heardAtMs(): number {
     return Math.max(this.#slots[0].heardAtMs, this.#slots[1].heardAtMs);
+  }
+
+  /** Why the server refuses pulls, as long as it does. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   get restoring(): boolean {
@@ -140,12 +148,15 @@ export class PullLoop {
       return;
     }
     slot.heardAtMs = Date.now();
+    this.#unheard = 0;
     if (isDelivery(msg)) {
+      this.#refusal = undefined;
       if (slot.remaining > 0) slot.remaining--;
       this.owner.message(msg);
       return;
     }
     const code = msg.headers?.code ?? 0;
+    if (code < 409) this.#refusal = undefined;
     if (code === 100) return;
     slot.remaining = 0;
     if (code === 404 || code === 408) {
@@ -155,6 +166,7 @@ export class PullLoop {
     const reason = msg.headers?.description ?? 'unknown status';
     if (code === 503 || /deleted|not found/i.test(reason)) this.#void(slot, code === 503 ? 'nothing answers for the consumer' : reason);
     else {
+      this.#refusal = reason;
       if (/leader|shutdown/i.test(reason)) this.owner.doubt();
       this.#later();
     }
@@ -183,6 +195,8 @@ export class PullLoop {
         return;
       }
       this.#restoring = false;
+      // Beyond max_waiting the server drops a pull without a word.
+      if (++this.#unheard > 2) this.#refusal = 'pulls get no answer; is max_waiting of the durable less than its workers?';
       this.owner.doubt();
       this.pull();
     });

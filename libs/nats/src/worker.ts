@@ -51,6 +51,8 @@ interface WorkflowState {
   readonly lastSettledMs: number;
   /** The consumer answers. */
   readonly consuming: boolean;
+  /** Why the server refuses to deliver to this process, as long as it does. */
+  readonly refusal: string | undefined;
 }
 
 /** Consumes the workflows of this process until it is stopped. */
@@ -153,6 +155,7 @@ export class Worker {
           consuming: consumer.lanes.every(
             (lane) => !lane.loop.restoring && (lane.loop.outstanding === 0 || now - lane.loop.heardAtMs < silentMs),
           ),
+          refusal: consumer.lanes.find((lane) => lane.loop.refusal !== undefined)?.loop.refusal,
         };
       }),
     };
