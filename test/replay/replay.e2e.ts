@@ -393,8 +393,11 @@ describe('each command once', () => {
     const frozen = rig.replays().start({ id: 'twice', rate: 5 });
     await until('it publishes', async () => (await rig.stored('twice')).length > 2);
     // The first one seems to be dead, and is not.
-    const state = JSON.parse((await bucket.get('twice.state'))?.string() as string) as object;
-    await bucket.put('twice.state', JSON.stringify({ ...state, heartbeatAt: new Date(0).toISOString() }));
+    await until('its state is tampered with between two of its own writes', async () => {
+      const entry = await bucket.get('twice.state');
+      const state = JSON.parse(entry?.string() as string) as object;
+      return bucket.update('twice.state', JSON.stringify({ ...state, heartbeatAt: new Date(0).toISOString() }), entry?.revision as number);
+    });
     const second = rig.replays().resume('twice', { pace: { rate: undefined } });
     const outcomes = await Promise.allSettled([frozen, second]);
     const told = outcomes.filter(({ status }) => status === 'rejected');
