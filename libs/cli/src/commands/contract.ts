@@ -1,4 +1,3 @@
-import { asyncApi, jsonSchemas, typescriptClient } from '@loopstack/contract';
 import { catalogueKey, decodeCatalogueEntry, isName, type CatalogueEntry } from '@loopstack/shared/contract';
 import { Command } from 'commander';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -42,6 +41,8 @@ async function filesOf(
   { names }: Session,
   { asyncapi = false, schemas = false, typescript = false }: Options,
 ): Promise<Record<string, string>> {
+  // What only this command needs is not loaded for the others.
+  const { asyncApi, jsonSchemas, typescriptClient } = await import('@loopstack/contract');
   const all = !asyncapi && !schemas && !typescript;
   const files: Record<string, string> = {};
   if (all || asyncapi) files['asyncapi.json'] = json(asyncApi(entries, names));

@@ -1,11 +1,11 @@
-import { LoopstackError, type Duration, type Priority, type RunAddress, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
+import { LoopstackError, type Duration, type Priority, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
 import { collect, eventLine, many, styleOf, timeOf } from '../format.js';
 import { parseJson, payloadOf, readLines, readText } from '../payload.js';
 import type { Session } from '../session.js';
-import { checkKnown, parseTarget } from '../target.js';
+import { parseTarget } from '../target.js';
 
 interface RunFlags {
   readonly user?: string;
@@ -105,16 +105,10 @@ async function start(session: Session, asked: Asked): Promise<RunHandle> {
   return session.client.run(workflow, workspace, asked.payload, asked.userId, asked.options);
 }
 
-/** Refuses what no worker serves, and a payload that the worker would refuse, before anything is published. */
-async function check(session: Session, address: RunAddress, payload: unknown, known: readonly RunAddress[]): Promise<void> {
-  checkKnown(address, known);
-  await session.client.check(address, payload);
-}
-
 async function runOne({ options, terminal, session: open }: Invocation<RunFlags>, asked: Asked): Promise<ExitCode> {
   const session = await open();
   const address = parseTarget(asked.target);
-  if (options.check) await check(session, address, asked.payload, await session.workflows());
+  if (options.check) await session.check(address, asked.payload, await session.workflows());
   const handle = await start(session, asked);
   const told = { id: handle.id, ...address, stream: handle.stream, sequence: handle.sequence, duplicate: handle.duplicate };
   const where = handle.sequence === 0 ? 'it is kept by a schedule' : `${handle.stream} ${handle.sequence}`;
@@ -164,7 +158,7 @@ async function runMany(
   const work = async (number: number, line: string): Promise<void> => {
     try {
       const asked = askedIn(line, number, target, options);
-      if (known) await check(session, parseTarget(asked.target), asked.payload, known);
+      if (known) await session.check(parseTarget(asked.target), asked.payload, known);
       const handle = await start(session, asked);
       tally.started++;
       if (handle.duplicate) tally.duplicates++;

@@ -5,7 +5,7 @@ import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
 import { collect } from '../format.js';
 import { parseJson, payloadOf } from '../payload.js';
-import { checkKnown, parseTarget, shown } from '../target.js';
+import { parseTarget, shown } from '../target.js';
 
 interface PutFlags {
   readonly cron?: string;
@@ -82,9 +82,8 @@ async function put({ options, terminal, session: open }: Invocation<PutFlags>, i
   const recurrence: Recurrence = every === undefined ? (cron as string) : { every };
   const address = parseTarget(target);
   const session = await open();
-  if (check) checkKnown(address, await session.workflows());
   const body = payload === undefined ? payloadOf(arg ?? []) : parseJson('--payload', payload);
-  if (check) await session.client.check(address, body);
+  if (check) await session.check(address, body, await session.workflows());
   const schedule = await session.client.schedules.put(id, recurrence, address.workflow, address.workspace, body, user, {
     ...(timeZone === undefined ? {} : { timeZone }),
     ...(priority === undefined ? {} : { priority }),
