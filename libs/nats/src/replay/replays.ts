@@ -45,6 +45,8 @@ export interface ReplayPace {
   readonly maxQueued?: number | undefined;
 }
 
+/** Times that a process which has taken a replay over begins again, because the one before still published. */
+const TAKE_OVER_TRIES = 5;
 /** How long a wish waits for the process that works on the replay. */
 const HEED_MS = 15_000;
 
@@ -158,17 +160,25 @@ export class Replays {
     return new CommandBatches(this.#api, this.#publisher, this.#names.streams.runs, this.#names.replay(id));
   }
 
-  #run(report: ReplayReport, replay: ResolvedReplay, { onProgress, signal }: ReplayHooks): Promise<ReplayReport> {
+  async #run(report: ReplayReport, replay: ResolvedReplay, { onProgress, signal }: ReplayHooks): Promise<ReplayReport> {
     const tools = {
       api: this.#api,
       names: this.#names,
       log: this.#log,
       judge: this.#judge(report.id, replay),
-      batches: this.#batches(report.id),
       histories: this.#histories,
       sign: this.#options.sign,
     };
-    return new ReplayRunner(report, replay, tools, onProgress).run(signal);
+    for (let current = report, tries = 1; ; tries++) {
+      try {
+        return await new ReplayRunner(current, replay, { ...tools, batches: this.#batches(report.id) }, onProgress).run(signal);
+      } catch (error) {
+        // A batch of the process before was on its way when this one took over: the one that is written down goes on.
+        const ours = error instanceof LoopstackError && error.code === 'REPLAY_BUSY' && error.details['runner'] === report.runner;
+        if (!ours || tries === TAKE_OVER_TRIES) throw error;
+        current = await this.#log.get(report.id);
+      }
+    }
   }
 
   /** The last sequence that there is now: what comes later, the replay's own commands too, is not its business. */
