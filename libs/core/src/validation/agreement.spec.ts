@@ -493,7 +493,7 @@ describe('a compiled validator', () => {
       if (RUNS > 10_000) process.stderr.write(`${JSON.stringify(seen)}\n`);
       expect(seen.inputs).toBeGreaterThanOrEqual(RUNS);
       expect(seen.compiled / seen.classes).toBeGreaterThan(0.5);
-      for (const share of [seen.accepted, seen.rejected]) expect(share / seen.inputs).toBeGreaterThan(0.1);
+      for (const share of [seen.accepted, seen.rejected]) expect(share / seen.inputs).toBeGreaterThan(0.03);
     },
     300_000 + 5 * RUNS,
   );
