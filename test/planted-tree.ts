@@ -60,12 +60,11 @@ const CLEAN: Readonly<Record<string, string>> = {
     name: '@loopstack/cli',
     version: '0.1.0',
     type: 'module',
-    bin: { loopstack: 'bin/loopstack.js' },
+    exports: { '.': './dist/index.js' },
     dependencies: { '@loopstack/client': '^0.1.0', '@loopstack/contract': '^0.1.0' },
   }),
-  'libs/cli/bin/loopstack.js': "import { main } from '../dist/main.js';\n\nmain();\n",
-  'libs/cli/src/main.ts':
-    "import { client } from '@loopstack/client';\nimport { contract } from '@loopstack/contract';\n\nexport const main = (): boolean => process.stdout.write(String([client, contract]));\n",
+  'libs/cli/src/index.ts':
+    "import { client } from '@loopstack/client';\nimport { contract } from '@loopstack/contract';\n\nexport const main = [client, contract];\n",
   ...room(
     'core',
     { index: "import { isName } from '@loopstack/shared';\n\nexport const core = isName('word');\n" },
@@ -104,6 +103,9 @@ async function linkModules(root: string): Promise<void> {
     await symlink(join(root, 'libs', name), join(root, 'node_modules', '@loopstack', name));
   }
 }
+
+/** Jest tells its workers to colour what they print. */
+const UNCOLOURED = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' };
 
 /** What a run of a program printed, and its exit code. */
 interface Ran {
@@ -160,7 +162,7 @@ export class PlantedTree {
 
   run(script: string, ...args: string[]): Promise<Ran> {
     return new Promise((resolve) => {
-      execFile(process.execPath, [script, ...args], { cwd: this.root, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      execFile(process.execPath, [script, ...args], { cwd: this.root, maxBuffer: 1 << 26, env: UNCOLOURED }, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
       });
     });
