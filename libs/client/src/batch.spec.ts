@@ -29,25 +29,48 @@ describe('the headers of a message in a batch', () => {
 });
 
 describe('grouping', () => {
-  /** Ticks of 50 ms under load at a rate of acknowledgements. */
-  const run = (grouping: Grouping, ticks: number, inFlight: number, perSecond: number): void => {
-    for (let i = 0; i < ticks; i++) grouping.tick(perSecond / 20, inFlight);
+  /** Ticks of 50 ms under load, with a rate of acknowledgements for single messages and one for groups. */
+  const run = (grouping: Grouping, ticks: number, inFlight: number, singles: number, groups = singles): void => {
+    for (let i = 0; i < ticks; i++) {
+      if (grouping.on) grouping.acknowledged();
+      grouping.tick((grouping.on ? groups : singles) / 20, inFlight);
+    }
   };
 
-  it('goes on where messages are slow under load, and is judged anew after ten seconds', () => {
+  it('is tried where messages are slow under load, and kept where it is faster', () => {
     const grouping = new Grouping('auto', 50);
     expect(grouping.on).toBe(false);
     run(grouping, 3, 256, 4000);
     expect(grouping.on).toBe(true);
-    run(grouping, 199, 256, 60_000);
+    run(grouping, 205, 256, 4000, 40_000);
     expect(grouping.on).toBe(true);
-    run(grouping, 1, 256, 60_000);
-    // With few messages in flight, so that a server that is still slow is done with them soon.
+    run(grouping, 1, 256, 4000, 40_000);
+    // Judged anew, with few messages in flight, so that a server that is still slow is done with them soon.
     expect([grouping.on, grouping.limit]).toEqual([false, 64]);
     run(grouping, 3, 64, 4000);
     expect([grouping.on, grouping.limit]).toEqual([true, Infinity]);
-    run(grouping, 201, 64, 50_000);
+    run(grouping, 206, 64, 4000, 40_000);
+    run(grouping, 1, 64, 50_000);
     expect([grouping.on, grouping.limit]).toEqual([false, Infinity]);
+  });
+
+  it('is left where it is not faster, for ten seconds', () => {
+    const grouping = new Grouping('auto', 50);
+    run(grouping, 9, 256, 8000, 6000);
+    expect(grouping.on).toBe(false);
+    run(grouping, 199, 256, 8000, 6000);
+    expect(grouping.on).toBe(false);
+    run(grouping, 4, 256, 8000, 6000);
+    expect(grouping.on).toBe(true);
+  });
+
+  it('is judged from the first group on: what was written before it is acknowledged slowly', () => {
+    const grouping = new Grouping('auto', 50);
+    run(grouping, 3, 1000, 4000);
+    for (let i = 0; i < 30; i++) grouping.tick(200, 1000);
+    expect(grouping.on).toBe(true);
+    run(grouping, 10, 1000, 4000, 40_000);
+    expect(grouping.on).toBe(true);
   });
 
   it.each([
@@ -59,10 +82,10 @@ describe('grouping', () => {
     expect(grouping.on).toBe(false);
   });
 
-  it('needs to be slow in a row', () => {
+  it('needs messages to be slow in a row', () => {
     const grouping = new Grouping('auto', 50);
     for (let i = 0; i < 20; i++) {
-      run(grouping, 1, 256, 2000);
+      run(grouping, 2, 256, 2000);
       run(grouping, 1, 256, 50_000);
     }
     expect(grouping.on).toBe(false);

@@ -29,36 +29,41 @@ export function takesNoBatches(error: unknown): boolean {
 
 /** Messages in flight from which on a publisher is under load. */
 const LOAD = 32;
-/** Acknowledgements a second below which each message is thought to cost a disk write of its own. */
+/** Acknowledgements a second below which single messages are slow. */
 const SLOW_PER_SECOND = 10_000;
-/** Ticks under load before single messages are judged. */
+/** Ticks under load in which single messages are judged, and groups after them. */
 const JUDGED_TICKS = 3;
+const TRIED_TICKS = 6;
+/** What groups must gain to be kept. */
+const GAIN = 1.3;
 /** After this many ticks the judgement is made anew. */
 const AGAIN_TICKS = 200;
 /** Messages in flight while it is: enough to see a fast server, few enough for a slow one to be done with them at once. */
 const PROBE = 64;
 
+type GroupingState = 'never' | 'always' | 'single' | 'trying' | 'kept' | 'resting';
+
 /**
  * When concurrent messages are gathered into atomic batches. With `sync_interval: always` the server writes the disk
  * once for a batch instead of once for a message; without it, single messages are faster. The server does not tell
- * which it is, so it is told from the rate under load.
+ * which it is: where single messages are slow under load, groups are tried, and kept if they are faster.
  */
 export class Grouping {
   readonly #tickMs: number;
-  #mode: boolean | 'auto';
-  #on: boolean;
+  #state: GroupingState;
   #probing = false;
-  #slowTicks = 0;
-  #groupedTicks = 0;
+  #ticks = 0;
+  #acknowledged = 0;
+  #singlesPerTick = 0;
+  #seen = false;
 
   constructor(mode: boolean | 'auto', tickMs: number) {
-    this.#mode = mode;
     this.#tickMs = tickMs;
-    this.#on = mode === true;
+    this.#state = mode === 'auto' ? 'single' : mode ? 'always' : 'never';
   }
 
   get on(): boolean {
-    return this.#on;
+    return this.#state === 'always' || this.#state === 'trying' || this.#state === 'kept';
   }
 
   /** Bound of messages in flight. */
@@ -66,28 +71,52 @@ export class Grouping {
     return this.#probing ? PROBE : Infinity;
   }
 
+  /** A group was acknowledged: what was written one by one before it is done with. */
+  acknowledged(): void {
+    this.#seen = true;
+  }
+
   /** @param acknowledged messages of the last tick */
   tick(acknowledged: number, inFlight: number): void {
-    if (this.#mode !== 'auto') return;
-    if (this.#on) {
-      if (++this.#groupedTicks < AGAIN_TICKS) return;
-      this.#on = false;
-      this.#probing = true;
-      this.#slowTicks = 0;
-    } else if (inFlight >= LOAD && (acknowledged * 1000) / this.#tickMs < SLOW_PER_SECOND) {
-      if (++this.#slowTicks < JUDGED_TICKS) return;
-      this.#on = true;
-      this.#probing = false;
-      this.#groupedTicks = 0;
-    } else {
-      this.#slowTicks = 0;
-      this.#probing = false;
+    if (this.#state === 'always' || this.#state === 'never') return;
+    const load = inFlight >= LOAD;
+    switch (this.#state) {
+      case 'single':
+        if (!load || (acknowledged * 1000) / this.#tickMs >= SLOW_PER_SECOND) this.#enter('single');
+        else if (this.#count(acknowledged) === JUDGED_TICKS) this.#try();
+        break;
+      case 'trying':
+        if (!load) this.#enter('single');
+        else if (this.#seen && this.#count(acknowledged) === TRIED_TICKS) {
+          this.#enter(this.#acknowledged >= GAIN * TRIED_TICKS * this.#singlesPerTick ? 'kept' : 'resting');
+        }
+        break;
+      default:
+        if (++this.#ticks < AGAIN_TICKS) return;
+        this.#enter('single');
+        this.#probing = true;
     }
   }
 
   /** The server takes no batches. */
   giveUp(): void {
-    this.#mode = false;
-    this.#on = this.#probing = false;
+    this.#enter('never');
+  }
+
+  #try(): void {
+    this.#singlesPerTick = this.#acknowledged / JUDGED_TICKS;
+    this.#seen = false;
+    this.#enter('trying');
+  }
+
+  #count(acknowledged: number): number {
+    this.#acknowledged += acknowledged;
+    return ++this.#ticks;
+  }
+
+  #enter(state: GroupingState): void {
+    this.#state = state;
+    this.#probing = false;
+    this.#ticks = this.#acknowledged = 0;
   }
 }

@@ -84,3 +84,19 @@ export class PendingBatch extends Pending {
     return this.messages.some((message) => message.subject === subject);
   }
 }
+
+/** A batch of messages of several callers, each of whom gets an acknowledgement of its own. */
+export function groupOf(members: readonly Pending[], reject: (error: Error) => void): PendingBatch {
+  const [first] = members as readonly [Pending];
+  const last: Receiver<void> = {
+    acknowledged(stream, sequence) {
+      const before = sequence - members.length + 1;
+      members.forEach((member, i) => member.resolve(member.receiver.acknowledged(stream, before + i, false)));
+    },
+  };
+  const resendable = members.every((member) => member.resendable);
+  const batch = new PendingBatch(members, first.timeoutMs, resendable, last, () => {}, reject);
+  batch.group = true;
+  batch.members = members;
+  return batch;
+}

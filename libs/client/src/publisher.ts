@@ -1,11 +1,12 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
-import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
+import type { NatsConnection } from 'nats';
 import { AckReader, ERR_CODE, refusal, type PubAck } from './acknowledgement.js';
-import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, inBatch, takesNoBatches } from './batch.js';
-import { followConnection, inboxOf } from './connection.js';
+import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, takesNoBatches } from './batch.js';
+import { followConnection } from './connection.js';
 import { Fifo } from './fifo.js';
-import { EncodedHeaders, headerBlock, headerLines } from './header-block.js';
-import { Pending, PendingBatch, type EncodedMessage, type Receiver } from './pending.js';
+import { headerBlock, headerLines } from './header-block.js';
+import { InFlight } from './in-flight.js';
+import { Pending, PendingBatch, groupOf, type EncodedMessage, type Receiver } from './pending.js';
 import { Window } from './window.js';
 
 export interface PublisherOptions {
@@ -73,28 +74,15 @@ export class Publisher {
   readonly #failDisconnected: boolean;
   readonly #window: Window;
   readonly #grouping: Grouping;
-  readonly #inbox: string;
-  readonly #tokenStart: number;
-  readonly #subscription: Subscription;
   readonly #unfollow: () => void;
   readonly #answers = new AckReader();
-  readonly #headers = new EncodedHeaders();
-  readonly #withReply = { reply: '', headers: this.#headers.asMsgHdrs() };
-  readonly #withoutReply = { headers: this.#headers.asMsgHdrs() };
-  readonly #replyOnly = { reply: '' };
-  /** By token, in the order of writing. A token is used once, so a late answer meets nobody. */
-  readonly #pending = new Map<number, Pending>();
+  readonly #inFlight: InFlight;
   readonly #queue = new Fifo<Pending>();
-  #lastToken = 0;
   /** The message written last of those that were acknowledged, and when one was. */
   #answeredToken = 0;
   #answeredAt = 0;
   /** Messages that were acknowledged in this tick. */
   #acknowledged = 0;
-  /** Messages in `#pending`, those of batches counted. */
-  #written = 0;
-  /** Groups, and single messages in place of one, in `#pending`. */
-  #groups = 0;
   #gathering = false;
   /** A stream has acknowledged a message. */
   #proven = false;
@@ -112,9 +100,11 @@ export class Publisher {
     this.#window = new Window(options.maxInFlight ?? 4096, this.#timeoutMs / TICK_MS);
     this.#grouping = new Grouping(options.groupCommit ?? 'auto', TICK_MS);
     this.#connected = nc.info !== undefined;
-    this.#inbox = `${inboxOf(nc)}.`;
-    this.#tokenStart = this.#inbox.length;
-    this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#answered(error, msg) });
+    this.#inFlight = new InFlight(nc, {
+      answered: (token, pending, data) => this.#answered(token, pending, data),
+      deaf: (error) =>
+        this.#failAll(({ subject }) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: error.message }, { cause: error })),
+    });
     this.#unfollow = followConnection(nc, {
       disconnected: () => this.#disconnected(),
       reconnected: () => this.#reconnected(),
@@ -125,7 +115,7 @@ export class Publisher {
 
   /** Messages written and not yet acknowledged, and those that wait to be written. */
   get inFlight(): number {
-    return this.#written + this.#queue.length;
+    return this.#inFlight.messages + this.#queue.length;
   }
 
   /**
@@ -214,7 +204,7 @@ export class Publisher {
     } else if (pending.groupable && this.#gathers(1)) {
       this.#queue.push(pending);
       this.#gather();
-    } else if (this.#queue.length === 0 && this.#written < this.#room) {
+    } else if (this.#queue.length === 0 && this.#inFlight.messages < this.#room) {
       this.#write(pending);
     } else {
       this.#queue.push(pending);
@@ -245,81 +235,29 @@ export class Publisher {
   }
 
   #write(pending: Pending): void {
-    const token = ++this.#lastToken;
     if (pending.deadline === 0) pending.deadline = this.#deadline(pending.timeoutMs);
-    this.#pending.set(token, pending);
-    this.#written += pending.size;
-    if (pending.group) this.#groups++;
-    this.#emit(token, pending);
-  }
-
-  /** Takes a message out of those in flight. */
-  #settle(token: number, pending: Pending): void {
-    this.#pending.delete(token);
-    this.#written -= pending.size;
-    if (pending.group) this.#groups--;
+    this.#emit(this.#inFlight.add(pending), pending);
   }
 
   #emit(token: number, pending: Pending): void {
     pending.written++;
     pending.unavailable = undefined;
     pending.resendAt = pending.resendable ? this.#tick + Math.min(UNANSWERED_TICKS, Math.ceil(pending.timeoutMs / TICK_MS / 2)) : 0;
-    const reply = this.#inbox + token;
     try {
-      if (pending instanceof PendingBatch) this.#emitBatch(pending.messages, reply);
-      else this.#emitMessage(pending.subject, pending.data, pending.block, reply);
+      this.#inFlight.write(token, pending);
     } catch (cause) {
-      this.#settle(token, pending);
+      this.#inFlight.remove(token, pending);
       const closed = this.#nc.isClosed() || this.#nc.isDraining();
       const details = { subject: pending.subject, reason: (cause as Error).message };
       pending.reject(closed ? new LoopstackError('CLOSED', {}, { cause }) : new LoopstackError('PUBLISH_REFUSED', details, { cause }));
     }
   }
 
-  #emitMessage(subject: string, data: Uint8Array, block: Uint8Array | undefined, reply: string): void {
-    if (block === undefined) {
-      this.#replyOnly.reply = reply;
-      this.#nc.publish(subject, data, this.#replyOnly);
-    } else {
-      this.#headers.block = block;
-      this.#withReply.reply = reply;
-      this.#nc.publish(subject, data, this.#withReply);
-    }
-  }
-
-  #emitBatch(messages: readonly EncodedMessage[], reply: string): void {
-    const id = nuid.next();
-    const last = messages.length - 1;
-    for (let i = 0; i <= last; i++) {
-      const { subject, data, block } = messages[i] as EncodedMessage;
-      this.#headers.block = inBatch(block, id, i + 1, i === last);
-      if (i < last) this.#nc.publish(subject, data, this.#withoutReply);
-      else {
-        this.#withReply.reply = reply;
-        this.#nc.publish(subject, data, this.#withReply);
-      }
-    }
-  }
-
-  #answered(error: Error | null, msg: Msg): void {
-    if (error) {
-      this.#failAll(({ subject }) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: error.message }, { cause: error }));
-      return;
-    }
-    const to = msg.subject;
-    let token = 0;
-    for (let i = this.#tokenStart; i < to.length; i++) token = token * 10 + (to.charCodeAt(i) - 0x30);
-    const pending = this.#pending.get(token);
-    if (pending === undefined) return;
+  #answered(token: number, pending: Pending, data: Uint8Array): void {
     const { subject } = pending;
-    const { data } = msg;
     if (data.length === 0) {
-      this.#unavailable(
-        token,
-        pending,
-        new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'no responders' }),
-        !pending.maybeStored,
-      );
+      const error = new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: 'no responders' });
+      this.#unavailable(token, pending, error, !pending.maybeStored);
       return;
     }
     const answer = this.#answers.read(data);
@@ -332,11 +270,12 @@ export class Publisher {
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused, false);
       else this.#fail(token, pending, refused);
     } else {
-      this.#settle(token, pending);
+      this.#inFlight.remove(token, pending);
       if (token > this.#answeredToken) this.#answeredToken = token;
       this.#answeredAt = this.#tick;
       this.#acknowledged += pending.size;
       this.#proven = true;
+      if (pending.members) this.#grouping.acknowledged();
       pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
       this.#refill();
     }
@@ -358,15 +297,15 @@ export class Publisher {
   }
 
   #fail(token: number, pending: Pending, error: Error): void {
-    this.#settle(token, pending);
+    this.#inFlight.remove(token, pending);
     pending.reject(error);
     this.#refill();
   }
 
   #refill(): void {
-    while (this.#connected && this.#queue.length > 0 && this.#written < this.#room) {
+    while (this.#connected && this.#queue.length > 0 && this.#inFlight.messages < this.#room) {
       if (this.#gathers(0) && (this.#queue.peek() as Pending).groupable) {
-        if (this.#groups >= MAX_GROUPS) break;
+        if (this.#inFlight.groups >= MAX_GROUPS) break;
         this.#writeGroup();
       } else {
         this.#write(this.#queue.shift() as Pending);
@@ -377,7 +316,7 @@ export class Publisher {
 
   #writeGroup(): void {
     const members: Pending[] = [];
-    const room = Math.min(MAX_BATCH, this.#room - this.#written);
+    const room = Math.min(MAX_BATCH, this.#room - this.#inFlight.messages);
     for (let bytes = 0; members.length < room && bytes < MAX_BATCH_BYTES;) {
       const next = this.#queue.peek();
       if (!next?.groupable) break;
@@ -390,22 +329,7 @@ export class Publisher {
       this.#write(first);
       return;
     }
-    const resolve = (ack: unknown): void => {
-      const { stream, sequence } = ack as PubAck;
-      const before = sequence - members.length + 1;
-      members.forEach((member, i) => member.resolve(member.receiver.acknowledged(stream, before + i, false)));
-    };
-    const batch = new PendingBatch(
-      members,
-      first.timeoutMs,
-      members.every((member) => member.resendable),
-      PUB_ACK,
-      resolve,
-      (error) => this.#ungroup(members, error),
-    );
-    batch.group = true;
-    batch.members = members;
-    this.#write(batch);
+    this.#write(groupOf(members, (error) => this.#ungroup(members, error)));
   }
 
   /** The server rejects a batch for one of its messages; alone, each gets its own answer. */
@@ -422,7 +346,7 @@ export class Publisher {
   #failAll(error: (pending: Pending) => Error): void {
     // The queue first: a place that becomes free would be given to its head.
     this.#failQueue(error);
-    for (const [token, pending] of [...this.#pending]) this.#fail(token, pending, error(pending));
+    for (const [token, pending] of [...this.#inFlight.entries()]) this.#fail(token, pending, error(pending));
   }
 
   #failQueue(error: (pending: Pending) => Error): void {
@@ -441,7 +365,7 @@ export class Publisher {
   #sweep(): void {
     this.#tick++;
     this.#window.tick(this.#acknowledged, this.#connected && this.#queue.length > 0);
-    this.#grouping.tick(this.#acknowledged, this.#written);
+    this.#grouping.tick(this.#acknowledged, this.#inFlight.messages);
     this.#acknowledged = 0;
     if (this.inFlight === 0) {
       if (++this.#idleTicks >= IDLE_TICKS) {
@@ -452,7 +376,7 @@ export class Publisher {
       return;
     }
     this.#idleTicks = 0;
-    for (const [token, pending] of this.#pending) {
+    for (const [token, pending] of this.#inFlight.entries()) {
       if (pending.deadline <= this.#tick) {
         this.#fail(token, pending, pending.timedOut());
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick && this.#isLost(token, pending)) {
@@ -476,14 +400,14 @@ export class Publisher {
 
   #disconnected(): void {
     this.#connected = false;
-    for (const pending of this.#pending.values()) pending.maybeStored = true;
+    for (const [, pending] of this.#inFlight.entries()) pending.maybeStored = true;
     if (this.#failDisconnected) this.#failQueue((pending) => disconnected(pending.subject));
     else this.#queue.forEach((pending) => (pending.deadline = this.#deadline(pending.timeoutMs)));
   }
 
   #reconnected(): void {
     this.#connected = true;
-    for (const [token, pending] of [...this.#pending]) {
+    for (const [token, pending] of [...this.#inFlight.entries()]) {
       if (pending.members) this.#resendMembers(token, pending, pending.members);
       else if (pending.resendable) this.#emit(token, pending);
     }
@@ -492,24 +416,18 @@ export class Publisher {
 
   /** Each alone, where that stores it once; the others have their timeout to wait for. */
   #resendMembers(token: number, batch: Pending, members: readonly Pending[]): void {
-    this.#settle(token, batch);
+    this.#inFlight.remove(token, batch);
     for (const member of members) {
       member.maybeStored = true;
       member.deadline = batch.deadline;
       if (member.resendable) this.#write(member);
-      else this.#await(member);
+      else this.#inFlight.add(member);
     }
-  }
-
-  /** Keeps a message that was written in some way until it times out. */
-  #await(pending: Pending): void {
-    this.#pending.set(++this.#lastToken, pending);
-    this.#written += pending.size;
   }
 
   #denied(subject: string): void {
     const error = new LoopstackError('PUBLISH_REFUSED', { subject, reason: 'this user may not publish to it' });
-    for (const [token, pending] of [...this.#pending]) if (pending.writes(subject)) this.#fail(token, pending, error);
+    for (const [token, pending] of [...this.#inFlight.entries()]) if (pending.writes(subject)) this.#fail(token, pending, error);
   }
 
   #end(): void {
@@ -517,7 +435,7 @@ export class Publisher {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#unfollow();
-    if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
+    this.#inFlight.close();
     this.#failAll(() => new LoopstackError('CLOSED'));
   }
 }

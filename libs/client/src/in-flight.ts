@@ -1,0 +1,113 @@
+import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { inBatch } from './batch.js';
+import { inboxOf } from './connection.js';
+import { EncodedHeaders } from './header-block.js';
+import { PendingBatch, type EncodedMessage, type Pending } from './pending.js';
+
+export interface AnswerListener {
+  answered(token: number, pending: Pending, data: Uint8Array): void;
+  /** The inbox cannot be heard: this user may not subscribe to it. */
+  deaf(error: Error): void;
+}
+
+/** The messages that wait for their answers, and the inbox in which these arrive. */
+export class InFlight {
+  readonly #nc: NatsConnection;
+  readonly #listener: AnswerListener;
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  readonly #headers = new EncodedHeaders();
+  // The client library reads them before `publish` returns, so one of each serves all messages.
+  readonly #withReply = { reply: '', headers: this.#headers.asMsgHdrs() };
+  readonly #withoutReply = { headers: this.#headers.asMsgHdrs() };
+  readonly #replyOnly = { reply: '' };
+  /** By token, in the order of writing. A token is used once, so a late answer meets nobody. */
+  readonly #pending = new Map<number, Pending>();
+  #lastToken = 0;
+  #messages = 0;
+  #groups = 0;
+
+  constructor(nc: NatsConnection, listener: AnswerListener) {
+    this.#nc = nc;
+    this.#listener = listener;
+    this.#inbox = `${inboxOf(nc)}.`;
+    this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#heard(error, msg) });
+  }
+
+  /** Those of batches counted one by one. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Groups, and single messages in place of one. */
+  get groups(): number {
+    return this.#groups;
+  }
+
+  /** In the order of writing; may be changed while it is read. */
+  entries(): Iterable<[number, Pending]> {
+    return this.#pending;
+  }
+
+  /** @returns the token under which the answer will come */
+  add(pending: Pending): number {
+    const token = ++this.#lastToken;
+    this.#pending.set(token, pending);
+    this.#messages += pending.size;
+    if (pending.group) this.#groups++;
+    return token;
+  }
+
+  remove(token: number, pending: Pending): void {
+    if (!this.#pending.delete(token)) return;
+    this.#messages -= pending.size;
+    if (pending.group) this.#groups--;
+  }
+
+  /** Writes a message, or writes it again. @throws what the client library says of the connection, subject or size */
+  write(token: number, pending: Pending): void {
+    const reply = this.#inbox + token;
+    if (pending instanceof PendingBatch) this.#writeBatch(pending.messages, reply);
+    else this.#writeMessage(pending, pending.block, reply);
+  }
+
+  close(): void {
+    if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
+  }
+
+  #writeMessage({ subject, data }: EncodedMessage, block: Uint8Array | undefined, reply: string): void {
+    if (block === undefined) {
+      this.#replyOnly.reply = reply;
+      this.#nc.publish(subject, data, this.#replyOnly);
+    } else {
+      this.#headers.block = block;
+      this.#withReply.reply = reply;
+      this.#nc.publish(subject, data, this.#withReply);
+    }
+  }
+
+  /** Only the last message asks for an answer; it tells of all. */
+  #writeBatch(messages: readonly EncodedMessage[], reply: string): void {
+    const id = nuid.next();
+    const last = messages.length - 1;
+    for (let i = 0; i < last; i++) {
+      const { subject, data, block } = messages[i] as EncodedMessage;
+      this.#headers.block = inBatch(block, id, i + 1, false);
+      this.#nc.publish(subject, data, this.#withoutReply);
+    }
+    const final = messages[last] as EncodedMessage;
+    this.#writeMessage(final, inBatch(final.block, id, last + 1, true), reply);
+  }
+
+  #heard(error: Error | null, msg: Msg): void {
+    if (error) {
+      this.#listener.deaf(error);
+      return;
+    }
+    const to = msg.subject;
+    let token = 0;
+    for (let i = this.#inbox.length; i < to.length; i++) token = token * 10 + (to.charCodeAt(i) - 0x30);
+    const pending = this.#pending.get(token);
+    if (pending !== undefined) this.#listener.answered(token, pending, msg.data);
+  }
+}
