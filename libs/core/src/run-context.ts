@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { HEADER, LoopstackError, type Headers } from '@loopstack/shared';
+import { HEADER, LoopstackError, isServerHeader, type Headers } from '@loopstack/shared';
 import { causeDepthOf, causeHeaders, type Cause } from './cause.js';
 
 /** Why `ctx.signal` was aborted. */
@@ -38,6 +38,17 @@ function loggerOf(name: string): Logger {
   return logger;
 }
 
+/** The headers of a command as they came. */
+export interface ReceivedHeaders {
+  entries(): Iterable<readonly [string, string]>;
+}
+
+function withoutServers(received: ReceivedHeaders): Headers {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of received.entries()) if (!isServerHeader(name)) headers[name] = value;
+  return headers;
+}
+
 /** What a context reads from its surroundings, once per workflow. */
 export interface ContextSource {
   readonly workspace: string;
@@ -56,7 +67,7 @@ export class ExecutionRunContext implements RunContext, Cause {
     readonly userId: string,
     readonly attempt: number,
     readonly redelivered: boolean,
-    private readonly readHeaders: () => Headers,
+    private readonly received: ReceivedHeaders,
     private readonly report: ((value: unknown) => Promise<void>) | undefined,
   ) {}
 
@@ -69,7 +80,7 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   get headers(): Headers {
-    return (this.#headers ??= this.readHeaders());
+    return (this.#headers ??= withoutServers(this.received));
   }
 
   get correlationId(): string {

@@ -3,7 +3,6 @@ import {
   LoopstackError,
   decodeRunCommand,
   distrust,
-  isServerHeader,
   messageId,
   printable,
   runIdOf,
@@ -12,7 +11,6 @@ import {
   summarize,
   type DecodedCommand,
   type HeaderReader,
-  type Headers,
   type ResolvedTrust,
 } from '@loopstack/shared';
 import { assertCauseDepth, withCause } from './cause.js';
@@ -85,9 +83,11 @@ export class Execution {
     readonly runId: string,
     readonly deadlineMs: number,
     private readonly entry: RegisteredWorkflow,
+    private readonly active: Set<Execution>,
     done: (outcome: Outcome) => void,
   ) {
     this.#done = done;
+    active.add(this);
   }
 
   get ended(): boolean {
@@ -96,8 +96,12 @@ export class Execution {
 
   end(outcome: Outcome): void {
     const done = this.#done;
+    if (done === undefined) return;
     this.#done = undefined;
-    done?.(outcome);
+    // The outcome may take its time to be recorded: the payload is not kept for that.
+    this.context = undefined;
+    this.active.delete(this);
+    done(outcome);
   }
 
   /** Aborts `ctx.signal` and ends the execution; what the workflow does afterwards has no effect on the run. */
@@ -106,12 +110,6 @@ export class Execution {
     this.context?.abort(ABORT_ERRORS[reason](this, this.entry));
     this.end(ABORTS[reason](this, this.entry));
   }
-}
-
-function readHeaders(delivery: Delivery): Headers {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of delivery.headers.entries()) if (!isServerHeader(name)) headers[name] = value;
-  return headers;
 }
 
 /** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
@@ -199,11 +197,7 @@ export class WorkflowRunner {
     report: ((value: unknown) => Promise<void>) | undefined,
     done: (outcome: Outcome) => void,
   ): Execution {
-    const execution = new Execution(run.runId, Date.now() + this.entry.options.timeoutMs, this.entry, (outcome) => {
-      this.#active.delete(execution);
-      done(outcome);
-    });
-    this.#active.add(execution);
+    const execution = new Execution(run.runId, Date.now() + this.entry.options.timeoutMs, this.entry, this.#active, done);
     this.#watch();
     if (run.command === undefined) {
       const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
@@ -211,51 +205,56 @@ export class WorkflowRunner {
       return execution;
     }
     const { payload, userId } = run.command;
-    const begin = (validated: Validated<unknown>): void => {
-      if (execution.ended) return;
-      if (!validated.ok) {
-        const { errors } = validated;
-        execution.end({
-          kind: 'invalid',
-          error: new LoopstackError('PAYLOAD_INVALID', { workflow: this.entry.workflow, summary: summarize(errors) }, { errors }),
-        });
-        return;
-      }
-      execution.context = new ExecutionRunContext(
-        this.entry,
-        run.runId,
-        userId,
-        attempt,
-        run.delivery.deliveries > 1 || attempt > 1,
-        () => readHeaders(run.delivery),
-        report,
-      );
-      this.#call(execution, validated.value);
-    };
+    const { runId, delivery } = run;
+    const redelivered = delivery.deliveries > 1 || attempt > 1;
+    const context = new ExecutionRunContext(this.entry, runId, userId, attempt, redelivered, delivery.headers, report);
+    execution.context = context;
     try {
-      const validated: Validated<unknown> | Promise<Validated<unknown>> = this.entry.validator?.validate(payload) ?? {
-        ok: true,
-        value: payload,
-      };
-      if (validated instanceof Promise)
-        validated.then(begin, (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }));
-      else begin(validated);
+      const { validator } = this.entry;
+      const validated = validator === undefined ? undefined : validator.validate(payload);
+      if (validated === undefined) this.#call(execution, context, payload);
+      else if (validated instanceof Promise) this.#beginAfter(validated, execution, context);
+      else this.#begin(execution, context, validated);
     } catch (thrown) {
       execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
     }
     return execution;
   }
 
-  #call(execution: Execution, payload: unknown): void {
-    const failed = (thrown: unknown): void => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
+  #beginAfter(validating: Promise<Validated<unknown>>, execution: Execution, context: ExecutionRunContext): void {
+    validating.then(
+      (validated) => this.#begin(execution, context, validated),
+      (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }),
+    );
+  }
+
+  #begin(execution: Execution, context: ExecutionRunContext, validated: Validated<unknown>): void {
+    if (execution.ended) return;
+    if (validated.ok) {
+      this.#call(execution, context, validated.value);
+      return;
+    }
+    const { errors } = validated;
+    const error = new LoopstackError('PAYLOAD_INVALID', { workflow: this.entry.workflow, summary: summarize(errors) }, { errors });
+    execution.end({ kind: 'invalid', error });
+  }
+
+  #call(execution: Execution, context: ExecutionRunContext, payload: unknown): void {
     try {
-      const context = execution.context as ExecutionRunContext;
       const returned = withCause(context, this.invoke, payload, context);
-      if (isThenable(returned)) returned.then((result) => execution.end(this.#outcome(result)), failed);
+      if (isThenable(returned)) this.#endAfter(returned, execution);
       else execution.end(this.#outcome(returned));
     } catch (thrown) {
-      failed(thrown);
+      execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
     }
+  }
+
+  /** Apart, so that what waits keeps the execution alone. */
+  #endAfter(returned: PromiseLike<unknown>, execution: Execution): void {
+    returned.then(
+      (result) => execution.end(this.#outcome(result)),
+      (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }),
+    );
   }
 
   /** A result that cannot be recorded fails the run for good: its effects are done, and another attempt would end the same way. */

@@ -79,7 +79,7 @@ export class Settler {
   settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> | undefined {
     const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
     if (settlement.action === 'succeed' && this.entry.options.record !== 'none') {
-      return this.recordSuccess(message, run, succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run));
+      return this.recordSuccess(message, run.runId, succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run));
     }
     if (settlement.action !== 'ack' && settlement.action !== 'succeed') return this.carryOut(settlement, message, run, attempt);
     try {
@@ -174,14 +174,14 @@ export class Settler {
   }
 
   /** The happy path of `record`: one append, and the acknowledgement when it is stored. What goes wrong takes the long way. */
-  private recordSuccess(message: CommandMessage, run: PreparedRun, event: Uint8Array): Promise<void> {
-    return this.events.store(this.entry, run.runId, message.eventSequence, event).then(
+  private recordSuccess(message: CommandMessage, runId: string, event: Uint8Array): Promise<void> {
+    return this.events.store(this.entry, runId, message.eventSequence, event).then(
       (sequence) => {
         message.eventSequence = sequence;
         message.ack();
       },
       (cause: unknown) =>
-        this.record(message, run.runId, event, this.events.refusal(cause)).catch((error: unknown) => this.keep(message, error)),
+        this.record(message, runId, event, this.events.refusal(cause)).catch((error: unknown) => this.keep(message, error)),
     );
   }
 

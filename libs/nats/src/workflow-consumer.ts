@@ -280,12 +280,28 @@ export class WorkflowConsumer implements LaneOwner {
   #ended(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): void {
     this.#active--;
     const settling = message.progressing
-      ? message.progressing.then(() => this.settler.settle(message, run, attempt, outcome))
+      ? this.#settleAfterProgress(message.progressing, message, run, attempt, outcome)
       : this.settler.settle(message, run, attempt, outcome);
     if (settling) {
-      void settling.then(() => this.#released(message));
+      this.#releaseAfter(settling, message);
       this.pump();
     } else this.#released(message);
+  }
+
+  async #settleAfterProgress(
+    progressing: Promise<void>,
+    message: CommandMessage,
+    run: PreparedRun,
+    attempt: number,
+    outcome: Outcome,
+  ): Promise<void> {
+    await progressing;
+    await this.settler.settle(message, run, attempt, outcome);
+  }
+
+  /** Apart, so that what waits keeps the message alone, not the payload and the outcome. */
+  #releaseAfter(settling: Promise<void>, message: CommandMessage): void {
+    void settling.then(() => this.#released(message));
   }
 
   #released(message: CommandMessage): void {
