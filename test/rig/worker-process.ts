@@ -10,7 +10,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-const BOOT_MS = 30_000;
+const BOOT_MS = 90_000;
 
 /** A worker as a process of its own, to be killed, frozen and asked. Its output goes to a file. */
 export class WorkerProcess {
