@@ -28,6 +28,7 @@ const MAX_AHEAD = 512;
 /** Bounds of how long a command is put off that was delivered again while new ones wait. */
 const MIN_PUT_OFF_MS = 100;
 const MAX_PUT_OFF_MS = 30_000;
+const MAX_PAST = 256;
 /** Commands a second that are put off to come back, at least. Too many costs a delivery each, too few leaves slots idle. */
 const MIN_RATE = 100;
 /** What is left of the best rate after a tenth of a second. */
@@ -52,6 +53,9 @@ export class Lane implements PullOwner {
   /** Commands settled in a second, as the best of late. */
   #rate = MIN_RATE;
   #nextTurnMs = 0;
+  #putOffInTick = 0;
+  /** Asked for beyond the slots while commands are put off: to get past them to the new ones behind. */
+  #past = 0;
   /** Commands behind the last one delivered, by the server's count. */
   pending = 0;
   lastSettledMs = Date.now();
@@ -76,7 +80,7 @@ export class Lane implements PullOwner {
   room(outstanding: number): number {
     const { concurrency, active } = this.owner;
     // What is being settled holds no slot, so it is bounded apart.
-    const slots = concurrency + this.#ahead - active - this.#waiting.length - outstanding;
+    const slots = concurrency + this.#ahead + this.#past - active - this.#waiting.length - outstanding;
     return Math.min(slots, concurrency + MAX_AHEAD - this.leases.size - outstanding);
   }
 
@@ -125,6 +129,7 @@ export class Lane implements PullOwner {
 
   /** Until its turn, at the rate at which this process settles. */
   #putOffMs(nowMs: number): number {
+    this.#putOffInTick++;
     const turnMs = Math.max(nowMs + MIN_PUT_OFF_MS, this.#nextTurnMs + 1000 / this.#rate);
     this.#nextTurnMs = Math.min(turnMs, nowMs + MAX_PUT_OFF_MS);
     return this.#nextTurnMs - nowMs;
@@ -180,6 +185,8 @@ export class Lane implements PullOwner {
   /** Called ten times a second. */
   tick(nowMs: number): void {
     if (this.#settledInTick > 0) this.lastSettledMs = nowMs;
+    this.#past = Math.min(MAX_PAST, 2 * this.#putOffInTick);
+    this.#putOffInTick = 0;
     this.#rate = Math.max(MIN_RATE, 10 * this.#settledInTick, this.#rate * RATE_DECAY);
     this.#ahead = Math.min(MAX_AHEAD, Math.max(2 * this.#settledInTick, this.#ahead >> 1));
     this.#settledInTick = 0;
