@@ -49,10 +49,10 @@ export class RunEvents {
     });
   }
 
-  /** `appendBytes` on the path of every run, without the promise that translates errors: `refusal` does that. */
+  /** `appendBytes` on the path of every run, without the promise that translates errors: `refusal` does that. On a slow disk, outcomes share a write. */
   store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
     const block = expected === 0 ? FIRST_EVENT : expectation(expected);
-    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, false, SEQUENCE);
+    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, false, SEQUENCE, true);
   }
 
   /** What `append` throws for what `store` rejected with. */
