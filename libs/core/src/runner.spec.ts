@@ -147,7 +147,7 @@ describe('executing a run', () => {
     expect(await execute(subject, delivery({}))).toMatchObject({ kind: 'timeout', error: { code: 'HANDLER_TIMEOUT' } });
     expect(signal?.aborted).toBe(true);
     reject(new Error('late'));
-    expect(subject.active.size).toBe(0);
+    expect(subject.active).toEqual([]);
   });
 
   it('ends once: by an abort, or by its outcome, whichever is first', () => {

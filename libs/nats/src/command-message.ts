@@ -1,12 +1,11 @@
 import type { Delivery, Execution } from '@loopstack/core';
+import type { Answers } from './answers.js';
 import { deliveryFacts } from './delivery-facts.js';
 import type { LeaseTable } from './lease-table.js';
-import type { Msg, NatsConnection } from 'nats';
+import type { Msg } from 'nats';
 import { RawHeaders, replyOf } from './raw-message.js';
 
-const encoder = new TextEncoder();
-const ACK = encoder.encode('+ACK');
-const IN_PROGRESS = encoder.encode('+WPI');
+const IN_PROGRESS = '+WPI';
 
 /** Whoever holds messages until they are settled. */
 export interface MessageOwner {
@@ -47,7 +46,7 @@ export class CommandMessage implements Delivery {
   #settled = false;
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly answers: Answers,
     private msg: Msg,
     private readonly leaseMs: number,
     private readonly table: LeaseTable,
@@ -99,12 +98,12 @@ export class CommandMessage implements Delivery {
   }
 
   ack(): void {
-    this.#settle(ACK);
+    if (this.#end()) this.answers.ack(this.#reply);
   }
 
   /** Gives the command back, to be delivered again after `delayMs`. */
   nak(delayMs: number): void {
-    this.#settle(encoder.encode(delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK'));
+    if (this.#end()) this.answers.send(this.#reply, delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK');
   }
 
   /** Keeps the lease for another period. */
@@ -112,7 +111,7 @@ export class CommandMessage implements Delivery {
     if (this.#settled) return;
     this.#leasedAtMs = nowMs;
     if (this.#slot >= 0) this.table.renewed(this.#slot, nowMs);
-    this.#answer(IN_PROGRESS);
+    this.answers.send(this.#reply, IN_PROGRESS);
   }
 
   /** Forgets the command without a word to the server: another worker may have it. */
@@ -120,19 +119,10 @@ export class CommandMessage implements Delivery {
     this.#end();
   }
 
-  #settle(word: Uint8Array): void {
-    if (this.#end()) this.#answer(word);
-  }
-
   #end(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
     if (this.#slot >= 0) this.table.release(this.#slot);
     return true;
-  }
-
-  #answer(word: Uint8Array): void {
-    // A closed connection: the lease runs out and the command is delivered elsewhere.
-    if (!this.nc.isClosed()) this.nc.publish(this.#reply, word);
   }
 }

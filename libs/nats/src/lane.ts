@@ -1,5 +1,6 @@
 import type { Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
+import type { Answers } from './answers.js';
 import { CommandMessage } from './command-message.js';
 import type { LeaseTable } from './lease-table.js';
 import { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './pull-loop.js';
@@ -61,7 +62,8 @@ export class Lane implements PullOwner {
   lastSettledMs = Date.now();
 
   constructor(
-    private readonly nc: NatsConnection,
+    nc: NatsConnection,
+    private readonly answers: Answers,
     readonly priority: Priority,
     readonly target: PullTarget,
     options: PullOptions,
@@ -87,7 +89,7 @@ export class Lane implements PullOwner {
   message(msg: Msg): void {
     const nowMs = Date.now();
     const sinceMs = this.support.onItsWaySince(nowMs);
-    const message = new CommandMessage(this.nc, msg, this.leaseMs, this.table, this);
+    const message = new CommandMessage(this.answers, msg, this.leaseMs, this.table, this);
     this.pending = message.pending;
     // Its lease ran out on the way: it has been delivered again, and any word about this delivery would be a lie.
     if (nowMs - sinceMs >= this.leaseMs) return;

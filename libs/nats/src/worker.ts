@@ -4,6 +4,7 @@ import { LoopstackError, type Priority } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
+import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { Alarms } from './health.js';
@@ -61,6 +62,7 @@ export class Worker {
   readonly #consumers: WorkflowConsumer[] = [];
   readonly #events: RunEvents;
   readonly #leases = new LeaseKeeper();
+  readonly #answers: Answers;
   #connected = true;
   readonly #canceled: CanceledRuns;
   readonly #name = `${hostname()}:${process.pid}`;
@@ -84,6 +86,7 @@ export class Worker {
     private readonly publisher: Publisher,
     readonly alarms: Alarms,
   ) {
+    this.#answers = new Answers(nc);
     this.#events = new RunEvents(api, this.publisher, options.names, options.publishTimeoutMs, () => void this.#repair());
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
@@ -204,6 +207,7 @@ export class Worker {
   /** Whether the server has read all that was written to it; false also where nobody is there to read. */
   async #flushed(): Promise<boolean> {
     if (this.nc.isClosed() || !this.#connected) return false;
+    this.#answers.flush();
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, FLUSH_MS, false)));
     const answered = await Promise.race([
@@ -253,7 +257,7 @@ export class Worker {
     const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
     const priority: Priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-    return new Lane(this.nc, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, {
+    return new Lane(this.nc, this.#answers, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, {
       onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
       restore: (reason) => this.#restore(desired, target.durable, reason),
       doubt: () => this.#doubt(target.durable),
