@@ -59,7 +59,12 @@ describe('a nats-server', () => {
       await server.kill();
       await server.restart();
     }
-    await nc.flush();
+    await until('the client is connected', () =>
+      nc.flush().then(
+        () => true,
+        () => false,
+      ),
+    );
     await nc.close();
   });
 

@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { findNatsServer, isFree, pickPort, PortTakenError, startNatsServer } from '@loopstack/nats-server';
-import { codeOf, isAlive } from './process.mjs';
+import { codeOf, isAlive, isUnderNpm } from './process.mjs';
 import { ROOT } from './setup.mjs';
 
-/** Longer than a guardian takes to end the server of a starter that was killed. */
-const FORMER_SERVER_MS = 10_000;
+/** Longer than a guardian takes to end the server of a starter that was killed, and than running workflows get to finish. */
+const FORMER_SERVER_MS = 40_000;
 
 /**
  * Starts the server, its data under `.data/` in the checkout.
@@ -64,25 +64,30 @@ async function claim(directory, onProgress) {
   const file = `${directory}.owner.json`;
   mkdirSync(directory, { recursive: true });
   const deadline = Date.now() + FORMER_SERVER_MS;
+  const mine = { starter: process.pid, ...(isUnderNpm ? { npm: process.ppid } : {}) };
   for (let waits = 0; ; waits += 1) {
     try {
-      writeFileSync(file, JSON.stringify({ starter: process.pid }), { flag: 'wx' });
+      writeFileSync(file, JSON.stringify(mine), { flag: 'wx' });
       return {
         directory,
-        record: (server) => writeFileSync(file, JSON.stringify({ starter: process.pid, server })),
+        record: (server) => writeFileSync(file, JSON.stringify({ ...mine, server })),
         release: () => rmSync(file, { force: true }),
       };
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
     }
     const owner = readOwner(file);
-    if (isProcess(owner.starter, 'start.mjs')) {
+    const starts = isProcess(owner.starter, 'start.mjs');
+    // A starter whose npm is gone is about to stop its server; which of the two processes to wait for.
+    const stopping = starts && owner.npm !== undefined && !isProcess(owner.npm);
+    if (starts && !stopping) {
       onProgress(`another npm start of this checkout runs (process ${owner.starter}): this one has data of its own`);
       return undefined;
     }
-    if (!isProcess(owner.server, 'nats-server')) rmSync(file, { force: true });
-    else if (waits === 0) onProgress(`waiting for the server of a start that was killed (process ${owner.server})`);
-    if (Date.now() > deadline) throw new Error(`process ${owner.server} uses ${directory}: end it, or remove ${file}`);
+    const former = stopping ? owner.starter : owner.server;
+    if (!stopping && !isProcess(owner.server, 'nats-server')) rmSync(file, { force: true });
+    else if (waits === 0) onProgress(`waiting for the server of a start that was killed (process ${former})`);
+    if (Date.now() > deadline) throw new Error(`process ${former} uses ${directory}: end it, or remove ${file}`);
     await delay(50);
   }
 }
@@ -100,11 +105,16 @@ function readOwner(file) {
  * Process ids come again after a restart of the machine; where there is /proc, the command must be the right one.
  *
  * @param {number | undefined} pid
- * @param {string} program
+ * @param {string} [program] default: any
  */
-function isProcess(pid, program) {
+function isProcess(pid, program = '') {
   if (pid === undefined || !isAlive(pid)) return false;
-  const file = `/proc/${pid}/cmdline`;
-  // A zombie has an empty one.
-  return !existsSync('/proc/self/cmdline') || (existsSync(file) && readFileSync(file, 'utf8').includes(program));
+  if (!existsSync('/proc/self/cmdline')) return true;
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    // A zombie has an empty one.
+    return command !== '' && command.includes(program);
+  } catch {
+    return false;
+  }
 }

@@ -3,6 +3,9 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 
+/** The parent is then an npm, which dies without a word where it is killed hard. */
+export const isUnderNpm = process.env['npm_lifecycle_event'] !== undefined;
+
 /**
  * Runs a command with this process's input and output, passes on what asks this process to end, and resolves when the
  * command has succeeded.

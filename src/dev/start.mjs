@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isUnderNpm } from './process.mjs';
 import { print, ROOT, setUp } from './setup.mjs';
 
 /** npm passes Ctrl-C on to a process that the terminal has told already; a second one by hand comes later. */
@@ -73,7 +74,6 @@ function endWhenAsked() {
     });
   }
   const parent = process.ppid;
-  const isUnderNpm = process.env['npm_lifecycle_event'] !== undefined;
   if (isUnderNpm) setInterval(() => process.ppid !== parent && stop('npm has ended', 0), PARENT_POLL_MS).unref();
 }
 
