@@ -15,7 +15,7 @@ import {
   startNatsCluster,
   startNatsServer,
 } from '@loopstack/nats-server';
-import { childrenOf, hasProc, isRunning } from './processes.js';
+import { childrenOf, commandOf, hasProc, isRunning } from './processes.js';
 import { until } from './until.js';
 
 async function store(url: string, data: string): Promise<number> {
@@ -54,7 +54,7 @@ describe('a nats-server', () => {
 
   it('gets its port back although a client reconnects all the time', async () => {
     server = await startNatsServer();
-    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 1, reconnectJitter: 0 });
+    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 1, reconnectJitter: 0, timeout: 1000 });
     for (let round = 0; round < 3; round += 1) {
       await server.kill();
       await server.restart();
@@ -173,7 +173,11 @@ describe('a parent that is killed hard', () => {
     const first = await guardianOf();
     expect(first).toBeDefined();
     process.kill(first!, 'SIGKILL');
-    await until('a new guardian', async () => ![first, undefined].includes(await guardianOf()));
+    await until('a new guardian that knows the servers', async () => {
+      const next = await guardianOf();
+      // Before its exec it is a copy of the parent, in the parent's process group.
+      return next !== first && next !== undefined && (await commandOf(next)).includes(String(servers[0]![0]));
+    });
 
     process.kill(-parent.pid!, 'SIGKILL');
     for (const [pid] of servers) await until(`server ${pid} has ended`, async () => !(await isRunning(pid)), 30_000);

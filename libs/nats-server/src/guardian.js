@@ -17,7 +17,8 @@ runs() {
   read -r stat < "/proc/$1/stat"
   case $stat in *') Z '*) return 1 ;; esac
 }
-watched=
+watched=$1
+shift
 while read -r verb what; do
   case $verb in
     watch) watched="$what $watched" ;;
@@ -81,7 +82,10 @@ function entrust(verb, what) {
 function start() {
   // On Windows there is no shell to do it; servers then end with an orderly exit of the parent only.
   if (process.platform === 'win32') return;
-  const child = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
+  // What it knows from its first moment on needs no later word from a process that may be killed by then.
+  const all = (/** @type {string} */ verb) => [...charges].filter(([, its]) => its === verb).map(([what]) => what);
+  const known = [all('watch').toReversed().join(' '), ...all('scratch')];
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', ...known], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
   guardian = child;
   child.unref();
   // A pipe has unref(); the stream type does not say so.
@@ -92,7 +96,6 @@ function start() {
     guardian = undefined;
   });
   child.on('exit', () => replace(child));
-  for (const [what, verb] of charges) tell(verb, what);
 }
 
 /**
