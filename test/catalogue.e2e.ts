@@ -5,7 +5,7 @@ import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt, IsString } from 'class-validator';
 import { startApp } from './rig/app.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 
 class Parcel {
   @IsString() to!: string;

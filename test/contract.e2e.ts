@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startApp } from './rig/app.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 import { WorkerProcess } from './worker-process.js';
 
 const exec = promisify(execFile);

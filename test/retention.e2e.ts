@@ -2,7 +2,7 @@ import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { connect, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 
 let open: () => void = () => undefined;
 const gate = new Promise<void>((resolve) => (open = resolve));

@@ -7,7 +7,7 @@ import type { INestMicroservice } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
 import { connect, headers, nkeys, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 
 const ran: string[] = [];
 

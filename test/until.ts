@@ -1,12 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Asks until there is an answer (anything but `undefined` and `false`), and fails at the deadline. */
-export async function until<T>(what: string, ask: () => T | Promise<T>, deadlineMs = 20_000): Promise<Exclude<T, undefined | false>> {
+const POLL_MS = 20;
+
+/**
+ * Waits for an observable fact: calls `fact` until it is truthy, and returns what it returned.
+ * @throws Error naming `what` after the deadline; an error of `fact` counts as "not yet" and is told then
+ */
+export async function until<T>(what: string, fact: () => T | Promise<T>, deadlineMs = 20_000): Promise<NonNullable<T>> {
   const end = Date.now() + deadlineMs;
+  let last: unknown;
   for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>;
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await delay(25);
+    try {
+      last = undefined;
+      const found = await fact();
+      if (found) return found;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last });
+    await delay(POLL_MS);
   }
+}
+
+/** Milliseconds that `work` takes. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await work();
+  return performance.now() - from;
 }

@@ -9,7 +9,7 @@ import { connect as connectTcp } from 'node:net';
 import { connect, headers, type NatsConnection } from 'nats';
 import { firstValueFrom } from 'rxjs';
 import { startApp } from './rig/app.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 
 class Item {
   @IsString() sku!: string;

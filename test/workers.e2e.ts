@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Journal } from './rig/journal.js';
-import { until } from './rig/until.js';
+import { until } from './until.js';
 import { WorkerProcess } from './rig/worker-process.js';
 import type { PlannedWorkflow, WorkerPlan } from './rig/worker/program.js';
 

@@ -8,7 +8,7 @@ import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microserv
 import { connect, headers as newHeaders, type JetStreamManager, type NatsConnection } from 'nats';
 import { readEvents, readStream, type Stored } from '../rig/measure.js';
 
-import { until } from '../rig/until.js';
+import { until } from '../until.js';
 
 export { until };
 

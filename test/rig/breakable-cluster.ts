@@ -1,6 +1,6 @@
 import { pickPort, startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Proxy } from './proxy.js';
-import { until } from './until.js';
+import { until } from '../until.js';
 
 /**
  * Three JetStream nodes whose routes go through proxies, so that one can be cut off from the others while clients still

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
-import { until } from './until.js';
+import { until } from '../until.js';
 import type { Entry } from './worker/behaviour.js';
 
 /**

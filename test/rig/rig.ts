@@ -10,14 +10,14 @@ import { join } from 'node:path';
 import { BreakableCluster } from './breakable-cluster.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
-import { until } from './until.js';
+import { until } from '../until.js';
 import { WorkerProcess } from './worker-process.js';
 import type { Job } from './worker/behaviour.js';
 import type { PlannedWorkflow } from './worker/program.js';
 
 export { Proxy } from './proxy.js';
 export { held } from './measure.js';
-export { timed, until } from './until.js';
+export { timed, until } from '../until.js';
 
 /** The long form has the issue's numbers, the short one fits into `npm test`. */
 const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
