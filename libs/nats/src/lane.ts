@@ -57,8 +57,9 @@ export class Lane implements PullOwner {
   #putOffInTick = 0;
   /** Asked for beyond the slots while commands are put off: to get past them to the new ones behind. */
   #past = 0;
-  /** Commands behind the last one delivered, by the server's count. */
+  /** Commands behind the last one delivered, by the server's count, and when it was asked for last. */
   pending = 0;
+  pendingAskedMs = 0;
   lastSettledMs = Date.now();
 
   constructor(
@@ -77,6 +78,11 @@ export class Lane implements PullOwner {
 
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** When the command was published that has waited here the longest. */
+  get waitingSinceMs(): number | undefined {
+    return this.#waiting.find((message) => !message.settled)?.timeMs;
   }
 
   room(outstanding: number): number {

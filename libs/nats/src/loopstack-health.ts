@@ -7,6 +7,9 @@ import type { ResolvedNatsOptions } from './options.js';
 import { NATS_OPTIONS } from './tokens.js';
 import { Worker } from './worker.js';
 
+/** Longest wait for each answer of the server: a probe of an orchestrator has a deadline of its own. */
+const ANSWER_MS = 1000;
+
 /** Health of the worker, in the shape of Terminus indicators: `health.check([() => loopstackHealth.ready()])`. */
 @Injectable()
 export class LoopstackHealth {
@@ -22,11 +25,16 @@ export class LoopstackHealth {
     return { [key]: this.nc.isClosed() ? { status: 'down', reason: 'the connection is closed' } : { status: 'up' } } as HealthResult<Key>;
   }
 
-  /** Up if connected, every consumer answers, nothing stalls, and no alarm is raised. */
+  /**
+   * Up if connected, every consumer answers, nothing stalls, and no alarm is raised. `busy` tells, per workflow that has
+   * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
+   */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
     const problems = [...this.worker.alarms.raised.values()];
     if (this.nc.isClosed()) problems.push('the connection is closed');
-    else if (!(await this.connected())) problems.push('the server does not answer');
+    const answers = !this.nc.isClosed() && (await withinMs(ANSWER_MS, this.nc.flush().then(() => true))) === true;
+    if (!answers && !this.nc.isClosed()) problems.push('the server does not answer');
+    const queuedSince = answers ? await withinMs(ANSWER_MS, this.worker.queuedSince()) : undefined;
     const { running, workflows } = this.worker.state();
     const now = Date.now();
     for (const flow of workflows) {
@@ -43,7 +51,11 @@ export class LoopstackHealth {
     const details = {
       running,
       workflows: workflows.length,
-      busy: busy.map(({ workspace, workflow, active, waiting, pending }) => ({ workspace, workflow, active, queued: waiting + pending })),
+      busy: busy.map(({ workspace, workflow, active, waiting, pending }) => {
+        const sinceMs = queuedSince?.get(`${workspace}.${workflow}`);
+        const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, now - sinceMs) };
+        return { workspace, workflow, active, queued: waiting + pending, ...oldest };
+      }),
       ...(feeds.length === 0 ? {} : { events: feeds.map(({ title, active, pending }) => ({ title, active, pending })) }),
       ...(unused.length === 0 ? {} : { unusedBindings: unused }),
     };
@@ -51,16 +63,17 @@ export class LoopstackHealth {
       [key]: problems.length > 0 ? { status: 'down', problems, ...details } : { status: 'up', ...details },
     } as unknown as HealthResult<Key>;
   }
+}
 
-  private async connected(): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), 1000)));
-    try {
-      return await Promise.race([this.nc.flush().then(() => true), silence]);
-    } catch {
-      return false;
-    } finally {
-      clearTimeout(timer);
-    }
+/** What it resolves to in time; undefined also where it fails. */
+async function withinMs<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
+  try {
+    return await Promise.race([work, silence]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -37,6 +37,9 @@ const PULL_EXPIRES_MS = 30_000;
 const SWEEP_MS = 5000;
 const TRIM_MS = 60_000;
 
+/** What a lane holds is asked for again after this, also where nothing has arrived. */
+const ASK_AGAIN_MS = 30_000;
+
 /** How the worker stands; what health and diagnosis read. */
 export interface WorkerState {
   readonly running: boolean;
@@ -162,6 +165,37 @@ export class Worker {
         };
       }),
     };
+  }
+
+  /**
+   * Asks the server what is queued behind what was delivered: counts from deliveries grow old where a stream is purged or
+   * nothing is delivered. Per workflow with queued runs the time at which the oldest was published.
+   *
+   * @throws JetStreamApiError
+   */
+  async queuedSince(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    const now = Date.now();
+    const look = async ({ runner, lanes }: WorkflowConsumer): Promise<void> => {
+      const oldest = await Promise.all(lanes.map((lane, i) => this.#queuedSince(lane, lanesOf(runner)[i] as DesiredConsumer, now)));
+      const times = oldest.filter((time) => time !== undefined);
+      if (times.length > 0) found.set(`${runner.entry.workspace}.${runner.entry.workflow}`, Math.min(...times));
+    };
+    await Promise.all(this.#consumers.map(look));
+    return found;
+  }
+
+  async #queuedSince(lane: Lane, desired: DesiredConsumer, now: number): Promise<number | undefined> {
+    const { waitingSinceMs } = lane;
+    if (lane.pending === 0 && now - lane.pendingAskedMs < ASK_AGAIN_MS) return waitingSinceMs;
+    const { runs } = this.options.names.streams;
+    const { num_pending: pending, delivered } = await this.api.consumerInfo(runs, lane.target.durable);
+    lane.pending = pending;
+    lane.pendingAskedMs = now;
+    if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
+    const subjects = desired.priorities.map((priority) => this.options.names.run(desired.address, priority));
+    const next = await Promise.all(subjects.map((subject) => this.api.next(runs, subject, delivered.stream_seq + 1)));
+    return Math.min(...next.map((message) => message?.timeMs ?? now));
   }
 
   /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
