@@ -39,7 +39,7 @@ describe('readiness', () => {
       const [busy] = loopstack['busy'] as readonly Busy[];
       return busy!.oldestQueuedMs! > 1000 ? busy : undefined;
     });
-    expect(later!.oldestQueuedMs).toBeGreaterThanOrEqual(1000 - (afterMs - beforeMs));
+    expect(later.oldestQueuedMs).toBeGreaterThanOrEqual(1000 - (afterMs - beforeMs));
     await gate.open();
     await rig.settled();
     const { loopstack } = await worker.ask<HealthResult<'loopstack'>>('ready');
