@@ -63,7 +63,7 @@ try {
   }
   // A part of the cases, or the short form, must not replace the figures that the documents cite.
   if (given.write || (!plan.short && given.only === undefined)) {
-    const docs = fileURLToPath(new URL('../../docs', import.meta.url));
+    const docs = fileURLToPath(new URL('../../../docs', import.meta.url));
     mkdirSync(docs, { recursive: true });
     const all = report({ machine: about, versions: known }, lab.rows, reached);
     writeFileSync(`${docs}/benchmarks.json`, `${JSON.stringify(all, null, 2)}\n`);
