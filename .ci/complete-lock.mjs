@@ -1,4 +1,4 @@
-// Completes package-lock.json after an `npm install` against a registry that lacks some platforms' builds of a native
+// Completes the lock files after an `npm install` against a registry that lacks some platforms' builds of a native
 // package (a mirror that lags behind). npm leaves such an optional package out of the lock file without a word, and from
 // then on `npm ci` refuses the lock file on every machine. The entries added here carry no integrity; npm fills it in when
 // it installs such a package from a registry that has it.
@@ -6,10 +6,10 @@
 //   node .ci/complete-lock.mjs          adds what is missing
 //   node .ci/complete-lock.mjs --check  names what is missing, and fails
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const FILE = fileURLToPath(new URL('../package-lock.json', import.meta.url));
+const FILES = ['../package-lock.json', '../test/bench/package-lock.json'].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 const SYSTEMS = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
 const PROCESSORS = ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64'];
 
@@ -43,13 +43,17 @@ function entryFor(dependent, name, version) {
 }
 
 if (fileURLToPath(import.meta.url) === process.argv[1]) {
-  const lock = JSON.parse(readFileSync(FILE, 'utf8'));
-  const missing = missingEntries(lock.packages);
-  for (const [path] of missing) console.log(path);
-  if (process.argv.includes('--check')) process.exitCode = missing.length > 0 ? 1 : 0;
-  else if (missing.length > 0) {
+  for (const file of FILES.filter((name) => existsSync(name))) {
+    const lock = JSON.parse(readFileSync(file, 'utf8'));
+    const missing = missingEntries(lock.packages);
+    for (const [path] of missing) console.log(path);
+    if (missing.length === 0) continue;
+    if (process.argv.includes('--check')) {
+      process.exitCode = 1;
+      continue;
+    }
     const all = Object.entries({ ...lock.packages, ...Object.fromEntries(missing) });
     lock.packages = Object.fromEntries(all.toSorted(([a], [b]) => a.localeCompare(b, 'en')));
-    writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
+    writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
   }
 }

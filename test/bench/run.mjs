@@ -18,7 +18,7 @@ function step(command, args, cwd) {
 const installed = join(here, 'node_modules', '.package-lock.json');
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(here, 'package-lock.json')).mtimeMs) {
   console.log('installing what is compared (test/bench/package.json)');
-  step('npm', ['ci', '--silent', '--ignore-scripts'], here);
+  step('npm', ['ci', '--loglevel=error', '--ignore-scripts'], here);
 }
 step(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', 'test/bench'], root);
 step(process.execPath, [join(here, 'dist/main.js'), ...process.argv.slice(2)], root);

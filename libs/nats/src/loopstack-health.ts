@@ -32,7 +32,12 @@ export class LoopstackHealth {
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
     const problems = [...this.worker.alarms.raised.values()];
     if (this.nc.isClosed()) problems.push('the connection is closed');
-    const answers = !this.nc.isClosed() && (await withinMs(ANSWER_MS, this.nc.flush().then(() => true))) === true;
+    const answers =
+      !this.nc.isClosed() &&
+      (await withinMs(
+        ANSWER_MS,
+        this.nc.flush().then(() => true),
+      )) === true;
     if (!answers && !this.nc.isClosed()) problems.push('the server does not answer');
     const queuedSince = answers ? await withinMs(ANSWER_MS, this.worker.queuedSince()) : undefined;
     const { running, workflows } = this.worker.state();
