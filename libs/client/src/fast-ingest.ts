@@ -1,7 +1,7 @@
 import type { NatsConnection, Subscription } from 'nats';
 import { followConnection, inboxOf } from './connection.js';
 import { Fifo } from './fifo.js';
-import { EncodedHeaders } from './header-block.js';
+import { FrameWriter } from './frames.js';
 import type { EncodedMessage } from './pending.js';
 
 interface Entry<T> {
@@ -25,7 +25,7 @@ interface Answer {
 }
 
 /** Messages after which the server acknowledges; it answers with what it will do. */
-const FLOW = 500;
+const FLOW = 250;
 /** Acknowledgements that may be outstanding. */
 const AHEAD = 3;
 /** The first batch is a small one: where each message costs a disk write of its own, more would take seconds. */
@@ -42,7 +42,7 @@ const SLOW_TICKS = 2;
 
 /**
  * Writes messages with a `Nats-Msg-Id` to one stream as fast-ingest batches (NATS ADR-50, nats-server 2.14): the server
- * acknowledges every 500th for all before it. Whatever goes wrong ends a batch, and what it may have lost is handed
+ * acknowledges every 250th for all before it. Whatever goes wrong ends a batch, and what it may have lost is handed
  * back. Gives up for good where it is not possible, or not faster.
  */
 export class FastIngest<T> {
@@ -50,8 +50,7 @@ export class FastIngest<T> {
   readonly #listener: IngestListener<T>;
   readonly #timeoutTicks: number;
   readonly #onGivenUp: () => void;
-  readonly #headers = new EncodedHeaders();
-  readonly #options = { reply: '', headers: this.#headers.asMsgHdrs() };
+  readonly #frames: FrameWriter;
   readonly #unfollow: () => void;
   /** Written and not acknowledged. */
   readonly #written = new Fifo<Entry<T>>();
@@ -78,6 +77,7 @@ export class FastIngest<T> {
   /** @param onGivenUp called when it is not possible, or not faster, on this server and stream */
   constructor(nc: NatsConnection, timeoutMs: number, listener: IngestListener<T>, onGivenUp: () => void = () => {}) {
     this.#nc = nc;
+    this.#frames = new FrameWriter(nc);
     this.#onGivenUp = onGivenUp;
     this.#listener = listener;
     this.#timeoutTicks = Math.ceil(timeoutMs / TICK_MS);
@@ -92,9 +92,13 @@ export class FastIngest<T> {
     });
   }
 
+  get usable(): boolean {
+    return this.#usable && this.#connected;
+  }
+
   /** Takes a message; false: it must go another way. */
   put(message: EncodedMessage, tag: T): boolean {
-    if (!this.#usable || !this.#connected) return false;
+    if (!this.usable) return false;
     this.#idle = this.#flushing = false;
     this.#queue.push({ message, tag });
     this.#write();
@@ -136,10 +140,8 @@ export class FastIngest<T> {
   }
 
   #emit({ subject, data, block }: EncodedMessage, operation: number): void {
-    this.#headers.block = block as Uint8Array;
-    this.#options.reply = `${this.#reply}${++this.#sequence}.${operation}.$FI`;
     try {
-      this.#nc.publish(subject, data, this.#options);
+      this.#frames.write(subject, `${this.#reply}${++this.#sequence}.${operation}.$FI`, block, data);
     } catch {
       // The connection is closed or drained: said to each caller by the way that what is left goes.
       this.#usable = false;
@@ -227,7 +229,7 @@ export class FastIngest<T> {
     this.#subscription = undefined;
     const left: T[] = [];
     for (let entry = this.#written.shift(); entry; entry = this.#written.shift()) left.push(entry.tag);
-    if (!this.#usable || !this.#connected) for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) left.push(entry.tag);
+    if (!this.usable) for (let entry = this.#queue.shift(); entry; entry = this.#queue.shift()) left.push(entry.tag);
     if (left.length > 0) this.#listener.left(left);
     this.#write();
   }

@@ -1,8 +1,9 @@
 import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { inBatch } from './batch.js';
 import { inboxOf } from './connection.js';
-import { EncodedHeaders } from './header-block.js';
+import { FrameWriter } from './frames.js';
 import { PendingBatch, type EncodedMessage, type Pending } from './pending.js';
+import { TokenRing } from './token-ring.js';
 
 export interface AnswerListener {
   answered(token: number, pending: Pending, data: Uint8Array): void;
@@ -16,20 +17,16 @@ export class InFlight {
   readonly #listener: AnswerListener;
   readonly #inbox: string;
   readonly #subscription: Subscription;
-  readonly #headers = new EncodedHeaders();
-  // The client library reads them before `publish` returns, so one of each serves all messages.
-  readonly #withReply = { reply: '', headers: this.#headers.asMsgHdrs() };
-  readonly #withoutReply = { headers: this.#headers.asMsgHdrs() };
-  readonly #replyOnly = { reply: '' };
+  readonly #frames: FrameWriter;
   /** By token, in the order of writing. A token is used once, so a late answer meets nobody. */
-  readonly #pending = new Map<number, Pending>();
-  #lastToken = 0;
+  readonly #pending = new TokenRing<Pending>();
   #messages = 0;
   #groups = 0;
 
   constructor(nc: NatsConnection, listener: AnswerListener) {
     this.#nc = nc;
     this.#listener = listener;
+    this.#frames = new FrameWriter(nc);
     this.#inbox = `${inboxOf(nc)}.`;
     this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#heard(error, msg) });
   }
@@ -44,15 +41,14 @@ export class InFlight {
     return this.#groups;
   }
 
-  /** In the order of writing; may be changed while it is read. */
+  /** In the order of writing; may be changed while it is read. What is added then is not visited. */
   entries(): Iterable<[number, Pending]> {
     return this.#pending;
   }
 
   /** @returns the token under which the answer will come */
   add(pending: Pending): number {
-    const token = ++this.#lastToken;
-    this.#pending.set(token, pending);
+    const token = this.#pending.add(pending);
     this.#messages += pending.size;
     if (pending.group) this.#groups++;
     return token;
@@ -68,35 +64,20 @@ export class InFlight {
   write(token: number, pending: Pending): void {
     const reply = this.#inbox + token;
     if (pending instanceof PendingBatch) this.#writeBatch(pending.messages, reply);
-    else this.#writeMessage(pending, pending.block, reply);
+    else this.#frames.write(pending.subject, reply, pending.block, pending.data);
   }
 
   close(): void {
     if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
   }
 
-  #writeMessage({ subject, data }: EncodedMessage, block: Uint8Array | undefined, reply: string): void {
-    if (block === undefined) {
-      this.#replyOnly.reply = reply;
-      this.#nc.publish(subject, data, this.#replyOnly);
-    } else {
-      this.#headers.block = block;
-      this.#withReply.reply = reply;
-      this.#nc.publish(subject, data, this.#withReply);
-    }
-  }
-
-  /** Only the last message asks for an answer; it tells of all. */
+  /** Only the last message of a batch asks for an answer; it tells of all. */
   #writeBatch(messages: readonly EncodedMessage[], reply: string): void {
     const id = nuid.next();
-    const last = messages.length - 1;
-    for (let i = 0; i < last; i++) {
-      const { subject, data, block } = messages[i] as EncodedMessage;
-      this.#headers.block = inBatch(block, id, i + 1, false);
-      this.#nc.publish(subject, data, this.#withoutReply);
-    }
-    const final = messages[last] as EncodedMessage;
-    this.#writeMessage(final, inBatch(final.block, id, last + 1, true), reply);
+    messages.forEach(({ subject, data, block }, i) => {
+      const last = i === messages.length - 1;
+      this.#frames.write(subject, last ? reply : '', inBatch(block, id, i + 1, last), data);
+    });
   }
 
   #heard(error: Error | null, msg: Msg): void {

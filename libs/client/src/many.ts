@@ -1,5 +1,6 @@
 import {
   LoopstackError,
+  type RunAddress,
   type RunFailure,
   type RunHandle,
   type RunItem,
@@ -23,14 +24,16 @@ export interface Starter {
   publish(message: EncodedMessage): Promise<unknown>;
 }
 
-interface Taken {
-  readonly item: RunItem;
+/** What is kept of an item until it is stored: its payload is not, or the collector would move all of them. */
+interface Taken extends RunAddress {
   readonly index: number;
   readonly message: EncodedMessage;
 }
 
 const PROGRESS_EVERY = 1000;
 const CONCURRENCY = 4096;
+/** Items on their way in bulk: all that are written ahead of an acknowledgement, and some that wait. More make the collector work. */
+const IN_BULK = 1024;
 
 /**
  * Starts a run for each item, with a bounded number of them in flight: the source is asked for an item only when there
@@ -98,7 +101,7 @@ class Many {
     const { check } = this.#starter;
     if (check) this.#checked(check, item, index);
     else this.#begin(item, index);
-    if (this.#inFlight < this.#concurrency) return undefined;
+    if (this.#inFlight < (this.#ingest?.usable ? IN_BULK : this.#concurrency)) return undefined;
     return new Promise((resolve) => (this.#room = resolve));
   }
 
@@ -129,9 +132,10 @@ class Many {
   #begin(item: RunItem, index: number): void {
     try {
       const message = this.#ingest && this.#starter.bulk(item);
-      if (message && this.#ingest.put(message, { item, index, message })) return;
-      if (message) this.#again([{ item, index, message }]);
-      else
+      if (message) {
+        const taken = { workspace: item.workspace, workflow: item.workflow, index, message };
+        if (!this.#ingest.put(message, taken)) this.#again([taken]);
+      } else
         this.#starter.start(item).then(
           (run) => this.#succeeded(run, index),
           (error: unknown) => this.#fail(item, index, error),
@@ -142,10 +146,10 @@ class Many {
   }
 
   #again(tags: readonly Taken[]): void {
-    for (const { item, index, message } of tags) {
-      this.#starter.publish(message).then(
+    for (const taken of tags) {
+      this.#starter.publish(taken.message).then(
         () => this.#stored(1),
-        (error: unknown) => this.#fail(item, index, error),
+        (error: unknown) => this.#fail(taken, taken.index, error),
       );
     }
   }
@@ -161,7 +165,7 @@ class Many {
     this.#settled(count);
   }
 
-  #fail({ workspace, workflow }: RunItem, index: number, error: unknown): void {
+  #fail({ workspace, workflow }: RunAddress, index: number, error: unknown): void {
     this.#failed++;
     if (this.#failures.length < this.#maxFailures) {
       this.#failures.push({ index, address: { workspace, workflow }, error: error as LoopstackError });

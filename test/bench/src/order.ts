@@ -48,7 +48,9 @@ const bodies = new Map<Size, Omit<Order, 'place' | 'sentMs'>>();
 export function order(place: number, size: Size, sentMs = 0): Order {
   let body = bodies.get(size);
   if (!body) bodies.set(size, (body = bodyOf(size)));
-  return { ...body, place, sentMs };
+  const { orderId, urgency, express, note, address, tags } = body;
+  // Spelled out: to copy an object with a spread takes as long as to publish it.
+  return { orderId, place, sentMs, urgency, express, note, address, tags };
 }
 
 function bodyOf(size: Size): Omit<Order, 'place' | 'sentMs'> {
