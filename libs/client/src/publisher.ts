@@ -201,7 +201,7 @@ export class Publisher {
     if (!this.#connected) {
       pending.deadline = this.#deadline(pending.timeoutMs);
       this.#queue.push(pending);
-    } else if (pending.groupable && this.#gathers(1)) {
+    } else if (pending.groupable && this.#grouping.on) {
       this.#queue.push(pending);
       this.#gather();
     } else if (this.#queue.length === 0 && this.#inFlight.messages < this.#room) {
@@ -216,8 +216,8 @@ export class Publisher {
   }
 
   /** A handful of messages is written faster one by one than as batches of two or three. */
-  #gathers(more: number): boolean {
-    return this.#grouping.on && this.inFlight + more >= LEAST_GATHERED;
+  get #gathers(): boolean {
+    return this.#grouping.on && this.inFlight >= LEAST_GATHERED;
   }
 
   /** What is published in this turn of the event loop goes together. */
@@ -304,7 +304,7 @@ export class Publisher {
 
   #refill(): void {
     while (this.#connected && this.#queue.length > 0 && this.#inFlight.messages < this.#room) {
-      if (this.#gathers(0) && (this.#queue.peek() as Pending).groupable) {
+      if (this.#gathers && (this.#queue.peek() as Pending).groupable) {
         if (this.#inFlight.groups >= MAX_GROUPS) break;
         this.#writeGroup();
       } else {

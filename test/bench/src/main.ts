@@ -39,7 +39,7 @@ const { values: given } = parseArgs({
 
 const plan: Plan = {
   short: given.short,
-  rounds: Number(given.rounds ?? (given.short ? 2 : 5)),
+  rounds: Number(given.rounds ?? (given.short ? 1 : 5)),
   orders: Number(given.orders ?? (given.short ? 8_000 : 40_000)),
 };
 const about = machine();
