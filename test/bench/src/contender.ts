@@ -26,8 +26,8 @@ export interface Producer {
   publish(from: number, count: number, size: Size, inFlight: number, stamped?: boolean): Promise<void>;
   /** As fast as the contender can store many at once. */
   batch(from: number, count: number, size: Size): Promise<void>;
-  /** Tells `events` events, each of which is to be executed `times` times. */
-  announce?(events: number, times: number): Promise<void>;
+  /** Tells the events from `from` on, each with its time and to be executed `times` times. */
+  announce?(from: number, events: number, times: number): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -39,9 +39,9 @@ export const program = {
     await producer?.batch(from, count, size);
     return performance.now() - started;
   },
-  async announce(events: number, times: number): Promise<void> {
+  async announce(from: number, events: number, times: number): Promise<void> {
     if (!producer?.announce) throw new Error('it has no fan-out');
-    await producer.announce(events, times);
+    await producer.announce(from, events, times);
   },
   /** Publishes `count` orders, `perSecond`, evenly, each with its time. */
   async pace(count: number, perSecond: number, size: Size): Promise<void> {

@@ -26,7 +26,7 @@ import type { StoredEvent } from './event-message.js';
 import { DONE, type RunStarter } from './run-starter.js';
 
 /** Events that a binding has in work at a time, in one process: their commands are published side by side. */
-const BINDING_CONCURRENCY = 256;
+const BINDING_CONCURRENCY = 64;
 const LEASE_MS = 30_000;
 
 /** A binding gives no event up but for what is wrong with it; the policy says how long it waits for a broker that is away. */

@@ -62,10 +62,10 @@ class BullProducer implements Producer {
     }
   }
 
-  async announce(events: number, times: number): Promise<void> {
+  async announce(from: number, events: number, times: number): Promise<void> {
     const opts = { removeOnComplete: !this.keep };
-    await inWindow(0, events, 64, (place) => {
-      const data = { payload: order(place, 256), userId: USER };
+    await inWindow(from, events, 64, (place) => {
+      const data = { payload: order(place, 256, nowMs()), userId: USER };
       return this.queue.addBulk(Array.from({ length: times }, () => ({ name: 'order', data, opts })));
     });
   }

@@ -40,8 +40,8 @@ class LoopstackProducer implements Producer {
   }
 
   /** As any service tells what happened: an event on a subject that a stream captures. */
-  announce(events: number): Promise<void> {
-    return inWindow(0, events, 64, (place) => this.#publisher.publish(EVENT, Buffer.from(JSON.stringify(order(place, 256)))));
+  announce(from: number, events: number): Promise<void> {
+    return inWindow(from, events, 64, (place) => this.#publisher.publish(EVENT, Buffer.from(JSON.stringify(order(place, 256, nowMs())))));
   }
 
   async close(): Promise<void> {
