@@ -3,7 +3,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Program } from './program.js';
 
-const ENTRY = fileURLToPath(new URL('./program.js', import.meta.url));
+/** The compiled program, also where a test runs this file as it is. */
+const ENTRY = fileURLToPath(new URL('../dist/program.js', import.meta.url));
 
 /** A process of the benchmark: a producer, or a worker. */
 export class Actor {

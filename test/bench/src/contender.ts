@@ -18,6 +18,8 @@ export interface Consumption {
   readonly fanOut?: number;
   /** Runs that never end. */
   readonly stuck?: boolean;
+  /** Copies of each stream. Default 1. */
+  readonly replicas?: number;
 }
 
 /** Publishes orders with acknowledgement: what resolves is stored. */

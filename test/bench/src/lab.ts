@@ -154,8 +154,9 @@ export class Lab {
   }
 }
 
-async function producing(actor: Actor, name: ContenderName, servers: Servers): Promise<Actor> {
-  await actor.ask('reset', name, servers);
+/** Makes a process the producer of a contender, with an empty queue. */
+export async function producing(actor: Actor, name: ContenderName, servers: Servers, consumption?: Consumption): Promise<Actor> {
+  await actor.ask('reset', name, servers, consumption);
   await actor.ask('produce', name, servers);
   return actor;
 }

@@ -1,5 +1,6 @@
 // A process of its own for one contender: a producer or a consumer. Asked and answering over the IPC channel.
 
+import { Allocations } from './allocations.js';
 import type { Consumer, Consumption, Producer, Servers } from './contender.js';
 import { CONTENDERS, type ContenderName } from './contenders/all.js';
 import { nowMs, type Size } from './order.js';
@@ -12,9 +13,11 @@ export interface Consumed extends Count {
   readonly firstMs: number;
   readonly cpuSeconds: number;
   readonly maxRssMb: number;
+  readonly allocated: number;
   readonly latencies: readonly number[];
 }
 
+let allocations: Allocations | undefined;
 let producer: Producer | undefined;
 let consumer: Consumer | undefined;
 let tally: Tally | undefined;
@@ -63,10 +66,17 @@ export const program = {
     if (!tally || !consumer) throw new Error('nothing is consumed');
     await tally.done;
     if (toTheEnd) await consumer.settled();
-    const { firstMs, warmMs, latencies, cpuSeconds } = tally;
+    const { firstMs, warmMs, latencies, cpuSeconds, allocated } = tally;
     const ms = (toTheEnd ? nowMs() : tally.doneMs) - warmMs;
-    return { ...tally.count(), ms, firstMs, latencies, cpuSeconds, maxRssMb: process.resourceUsage().maxRSS / 1024 };
+    return { ...tally.count(), ms, firstMs, latencies, cpuSeconds, allocated, maxRssMb: process.resourceUsage().maxRSS / 1024 };
   },
+  /** Begins to count what this process allocates. */
+  countAllocations(): Promise<void> {
+    allocations = new Allocations();
+    return Promise.resolve();
+  },
+  /** @returns bytes that were allocated since then */
+  allocated: (): Promise<number> => Promise.resolve(allocations?.stop() ?? 0),
   /** Executions so far. */
   executed: (): Promise<number> => Promise.resolve(tally?.executed ?? 0),
   async close(): Promise<void> {

@@ -14,11 +14,13 @@ export interface Report {
     readonly unit: string;
   }[];
   readonly targets: readonly Target[];
+  /** What was left out, and why. */
+  readonly notes: readonly string[];
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(6));
 
-export function report(about: Pick<Report, 'machine' | 'versions'>, rows: readonly Row[], targets: readonly Target[]): Report {
+export function report(about: Pick<Report, 'machine' | 'versions' | 'notes'>, rows: readonly Row[], targets: readonly Target[]): Report {
   const cases = rows
     .filter(({ values }) => values.length > 0)
     .map(({ name, unit, values }) => ({
@@ -31,9 +33,24 @@ export function report(about: Pick<Report, 'machine' | 'versions'>, rows: readon
   return { ...about, cases, targets };
 }
 
+/** A report with the cases of another one in their place, or at its end. */
+export function merged(before: Report, own: Report): Report {
+  const byName = <T extends { readonly name: string }>(old: readonly T[], fresh: readonly T[]): T[] => [
+    ...new Map([...old, ...fresh].map((item) => [item.name, item])).values(),
+  ];
+  const judged = own.targets.filter(({ value }) => value !== null);
+  return {
+    ...before,
+    versions: own.versions,
+    cases: byName(before.cases, own.cases),
+    targets: byName(before.targets, judged),
+    notes: [...new Set([...(before.notes ?? []), ...own.notes])],
+  };
+}
+
 const verdict = (met: boolean | null): string => (met === null ? 'not judged' : met ? 'yes' : '**no**');
 
-export function markdown({ machine, versions, cases, targets }: Report, notes: readonly string[]): string {
+export function markdown({ machine, versions, cases, targets, notes }: Report): string {
   const busy = machine.loadBefore > machine.cores ? ' Others were at work on the machine: read ratios, not rates.' : '';
   return `# Benchmarks
 

@@ -1,3 +1,4 @@
+import { Allocations } from './allocations.js';
 import { nowMs, type Order } from './order.js';
 
 /** What a consumer saw of a round. */
@@ -17,6 +18,8 @@ export interface Expectation {
   readonly places?: number;
   /** Executions of each order (fan-out). Default 1. */
   readonly times?: number;
+  /** Counts what is allocated, which takes time. */
+  readonly allocations?: boolean;
 }
 
 /** Counts executions by their place, and keeps the time of the first and of the last one that is warm-up. */
@@ -32,12 +35,17 @@ export class Tally {
   /** CPU seconds of this process from the end of the warm-up to the last of the expected executions. */
   cpuSeconds = 0;
   #cpuAtWarm: NodeJS.CpuUsage = { user: 0, system: 0 };
+  /** Bytes that were allocated in that time, where that is asked for. */
+  allocated = 0;
+  #allocations: Allocations | undefined;
+  readonly #countsAllocations: boolean;
   /** Time from publish to execution, in ms, of those after the warm-up that tell when they were published. */
   readonly latencies: number[] = [];
   readonly done: Promise<void>;
   #resolve: () => void = () => undefined;
 
-  constructor({ expected, warmUp, places = expected, times = 1 }: Expectation) {
+  constructor({ expected, warmUp, places = expected, times = 1, allocations = false }: Expectation) {
+    this.#countsAllocations = allocations;
     this.expected = expected;
     this.#warmUp = warmUp;
     this.#times = times;
@@ -52,6 +60,7 @@ export class Tally {
     if (executed === this.#warmUp) {
       this.warmMs = nowMs();
       this.#cpuAtWarm = process.cpuUsage();
+      if (this.#countsAllocations) this.#allocations = new Allocations();
     }
     if (payload.sentMs > 0 && executed > this.#warmUp) this.latencies.push(nowMs() - payload.sentMs);
     if (executed === this.expected * this.#times) this.#end();
@@ -60,6 +69,7 @@ export class Tally {
   #end(): void {
     const { user, system } = process.cpuUsage(this.#cpuAtWarm);
     this.cpuSeconds = (user + system) / 1e6;
+    this.allocated = this.#allocations?.stop() ?? 0;
     this.doneMs = nowMs();
     this.#resolve();
   }

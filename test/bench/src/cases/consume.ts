@@ -51,7 +51,8 @@ export async function workers(lab: Lab): Promise<void> {
 
 async function together(lab: Lab, processes: number): Promise<number> {
   const consumption: Consumption = { concurrency: 256, outcomes: false };
-  const { orders } = lab.plan;
+  // Enough for several looks at the queue while it is drained.
+  const orders = 5 * lab.plan.orders;
   const producer = await lab.producer('loopstack');
   await producer.ask('batch', 0, orders, 256);
   await producer.end();

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumption } from '../contender.js';
 import { cost, residentMb, type Lab } from '../lab.js';
+import type { Consumed } from '../program.js';
 
 const NO_OP: Consumption = { concurrency: 256, outcomes: false };
 
@@ -16,9 +17,23 @@ export async function flatness(lab: Lab): Promise<void> {
 
   const byWorkflows: Record<string, () => Promise<number>> = {};
   for (const workflows of lab.plan.short ? [1, 100] : [1, 100, 1000]) {
-    byWorkflows[workflows.toLocaleString('en-US')] = async () => cost(await lab.drain('loopstack', { ...NO_OP, workflows }, 256, measured));
+    byWorkflows[workflows.toLocaleString('en-US')] = async () => cost(await running(lab, workflows, measured));
   }
   await lab.rounds('CPU per run by registered workflows', 'us', byWorkflows);
+}
+
+/** What a worker consumes that has been running for a while: the start of a thousand workflows is a cost of its own. */
+async function running(lab: Lab, workflows: number, orders: number): Promise<Consumed> {
+  const producer = await lab.producer('loopstack');
+  const worker = lab.actor();
+  const expectation = { expected: orders, warmUp: Math.ceil(orders / 3) };
+  await worker.ask('consume', 'loopstack', lab.servers, { ...NO_OP, workflows }, expectation);
+  await delay(5000);
+  await producer.ask('batch', 0, orders, 256);
+  const consumed = await worker.ask('consumed');
+  if (consumed.missing > 0 || consumed.twice > 0) throw new Error(`${consumed.missing} were lost, ${consumed.twice} executed twice`);
+  await lab.rest();
+  return consumed;
 }
 
 /** From the start of a worker process to its first run, and what it holds in memory while many wait. */

@@ -95,7 +95,11 @@ export async function startWorker(nats: string, consumption: Consumption, tally:
   );
   @Workspace({ name: WORKSPACE, workflows: flows as never })
   class BenchWorkspace {}
-  @Module({ imports: [LoopstackModule.forRoot(), NatsModule.forRoot({ servers: nats })], providers: [BenchWorkspace, ...flows] })
+  const { replicas = 1 } = consumption;
+  @Module({
+    imports: [LoopstackModule.forRoot(), NatsModule.forRoot({ servers: nats.split(','), replicas })],
+    providers: [BenchWorkspace, ...flows],
+  })
   class App {}
   const strategy: AsyncMicroserviceOptions = {
     inject: [JetStreamServer],
@@ -109,17 +113,17 @@ export async function startWorker(nats: string, consumption: Consumption, tally:
 export const loopstack: Contender = {
   name: 'loopstack',
   async producer({ nats }: Servers) {
-    const nc = await connect({ servers: nats });
+    const nc = await connect({ servers: nats.split(',') });
     return new LoopstackProducer(new LoopstackClient(nc), nc);
   },
   async consumer({ nats }, consumption, tally) {
     const app = await startWorker(nats, consumption, tally);
-    const nc = await connect({ servers: nats });
+    const nc = await connect({ servers: nats.split(',') });
     return new LoopstackConsumer(app, nc, await nc.jetstreamManager());
   },
   /** As in a deployment, the worker was there before: its streams and consumers exist, with nothing in them. */
   async reset({ nats }, consumption) {
-    const nc = await connect({ servers: nats });
+    const nc = await connect({ servers: nats.split(',') });
     const jsm = await nc.jetstreamManager();
     for (const stream of STREAMS) await jsm.streams.delete(stream).catch(() => undefined);
     await jsm.streams.add({ name: EVENTS, subjects: [EVENT] });
@@ -128,7 +132,7 @@ export const loopstack: Contender = {
     await app.close();
   },
   async queued({ nats }) {
-    const nc = await connect({ servers: nats });
+    const nc = await connect({ servers: nats.split(',') });
     const { num_ack_pending, num_pending } = await (await nc.jetstreamManager()).consumers.info(RUNS, `${WORKSPACE}~${WORKFLOW}`);
     await nc.close();
     return num_ack_pending + num_pending;
