@@ -1,5 +1,6 @@
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Actor } from './actor.js';
 import type { Consumption, Servers } from './contender.js';
 import type { ContenderName } from './contenders/all.js';
@@ -7,6 +8,8 @@ import type { Size } from './order.js';
 import type { Consumed } from './program.js';
 import { Redis } from './redis.js';
 import type { Row } from './statistics.js';
+
+const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** How much is measured. */
 export interface Plan {
@@ -68,7 +71,9 @@ export class Lab {
           if (round >= 0) values.get(label)?.push(value);
         } catch (error) {
           values.delete(label);
-          this.say(`${name}: ${label} is left out: ${(error as Error).message.split('\n')[0] ?? ''}`);
+          // In the first line; without where this checkout is.
+          const reason = ((error as Error).message.split('\n')[0] ?? '').replaceAll(CHECKOUT, '');
+          this.say(`${name}: ${label} is left out: ${reason}`);
         }
       }
       await this.rest();

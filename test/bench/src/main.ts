@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { consuming, workers } from './cases/consume.js';
-import { flatness, startUp } from './cases/growth.js';
+import { flatByBacklog, flatByWorkflows, startUp } from './cases/growth.js';
 import { latency } from './cases/latency.js';
 import { batches, durablePublishing, publishing } from './cases/publish.js';
 import { scaling } from './cases/scaling.js';
@@ -24,7 +24,8 @@ const CASES: readonly { readonly title: string; readonly run: (lab: Lab) => Prom
   { title: 'latency', run: latency, short: true },
   { title: 'workers', run: workers, short: false },
   { title: 'start-up', run: startUp, short: false },
-  { title: 'flatness', run: flatness, short: false },
+  { title: 'backlog', run: flatByBacklog, short: false },
+  { title: 'workflows', run: flatByWorkflows, short: false },
   { title: 'fan-out', run: fanOut, short: false },
   { title: 'replay', run: replay, short: false },
   { title: 'scaling', run: scaling, short: false },

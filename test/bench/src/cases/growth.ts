@@ -5,8 +5,8 @@ import type { Consumed } from '../program.js';
 
 const NO_OP: Consumption = { concurrency: 256, outcomes: false };
 
-/** What a run costs with more queued behind it, and with more workflows registered beside its own. */
-export async function flatness(lab: Lab): Promise<void> {
+/** What a run costs with more queued behind it. */
+export async function flatByBacklog(lab: Lab): Promise<void> {
   const measured = lab.plan.orders;
   const backlogs = lab.plan.short ? [1_000, 20_000] : [1_000, 10_000, 100_000, 1_000_000];
   const byBacklog: Record<string, () => Promise<number>> = {};
@@ -14,7 +14,11 @@ export async function flatness(lab: Lab): Promise<void> {
     byBacklog[backlog.toLocaleString('en-US')] = async () => cost(await lab.drain('loopstack', NO_OP, 256, measured, measured + backlog));
   }
   await lab.rounds('CPU per run by backlog behind it', 'us', byBacklog);
+}
 
+/** What a run costs with more workflows registered beside its own. */
+export async function flatByWorkflows(lab: Lab): Promise<void> {
+  const measured = 3 * lab.plan.orders;
   const byWorkflows: Record<string, () => Promise<number>> = {};
   for (const workflows of lab.plan.short ? [1, 100] : [1, 100, 1000]) {
     byWorkflows[workflows.toLocaleString('en-US')] = async () => cost(await running(lab, workflows, measured));
