@@ -2,6 +2,7 @@ import type { Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from './answers.js';
 import { CommandMessage } from './command-message.js';
+import { Held } from './held.js';
 import type { LeaseTable } from './lease-table.js';
 import { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './pull-loop.js';
 
@@ -37,8 +38,7 @@ const RATE_DECAY = 0.998;
 
 /** One durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
 export class Lane implements PullOwner {
-  /** By sequence in the stream. */
-  readonly leases = new Map<number, CommandMessage>();
+  readonly leases = new Held<CommandMessage>();
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
   /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
@@ -118,7 +118,7 @@ export class Lane implements PullOwner {
     this.#consumerSequence = message.consumerSequence;
     message.doubtful = message.timeMs <= this.#doubtfulUntilMs;
     message.hold(sinceMs);
-    this.leases.set(message.sequence, message);
+    this.leases.put(message);
     if (this.#refused) {
       this.#refused(message);
       return;
@@ -183,7 +183,7 @@ export class Lane implements PullOwner {
   }
 
   settled(message: CommandMessage): void {
-    if (this.leases.get(message.sequence) === message) this.leases.delete(message.sequence);
+    this.leases.delete(message);
     if (message.again) this.#again--;
     message.again = false;
     this.#settledInTick++;

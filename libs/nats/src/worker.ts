@@ -380,7 +380,7 @@ export class Worker {
       const { leaseMs } = consumer.runner.entry.options;
       for (const lane of consumer.lanes) {
         lane.tick(now);
-        keepLeases(lane.leases.values(), leaseMs, now, this.#connected, (message) => {
+        keepLeases(lane.leases, leaseMs, now, this.#connected, (message) => {
           // What has ended is being recorded: whether it stands is for the fence to say, also without the lease.
           if (message.execution) message.execution.abort('lease-lost');
           else lane.drop(message);

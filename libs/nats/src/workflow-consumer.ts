@@ -88,8 +88,7 @@ export class WorkflowConsumer implements LaneOwner {
   }
 
   cancel(runId: string): void {
-    for (const lane of this.lanes)
-      for (const message of lane.leases.values()) if (message.runId === runId) message.execution?.abort('canceled');
+    for (const lane of this.lanes) for (const message of lane.leases) if (message.runId === runId) message.execution?.abort('canceled');
   }
 
   /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */

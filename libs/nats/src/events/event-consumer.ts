@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { Msg, NatsConnection } from 'nats';
 import type { DeadLetterWriter } from '../dead-letter-writer.js';
 import type { Alarms } from '../health.js';
+import { Held } from '../held.js';
 import { PullLoop, type PullOptions, type PullOwner } from '../pull-loop.js';
 import { EventMessage, type StoredEvent } from './event-message.js';
 import type { DesiredEventConsumer } from './event-sources.js';
@@ -45,7 +46,7 @@ const ABANDONED_MS = 5 * 60_000;
 export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
   readonly #logger: Logger;
-  readonly #held = new Map<number, EventMessage>();
+  readonly #held = new Held<EventMessage>();
   /** Given back, with the time by which they have been delivered again, here or elsewhere. */
   readonly #owed = new Map<number, number>();
   #lastSequence = 0;
@@ -92,14 +93,18 @@ export class EventConsumer implements PullOwner {
       return;
     }
     this.#owed.delete(message.sequence);
-    this.#held.set(message.sequence, message);
+    this.#held.put(message);
     void this.#work(message);
   }
 
   restore(reason: string): Promise<boolean> {
     this.#logger.warn(`The consumer is looked for: ${reason}`);
     this.#forgetDelivered(Date.now());
-    const known = [...this.#held.keys(), ...this.#owed.keys(), ...(this.#lastSequence > 0 ? [this.#lastSequence + 1] : [])];
+    const known = [
+      ...Array.from(this.#held, ({ sequence }) => sequence),
+      ...this.#owed.keys(),
+      ...(this.#lastSequence > 0 ? [this.#lastSequence + 1] : []),
+    ];
     return this.support.restore(this.feed, known.length > 0 ? Math.min(...known) : this.startedAt);
   }
 
@@ -109,7 +114,7 @@ export class EventConsumer implements PullOwner {
   /** Called ten times a second. */
   tick(nowMs: number, connected: boolean, late: boolean): void {
     const { leaseMs } = this.feed.consumer;
-    for (const message of this.#held.values()) {
+    for (const message of this.#held) {
       if (message.settled) continue;
       const ageMs = nowMs - message.leasedAtMs;
       if (nowMs - message.arrivedAtMs >= TIMEOUT_MS) this.#timedOut(message);
@@ -125,7 +130,7 @@ export class EventConsumer implements PullOwner {
     await this.loop.stop();
     clearTimeout(this.#abandoned);
     if (this.#held.size > 0) await Promise.race([deadline, new Promise<void>((resolve) => (this.#whenEmpty = resolve))]);
-    for (const message of this.#held.values()) message.nak(0);
+    for (const message of this.#held) message.nak(0);
     this.#held.clear();
   }
 
@@ -224,7 +229,7 @@ export class EventConsumer implements PullOwner {
 
   #release(message: EventMessage, word: () => void): void {
     word();
-    if (this.#held.get(message.sequence) === message) this.#held.delete(message.sequence);
+    this.#held.delete(message);
     if (this.#held.size === 0) this.#whenEmpty?.();
     this.loop.pull();
   }
