@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { consuming, workers } from './cases/consume.js';
+import { consumingNarrow, consumingWide, workers } from './cases/consume.js';
 import { flatByBacklog, flatByWorkflows, startUp } from './cases/growth.js';
 import { latency } from './cases/latency.js';
 import { batches, durablePublishing, publishing } from './cases/publish.js';
@@ -20,7 +20,8 @@ const CASES: readonly { readonly title: string; readonly run: (lab: Lab) => Prom
   { title: 'publish', run: publishing, short: true },
   { title: 'batch', run: batches, short: true },
   { title: 'durable', run: durablePublishing, short: true },
-  { title: 'consume', run: consuming, short: true },
+  { title: 'consume', run: consumingWide, short: true },
+  { title: 'narrow', run: consumingNarrow, short: false },
   { title: 'latency', run: latency, short: true },
   { title: 'workers', run: workers, short: false },
   { title: 'start-up', run: startUp, short: false },

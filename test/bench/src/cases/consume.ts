@@ -4,13 +4,18 @@ import { cost, rate, type Lab } from '../lab.js';
 import type { Size } from '../order.js';
 
 /** Draining a queue: consume, validate, run a workflow that does nothing, acknowledge; a new worker process each round. */
-export async function consuming(lab: Lab): Promise<void> {
-  const { short } = lab.plan;
-  for (const concurrency of short ? [256] : [1, 16, 256]) {
+export async function consumingWide(lab: Lab): Promise<void> {
+  await drain(lab, 256, false, 256);
+  await drain(lab, 256, true, 256);
+  if (!lab.plan.short) await drain(lab, 256, false, 1024);
+}
+
+/** The same with few slots. */
+export async function consumingNarrow(lab: Lab): Promise<void> {
+  for (const concurrency of [1, 16]) {
     await drain(lab, concurrency, false, 256);
     await drain(lab, concurrency, true, 256);
   }
-  if (!short) await drain(lab, 256, false, 1024);
 }
 
 async function drain(lab: Lab, concurrency: number, outcomes: boolean, size: Size): Promise<void> {
