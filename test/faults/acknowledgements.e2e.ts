@@ -56,7 +56,9 @@ describe('an acknowledgement that is lost', () => {
     const count = scaled(1000, 100);
     proxy.set('down', 'drop');
     const published = Promise.all(Array.from({ length: count }, () => client.run('Job', 'Rig', {}, 'u1')));
-    await until('the server has stored them', async () => (await rig.jsm.streams.info('LOOPSTACK_RUNS')).state.messages === count);
+    // A producer has no more in flight while it does not know the server; the others follow when it answers.
+    const written = Math.min(count, 256);
+    await until('the server has stored them', async () => (await rig.jsm.streams.info('LOOPSTACK_RUNS')).state.messages === written);
     proxy.heal();
     proxy.cut();
     for (const { id } of await published) rig.acked.push(id);
