@@ -1,5 +1,6 @@
 // `npm test`: set-up, a nats-server for the tests to start, and Jest with the arguments that were given:
-// `npm test -- redelivery` runs the files of that name. `--long`: the fault tests with the numbers that they are meant for.
+// `npm test -- redelivery` runs the files of that name. `--long`: the fault tests with the numbers that they are meant for, one
+// file at a time, since some of them measure.
 
 import { join } from 'node:path';
 import { runToEnd } from '../src/dev/process.mjs';
@@ -25,7 +26,8 @@ async function jest(args) {
 try {
   await prepare();
   // Jest itself says what failed.
-  await jest(process.argv.slice(2).filter((arg) => arg !== '--long')).catch((error) => (process.exitCode = error.exitCode ?? 1));
+  const args = process.argv.slice(2).map((arg) => (arg === '--long' ? '--runInBand' : arg));
+  await jest(args).catch((error) => (process.exitCode = error.exitCode ?? 1));
 } catch (error) {
   console.error(error.message);
   process.exitCode = error.exitCode ?? 1;
