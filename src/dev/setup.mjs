@@ -124,12 +124,19 @@ function packages() {
   return readdirSync(join(ROOT, 'libs')).filter((name) => existsSync(join(ROOT, 'libs', name, 'tsconfig.json')));
 }
 
-/** @param {string} directory */
+/**
+ * The sources below a directory: what is installed or built there (test/bench) is none.
+ *
+ * @param {string} directory
+ * @returns {string[]}
+ */
 function filesIn(directory) {
   if (!existsSync(directory)) return [];
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(ts|js|json)$/.test(entry.name))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return ['node_modules', 'dist'].includes(entry.name) ? [] : filesIn(path);
+    return entry.isFile() && /\.(ts|js|json)$/.test(entry.name) ? [path] : [];
+  });
 }
 
 /** @param {string[]} files */

@@ -1,4 +1,11 @@
 #!/usr/bin/env node
-import { main } from '../dist/main.js';
+import { existsSync } from 'node:fs';
 
-process.exitCode = await main(process.argv.slice(2));
+// In a checkout npm links this file before anything is built.
+if (existsSync(new URL('../dist/main.js', import.meta.url))) {
+  const { main } = await import('../dist/main.js');
+  process.exitCode = await main(process.argv.slice(2));
+} else {
+  process.stderr.write('error: the command line is not built yet\n  Build it: npm run build\n');
+  process.exitCode = 2;
+}
