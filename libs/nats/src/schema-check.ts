@@ -1,19 +1,29 @@
 import { jsonType, type FieldError, type JsonSchema } from '@loopstack/shared/contract';
 // oxlint-disable-next-line no-restricted-imports -- ajv's own door to draft 2020-12
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded for the first payload that is checked: most workers check none, and it is a tenth of their start. */
+function newAjv(): Ajv2020 {
+  const draft = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const formats = require('ajv-formats') as typeof import('ajv-formats');
+  const ajv = new draft.Ajv2020({ allErrors: true, strict: false, verbose: true });
+  formats.default(ajv);
+  return ajv;
+}
 
 /**
  * Checks payloads against the schemas of a catalogue, for producers that have no class of the workflow. What JSON Schema
  * cannot say (custom validators) is left to the worker.
  */
 export function schemaCheck(): (schema: JsonSchema, payload: unknown) => readonly FieldError[] {
-  const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
-  addFormats.default(ajv);
+  let ajv: Ajv2020 | undefined;
   const compiled = new WeakMap<JsonSchema, ValidateFunction>();
   return (schema, payload) => {
     let validate = compiled.get(schema);
-    if (!validate) compiled.set(schema, (validate = ajv.compile(schema)));
+    if (!validate) compiled.set(schema, (validate = (ajv ??= newAjv()).compile(schema)));
     return validate(payload)
       ? []
       : told(validate.errors ?? [])
