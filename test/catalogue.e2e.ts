@@ -4,6 +4,7 @@ import { schemaCheck } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt, IsString } from 'class-validator';
+import { connect } from 'nats';
 import { startApp } from './rig/app.js';
 import { until } from './until.js';
 
@@ -76,5 +77,20 @@ describe('the catalogue that a worker publishes', () => {
         expect.objectContaining({ path: 'more' }),
       ]),
     });
+  });
+
+  it('is asked once for a workflow by a burst of runs', async () => {
+    const cold = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true });
+    const watcher = await connect({ servers: server.url });
+    let asked = 0;
+    watcher.subscribe('$JS.API.DIRECT.GET.KV_LOOPSTACK_CATALOGUE.>', { callback: () => asked++ });
+    await watcher.flush();
+    await Promise.all(Array.from({ length: 1000 }, () => cold.run('Ship', 'Depot', { to: 'x', grams: 1 }, 'u')));
+    const wrong = await Promise.allSettled(Array.from({ length: 1000 }, () => cold.run('Shop', 'Depot', {}, 'u')));
+    expect(wrong.filter(({ status }) => status === 'rejected')).toHaveLength(1000);
+    await watcher.flush();
+    await watcher.close();
+    await cold.close();
+    expect(asked).toBe(2);
   });
 });

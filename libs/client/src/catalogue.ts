@@ -22,6 +22,8 @@ export class Catalogue {
   readonly #stream: string;
   readonly #head: string;
   readonly #entries = new Map<string, { readonly entry: CatalogueEntry; readonly untilMs: number }>();
+  /** Questions on their way: a burst of runs asks once for each workflow. */
+  readonly #asked = new Map<string, Promise<CatalogueEntry | undefined>>();
   #absentUntilMs = 0;
 
   constructor(
@@ -66,13 +68,23 @@ export class Catalogue {
       throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(errors) }, { errors });
   }
 
-  async #find(address: RunAddress): Promise<CatalogueEntry | undefined> {
-    if (this.knows(address)) return this.#entries.get(catalogueKey(address))?.entry;
+  #find(address: RunAddress): CatalogueEntry | undefined | Promise<CatalogueEntry | undefined> {
+    const key = catalogueKey(address);
+    if (this.knows(address)) return this.#entries.get(key)?.entry;
+    let asked = this.#asked.get(key);
+    if (asked === undefined) {
+      asked = this.#ask(address, key).finally(() => this.#asked.delete(key));
+      this.#asked.set(key, asked);
+    }
+    return asked;
+  }
+
+  async #ask(address: RunAddress, key: string): Promise<CatalogueEntry | undefined> {
     try {
-      const message = await this.reader.read(this.#stream, { last: this.#head + catalogueKey(address) });
+      const message = await this.reader.read(this.#stream, { last: this.#head + key });
       const entry = message && decodeCatalogueEntry(message.data);
       if (entry) {
-        this.#entries.set(catalogueKey(address), { entry, untilMs: Date.now() + FRESH_MS });
+        this.#entries.set(key, { entry, untilMs: Date.now() + FRESH_MS });
         return entry;
       }
       const neighbour = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 });
