@@ -3,7 +3,12 @@ import type { ContenderName } from '../contenders/all.js';
 import type { Lab } from '../lab.js';
 import type { Size } from '../order.js';
 
-const PEERS: Readonly<Record<string, ContenderName>> = { Loopstack: 'loopstack', 'nats js.publish': 'bare', 'BullMQ add': 'bullmq' };
+const PEERS: Readonly<Record<string, ContenderName>> = {
+  Loopstack: 'loopstack',
+  'nats js.publish': 'bare',
+  'nats by hand': 'ceiling',
+  'BullMQ add': 'bullmq',
+};
 
 /** Fewer would measure a producer that is not compiled yet. */
 const WARM = 30_000;
@@ -25,7 +30,11 @@ async function publish(lab: Lab, name: string, count: number, size: Size, inFlig
 /** As many as there are at once, by what each contender has for that. */
 export async function batches(lab: Lab): Promise<void> {
   const count = lab.plan.short ? WARM : 100_000;
-  const peers: Readonly<Record<string, ContenderName>> = { 'Loopstack runMany': 'loopstack', 'BullMQ addBulk': 'bullmq' };
+  const peers: Readonly<Record<string, ContenderName>> = {
+    'Loopstack runMany': 'loopstack',
+    'nats by hand': 'ceiling',
+    'BullMQ addBulk': 'bullmq',
+  };
   await withProducers(
     lab,
     `batch of ${count.toLocaleString('en-US')}, 256 B`,

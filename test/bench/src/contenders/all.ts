@@ -4,6 +4,7 @@ import type { Contender } from '../contender.js';
 export const CONTENDERS = {
   loopstack: async (): Promise<Contender> => (await import('./loopstack.js')).loopstack,
   bare: async (): Promise<Contender> => (await import('./bare.js')).bare,
+  ceiling: async (): Promise<Contender> => (await import('./ceiling.js')).ceiling,
   bullmq: async (): Promise<Contender> => (await import('./bullmq.js')).bullmq,
   nestPlugins: async (): Promise<Contender> => (await import('./plugins.js')).nestPlugins,
   horizon: async (): Promise<Contender> => (await import('./plugins.js')).horizon,

@@ -5,11 +5,11 @@ import { order, USER, type Order, type Size } from '../order.js';
 import type { Tally } from '../tally.js';
 
 const STREAM = 'BENCH_BARE';
-const SUBJECT = 'bench.bare';
+export const SUBJECT = 'bench.bare';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-const body = (place: number, size: Size, stamped = false): Uint8Array =>
+export const body = (place: number, size: Size, stamped = false): Uint8Array =>
   encoder.encode(JSON.stringify({ payload: order(place, size, stamped ? performance.timeOrigin + performance.now() : 0), userId: USER }));
 
 class BareProducer implements Producer {
@@ -73,7 +73,7 @@ export const bare: Contender = {
     const nc = await connect({ servers: nats });
     const jsm = await nc.jetstreamManager();
     await jsm.streams.delete(STREAM).catch(() => undefined);
-    await jsm.streams.add({ name: STREAM, subjects: [SUBJECT] });
+    await jsm.streams.add({ name: STREAM, subjects: [SUBJECT], allow_batched: true } as object);
     await jsm.consumers.add(STREAM, {
       durable_name: 'bare',
       ack_policy: 'explicit' as never,
