@@ -112,7 +112,7 @@ export class Rig {
   }
 
   /** A producer with a connection of its own. */
-  async producer(options: ClientOptions & { readonly servers?: string } = {}): Promise<LoopstackClient> {
+  async producer(options: ClientOptions & { readonly servers?: string; readonly noRandomize?: boolean } = {}): Promise<LoopstackClient> {
     const { servers = this.url, ...rest } = options;
     const client = await LoopstackClient.connect({ servers: servers.split(','), reconnectTimeWait: 50, ...admin(this.options), ...rest });
     this.#clients.push(client);

@@ -14,7 +14,7 @@ import {
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue.js';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
-import { serverHas } from './connection.js';
+import { moveOn, serverHas } from './connection.js';
 import { fanOut } from './fan-out.js';
 import { FastIngest, type IngestListener } from './fast-ingest.js';
 import { StoredRun, type RunDesk } from './handle.js';
@@ -62,7 +62,13 @@ export class LoopstackClient {
     shield(nc);
     this.#options = resolveClientOptions(options);
     const { maxInFlight, publishTimeoutMs, whileDisconnected, groupCommit, api, requestTimeoutMs } = this.#options;
-    this.#publisher = new Publisher(nc, { maxInFlight, timeoutMs: publishTimeoutMs, whileDisconnected, groupCommit });
+    this.#publisher = new Publisher(nc, {
+      maxInFlight,
+      timeoutMs: publishTimeoutMs,
+      whileDisconnected,
+      groupCommit,
+      onUnanswered: options.moveOn ? () => void moveOn(nc) : undefined,
+    });
     const reader = new StreamReader(nc, api, requestTimeoutMs);
     const commands = new StoredCommands(this.#options, reader);
     this.#events = new RunEvents(nc, this.#options, reader);
@@ -84,7 +90,7 @@ export class LoopstackClient {
     resolveClientOptions(options);
     // A stack trace for each request would cost more than the request.
     const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...options });
-    const client = new LoopstackClient(nc, options);
+    const client = new LoopstackClient(nc, { moveOn: true, ...options });
     client.#ownsConnection = true;
     return client;
   }

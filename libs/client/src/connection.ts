@@ -35,9 +35,25 @@ export function followConnection(nc: NatsConnection, listener: ConnectionListene
   return stop;
 }
 
+/** What the client library keeps of the options of its connection. */
+interface Kept {
+  readonly options?: { readonly inboxPrefix?: string; readonly servers?: string | readonly string[] };
+}
+
+/** True where a server that does not answer can be left for another one. */
+export function hasOtherServers(nc: NatsConnection): boolean {
+  const configured = [(nc as Kept).options?.servers ?? []].flat().length;
+  return Math.max(configured, nc.info?.connect_urls?.length ?? 0) > 1;
+}
+
+/** Leaves the server for another one, where there is one. A server that is cut off from the others still talks to its clients. */
+export async function moveOn(nc: NatsConnection): Promise<void> {
+  if (!nc.isClosed() && !nc.isDraining() && hasOtherServers(nc)) await nc.reconnect().catch(() => undefined);
+}
+
 /** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */
 export function inboxOf(nc: NatsConnection): string {
-  return createInbox((nc as { options?: { inboxPrefix?: string } }).options?.inboxPrefix);
+  return createInbox((nc as Kept).options?.inboxPrefix);
 }
 
 /** True also while the version is not known (disconnected). */

@@ -32,6 +32,11 @@ export interface ClientOptions {
    * write of its own (`sync_interval: always`). Runs are accepted one by one all the same.
    */
   readonly groupCommit?: boolean | 'auto';
+  /**
+   * Makes the connection anew, at another server, when runs have timed out for 5 s and the server that it has does not answer
+   * for JetStream: it may be cut off from the others. Default: only a connection that `connect()` made.
+   */
+  readonly moveOn?: boolean;
   /** Longest wait of `handle.result()`. Default 30 s. */
   readonly resultTimeout?: Duration;
   /** Longest wait for an answer about a run or a schedule. Default 5 s. */

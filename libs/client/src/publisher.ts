@@ -27,6 +27,8 @@ export interface PublisherOptions {
    * the server a disk write of its own (`sync_interval: always`).
    */
   readonly groupCommit?: boolean | 'auto';
+  /** Called when messages time out and nothing was acknowledged for 5 s, although the connection is up; again after 5 s more. */
+  readonly onUnanswered?: (() => void) | undefined;
 }
 
 const PUB_ACK: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) => ({ stream, sequence, duplicate }) };
@@ -46,6 +48,8 @@ const RETRY_TICKS = 5;
  * it, or none was at all: it was lost with a leader, or its acknowledgement was. A server that is only slow answers in order.
  */
 const UNANSWERED_TICKS = 50;
+/** Time without an answer, under timeouts, after which the server is thought to be cut off from the others. */
+const UNANSWERED_MOVE_TICKS = 100;
 /** Batches on the way: one that the server writes, one that it receives meanwhile. */
 const MAX_GROUPS = 2;
 const LEAST_GATHERED = 16;
@@ -75,12 +79,15 @@ export class Publisher {
   readonly #window: Window;
   readonly #grouping: Grouping;
   readonly #unfollow: () => void;
+  readonly #onUnanswered: (() => void) | undefined;
   readonly #answers = new AckReader();
   readonly #inFlight: InFlight;
   readonly #queue = new Fifo<Pending>();
   /** The message written last of those that were acknowledged, and when one was. */
   #answeredToken = 0;
   #answeredAt = 0;
+  /** Since when messages time out. */
+  #unansweredSince = 0;
   /** Messages that were acknowledged in this tick. */
   #acknowledged = 0;
   #gathering = false;
@@ -99,6 +106,7 @@ export class Publisher {
     this.#failDisconnected = options.whileDisconnected === 'fail';
     this.#window = new Window(options.maxInFlight ?? 4096, this.#timeoutMs / TICK_MS);
     this.#grouping = new Grouping(options.groupCommit ?? 'auto', TICK_MS);
+    this.#onUnanswered = options.onUnanswered;
     this.#connected = nc.info !== undefined;
     this.#inFlight = new InFlight(nc, {
       answered: (token, pending, data) => this.#answered(token, pending, data),
@@ -379,6 +387,7 @@ export class Publisher {
     for (const [token, pending] of this.#inFlight.entries()) {
       if (pending.deadline <= this.#tick) {
         this.#fail(token, pending, pending.timedOut());
+        this.#unanswered(pending);
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick && this.#isLost(token, pending)) {
         pending.maybeStored ||= pending.unavailable === undefined;
         this.#emit(token, pending);
@@ -394,6 +403,18 @@ export class Publisher {
     this.#refill();
   }
 
+  /** A server that is cut off from the others takes messages all the same. */
+  #unanswered({ deadline, timeoutMs }: Pending): void {
+    if (!this.#connected) return;
+    if (this.#unansweredSince <= this.#answeredAt) {
+      const written = deadline - Math.ceil(timeoutMs / TICK_MS) - 1;
+      this.#unansweredSince = Math.max(this.#answeredAt + 1, written);
+    }
+    if (this.#tick - this.#unansweredSince < UNANSWERED_MOVE_TICKS) return;
+    this.#unansweredSince = this.#tick;
+    this.#onUnanswered?.();
+  }
+
   #isLost(token: number, pending: Pending): boolean {
     return pending.unavailable !== undefined || token < this.#answeredToken || this.#tick - this.#answeredAt >= UNANSWERED_TICKS;
   }
@@ -407,6 +428,7 @@ export class Publisher {
 
   #reconnected(): void {
     this.#connected = true;
+    this.#answeredAt = this.#tick;
     for (const [token, pending] of [...this.#inFlight.entries()]) {
       if (pending.members) this.#resendMembers(token, pending, pending.members);
       else if (pending.resendable) this.#emit(token, pending);

@@ -59,12 +59,13 @@ const PROVIDERS: Provider[] = [
   {
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
-    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign }: ResolvedNatsOptions) =>
+    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign, connection }: ResolvedNatsOptions) =>
       new LoopstackClient(nc, {
         prefix: names.prefix,
         publishTimeout: publishTimeoutMs,
         maxInFlight,
         whileDisconnected,
+        moveOn: connection === undefined,
         context: currentCauseHeaders,
         checkSchema: schemaCheck(),
         ...(sign ? { sign } : {}),

@@ -1,4 +1,4 @@
-import type { Publisher } from '@loopstack/client';
+import { hasOtherServers, type Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, type Priority } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
@@ -363,9 +363,7 @@ export class Worker {
   /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
   async #moveOn(): Promise<void> {
     this.#failingSinceMs = undefined;
-    const configured = [this.options.connect.servers ?? []].flat().length;
-    const others = Math.max(configured, this.nc.info?.connect_urls?.length ?? 0) > 1;
-    if (!this.#connected || (!others && (await this.#flushed()))) return;
+    if (!this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
     await this.nc.reconnect().catch(() => undefined);
   }

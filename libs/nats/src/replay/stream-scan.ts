@@ -1,3 +1,4 @@
+import { inboxOf } from '@loopstack/client';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
 import { MessageHeaders } from '../message-headers.js';
@@ -84,10 +85,9 @@ export class StreamScan {
   ) {
     this.#nc = api.nc;
     this.#last = range.from - 1;
-    const { inboxPrefix } = (this.#nc as { options?: { inboxPrefix?: string } }).options ?? {};
     this.#slots = [
-      { inbox: createInbox(inboxPrefix), remaining: 0 },
-      { inbox: createInbox(inboxPrefix), remaining: 0 },
+      { inbox: inboxOf(this.#nc), remaining: 0 },
+      { inbox: inboxOf(this.#nc), remaining: 0 },
     ];
   }
 
