@@ -89,13 +89,16 @@ describe('loopstack run', () => {
     const started = done.stdout
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as { line: number; id: string; result: { by: string } });
-    expect(started.toSorted((x, y) => x.line - y.line)).toMatchObject([
+      .map((line) => JSON.parse(line) as { line: number; id: string; result: { by: string } })
+      // They are told as they end.
+      .toSorted((x, y) => x.line - y.line);
+    expect(started).toMatchObject([
       { line: 1, result: { by: 'u1' } },
       { line: 2, result: { by: 'u2' } },
       { line: 3, result: { by: 'u2' } },
     ]);
     expect(started[1]?.id).not.toBe(started[0]?.id);
+    expect(started[2]?.id).toBe(started[1]?.id);
     const errors = done.stderr
       .trim()
       .split('\n')
