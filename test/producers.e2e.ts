@@ -2,6 +2,7 @@ import { RunService, Schedule, Workflow, Workspace } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt } from 'class-validator';
+import { connect } from 'nats';
 import { startApp } from './rig/app.js';
 import { until } from './until.js';
 
@@ -113,5 +114,58 @@ describe('RunService', () => {
     } finally {
       await later.close();
     }
+  });
+
+  it('a boot that fails has started nothing: no queued command, no event, no schedule', async () => {
+    const started: string[] = [];
+    class Recorder {
+      run(): void {
+        started.push(this.constructor.name);
+      }
+    }
+    @Workflow()
+    class Queued extends Recorder {}
+    @Workflow({ on: [{ subject: 'there.is', userId: 'u' }] })
+    class Listening extends Recorder {}
+    @Workflow({ on: [{ subject: 'there.is.not', userId: 'u' }] })
+    class Deaf extends Recorder {}
+    @Workflow()
+    @Schedule({ every: '1s' })
+    class Timed extends Recorder {}
+    @Workspace({ workflows: [Queued, Listening, Deaf, Timed] })
+    class Failing {}
+
+    const nats = { servers: server.url, prefix: 'failing' };
+    const queued = { workspace: 'Failing', workflow: 'Queued' };
+    const producer = await startApp([], nats);
+    const handle = await producer.get(RunService).run('Queued', 'Failing', {}, 'u');
+    const nc = await connect({ servers: server.url });
+    const jsm = await nc.jetstreamManager();
+    await jsm.streams.add({ name: 'THERE', subjects: ['there.is'] });
+    await nc.jetstream().publish('there.is', '{}');
+
+    await expect(startApp([Queued, Listening, Deaf, Timed, Failing], nats)).rejects.toMatchObject({
+      code: 'BOOT_FAILED',
+      message: expect.stringContaining('there.is.not'),
+    });
+    expect(started).toEqual([]);
+    expect(await producer.get(RunService).schedules.list()).toEqual([]);
+    expect(await producer.get(RunService).get(handle.id)).toMatchObject({ ...queued, status: 'queued' });
+    await nc.close();
+    await producer.close();
+  });
+
+  it('a boot names the payload of a @Schedule that its workflow would refuse each time', async () => {
+    @Workflow({ payload: Amount })
+    @Schedule({ every: '1s' })
+    class Refusing {
+      run(): void {}
+    }
+    @Workspace({ workflows: [Refusing] })
+    class Wrong {}
+    await expect(startApp([Refusing, Wrong], { servers: server.url, prefix: 'wrong' })).rejects.toMatchObject({
+      code: 'BOOT_FAILED',
+      message: expect.stringMatching(/@Schedule of Refusing, default: .*amount/),
+    });
   });
 });

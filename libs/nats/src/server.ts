@@ -40,11 +40,14 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     try {
       const runners = this.workers.runners();
       const workflows = runners.map(({ entry }) => entry);
+      // What can stop the boot comes first: nothing is started, by command, schedule or event, by an application that does not start.
+      await this.workers.checkSchedules();
+      const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
       await this.schedules.declare(workflows);
       await this.worker.start(runners);
+      startEvents();
       void this.catalogue.publish(workflows);
       void this.schedules.tidy(workflows);
-      await this.fanOut.startWorker(this.messageHandlers, this.#around);
       void this.#watch();
       this._status$.next('connected');
       callback();

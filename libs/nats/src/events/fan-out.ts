@@ -69,21 +69,31 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   async onApplicationBootstrap(): Promise<void> {
     const reactions = this.subscriptions.reactions();
     const durable = reactions.filter(({ delivery }) => delivery === 'durable');
-    await this.#start(durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)));
+    const start = await this.#prepare(
+      durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)),
+    );
+    start();
     for (const reaction of reactions) if (reaction.delivery === 'live') await this.#startLive(reaction);
     if (this.subscriptions.service !== undefined) this.#lookForUnused('run');
   }
 
-  /** Bindings and chains of the workflows of this process, and Nest's event handlers. @throws LoopstackError BOOT_FAILED */
-  async startWorker(handlers: ReadonlyMap<string, MessageHandler>, around: AroundHandler): Promise<void> {
+  /**
+   * Bindings and chains of the workflows of this process, and Nest's event handlers.
+   * @returns what begins to pull
+   * @throws LoopstackError BOOT_FAILED
+   */
+  async prepareWorker(handlers: ReadonlyMap<string, MessageHandler>, around: AroundHandler): Promise<() => void> {
     const { names } = this.options;
     const { maxDepth, service } = this.subscriptions;
-    await this.#start([
+    const start = await this.#prepare([
       ...this.subscriptions.bindings().map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
       ...this.subscriptions.chains().map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
       ...handlerFeeds(names, service, maxDepth, handlers, around),
     ]);
-    this.#lookForUnused('run', 'on', 'then', 'event');
+    return () => {
+      start();
+      this.#lookForUnused('run', 'on', 'then', 'event');
+    };
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -107,21 +117,26 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     return { feeds, unused: this.#unused };
   }
 
-  async #start(plans: readonly FeedPlan[]): Promise<void> {
+  /** Makes the durables of all, or tells what is wrong with each; nothing is pulled before the returned function is called. */
+  async #prepare(plans: readonly FeedPlan[]): Promise<() => void> {
     const problems: string[] = [];
+    const consumers: EventConsumer[] = [];
     for (const plan of plans) {
       try {
-        await this.#startFeed(plan);
+        consumers.push(await this.#consumerOf(plan));
       } catch (error) {
         const { message, fix } = error as { message: string; fix?: string };
         problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
       }
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
-    this.#startTicking();
+    return () => {
+      for (const consumer of consumers) this.#consume(consumer);
+      this.#startTicking();
+    };
   }
 
-  async #startFeed(plan: FeedPlan): Promise<void> {
+  async #consumerOf(plan: FeedPlan): Promise<EventConsumer> {
     const { subject } = plan.consumer;
     const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
     this.#refuseOwn(plan, stream);
@@ -135,11 +150,15 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
       deadLetters: this.#deadLetters,
       restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
     };
-    const consumer = new EventConsumer(this.nc, feed, support, startedAt);
+    return new EventConsumer(this.nc, feed, support, startedAt);
+  }
+
+  #consume(consumer: EventConsumer): void {
+    const { feed } = consumer;
     this.#consumers.push(consumer);
     if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
     consumer.loop.start();
-    this.#logger.log(`${feed.title} (stream ${stream})`);
+    this.#logger.log(`${feed.title} (stream ${feed.consumer.stream})`);
   }
 
   /** Commands and events of runs start none: each would start the next one. What follows a run is said with `then` and `@OnRun`. */
