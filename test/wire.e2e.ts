@@ -2,7 +2,8 @@ import { ClientNats } from '@nestjs/microservices';
 import { DeadLetters } from '@loopstack/nats';
 import { RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { Injectable, type INestMicroservice } from '@nestjs/common';
+import { jest } from '@jest/globals';
+import { Injectable, Logger, type INestMicroservice } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsInt, IsString, Min, ValidateNested } from 'class-validator';
 import { connect as connectTcp } from 'node:net';
@@ -180,5 +181,17 @@ describe('a run command on the wire', () => {
       20_000,
     );
     expect(letter).toMatchObject({ reason: 'invalid', code: 'NAME_INVALID', subject });
+  });
+
+  it('stays where it is, and is told of, when no worker has ever served its workflow', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn');
+    const { seq } = await nc
+      .jetstream()
+      .publish('loopstack.run.Orders.ProcesOrder', JSON.stringify({ userId: 'u', payload: order('typo') }));
+    const told = (): unknown[][] => warn.mock.calls.filter(([message]) => String(message).includes('Orders.ProcesOrder'));
+    await until('it is told of', () => told().length > 0, 20_000);
+    expect(told()).toEqual([[expect.stringContaining('Commands wait for Orders.ProcesOrder (1 so far)')]]);
+    expect((await (await nc.jetstreamManager()).streams.getMessage('LOOPSTACK_RUNS', { seq })).seq).toBe(seq);
+    warn.mockRestore();
   });
 });

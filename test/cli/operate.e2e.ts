@@ -87,8 +87,10 @@ describe('beside a worker', () => {
     await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', '-a', 'priority:=99', '--wait', '--no-check');
     await rig.stopWorker();
     await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-2');
+    await rig.loopstack('run', 'Orders.ProcesOrder', '-u', 'u1', '--no-check');
     const { stdout, code } = await rig.loopstack('doctor');
     expect(code).toBe(3);
+    expect(stdout).toMatch(/problem +queue Orders\.ProcesOrder: 1 command waiting, and no worker has ever served/);
     expect(stdout).toMatch(/problem +queue Orders\.ProcessOrder: 1 command waiting and no worker takes them\n +Start a worker/);
     expect(stdout).toMatch(/warning +dead letters: 1 dead letter/);
   });

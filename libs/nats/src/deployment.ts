@@ -20,6 +20,11 @@ export interface Queue extends RunAddress {
   readonly info: ConsumerInfo;
 }
 
+/** Commands of a workflow that no worker has ever served. */
+export interface UnservedCommands extends RunAddress {
+  readonly commands: number;
+}
+
 interface ListedConsumer extends ConsumerInfo {
   readonly paused?: boolean;
   readonly delivered: ConsumerInfo['delivered'] & { readonly last_active?: string };
@@ -75,6 +80,23 @@ export class Deployment {
     return queues.toSorted((a, b) => a.durable.localeCompare(b.durable));
   }
 
+  /** What waits for workflows that have no queue: a name that was mistyped, or a worker that is still to come. */
+  async unserved(queues: readonly Queue[]): Promise<readonly UnservedCommands[]> {
+    const { streams, prefix } = this.names;
+    const served = new Set(queues.map((queue) => shownAddress(queue)));
+    const waiting = new Map<string, UnservedCommands>();
+    for (const head of ['run', 'lane']) {
+      for (const [subject, count] of await this.api.subjects(streams.runs, `${prefix}.${head}.>`)) {
+        const address = this.names.parseRun(subject);
+        if (!address || served.has(shownAddress(address))) continue;
+        const { workspace, workflow } = address;
+        const commands = count + (waiting.get(shownAddress(address))?.commands ?? 0);
+        waiting.set(shownAddress(address), { workspace, workflow, commands });
+      }
+    }
+    return [...waiting.values()];
+  }
+
   private async *consumers(stream: string): AsyncGenerator<ListedConsumer> {
     let seen = 0;
     for (;;) {
@@ -92,3 +114,5 @@ export class Deployment {
     }
   }
 }
+
+const shownAddress = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;

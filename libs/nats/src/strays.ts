@@ -1,5 +1,5 @@
 import type { Publisher } from '@loopstack/client';
-import { HEADER, LoopstackError, deadLetterHeaders, printable, sequenceRunId, type WireNames } from '@loopstack/shared';
+import { HEADER, LoopstackError, deadLetterHeaders, printable, sequenceRunId, type RunAddress, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { API, JetStreamApiError, originalHeaders, type JetStreamApi } from './jetstream-api.js';
 import { MessageHeaders } from './message-headers.js';
@@ -10,10 +10,13 @@ const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
 /**
  * Commands on subjects that the stream captures and the grammar refuses (the server stores wildcards, NUL and emoji
  * without complaint). No workflow's consumer sees them; this finds them by the stream's list of subjects, makes dead
- * letters of them, and removes them from the queue. Any number of workers may do so at once.
+ * letters of them, and removes them from the queue. Any number of workers may do so at once. Commands for a workflow that nobody
+ * serves stay where they are, since a worker may come: they are told of.
  */
 export class Strays {
   readonly #logger = new Logger(Strays.name);
+  /** Subjects that are known to be served, or that were told of. */
+  readonly #known = new Set<string>();
 
   constructor(
     private readonly api: JetStreamApi,
@@ -26,9 +29,24 @@ export class Strays {
     let buried = 0;
     for (const head of ['run', 'lane']) {
       const subjects = await this.api.subjects(this.names.streams.runs, `${this.names.prefix}.${head}.>`);
-      for (const subject of subjects.keys()) if (!this.names.parseRun(subject)) buried += await this.buryAll(subject);
+      for (const [subject, count] of subjects) {
+        const address = this.names.parseRun(subject);
+        if (!address) buried += await this.buryAll(subject);
+        else if (!this.#known.has(subject)) await this.tellOfUnserved(subject, address, count);
+      }
     }
     return buried;
+  }
+
+  /** A workflow without a consumer was never served: its worker is still to come, or its name is wrong. Told once. */
+  private async tellOfUnserved(subject: string, address: RunAddress, count: number): Promise<void> {
+    this.#known.add(subject);
+    const error = await this.api
+      .consumerInfo(this.names.streams.runs, this.names.durable(address, 'normal'))
+      .catch((cause: unknown) => cause);
+    if (!(error instanceof JetStreamApiError) || error.errCode !== API.CONSUMER_NOT_FOUND) return;
+    const { workspace, workflow } = address;
+    this.#logger.warn(`Commands wait for ${workspace}.${workflow} (${count} so far), which no worker has ever served: is the name right?`);
   }
 
   private async buryAll(subject: string): Promise<number> {

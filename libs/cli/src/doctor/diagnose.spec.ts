@@ -12,6 +12,7 @@ const HEALTHY: Facts = {
   jetStreamError: undefined,
   streams: [],
   queues: [],
+  unserved: [],
   dead: { letters: 0, newest: undefined },
   prefix: 'loopstack',
   nowMs: NOW,
@@ -74,6 +75,12 @@ it('tells a queue that nobody works on from one that is stuck, busy, or paused',
   expect(found({ queues: [queue({ pending: 5, active: 2, lastDelivery: at(1000) })] }, 'queue')).toEqual([]);
   expect(found({ queues: [queue({ pending: 5, paused: true })] }, 'queue')).toMatchObject([{ status: 'warning' }]);
   expect(found({ queues: [queue({ pending: 0, pulls: 0 })] }, 'queue')).toEqual([]);
+});
+
+it('names workflows that commands wait for and that no worker has ever served', () => {
+  expect(found({ unserved: [{ workspace: 'Orders', workflow: 'ProcesOrder', commands: 3 }] }, 'queue')).toMatchObject([
+    { check: 'queue Orders.ProcesOrder', status: 'problem', message: expect.stringContaining('3 commands waiting') },
+  ]);
 });
 
 it('names what a limited user may not do', () => {

@@ -144,7 +144,13 @@ function permissions({ user, prefix }: Facts): readonly Finding[] {
 
 function streamFindings({ name, info, drift: differing }: StreamFact): readonly Finding[] {
   if (!info)
-    return [problem(`stream ${name}`, 'it does not exist', 'Start a worker that may provision it, or create it (docs/operating.md).')];
+    return [
+      problem(
+        `stream ${name}`,
+        'it does not exist',
+        'Start a worker that may provision it, or create it with the configuration that a worker would give it.',
+      ),
+    ];
   const { state, config } = info;
   const text = `${many(state.messages, 'message')}, ${bytes(state.bytes)}`;
   const findings: Finding[] = [];
@@ -174,10 +180,17 @@ function streamFindings({ name, info, drift: differing }: StreamFact): readonly 
   return findings.length > 0 ? findings : [ok(`stream ${name}`, text)];
 }
 
-function queueFindings({ queues, nowMs }: Facts): readonly Finding[] {
+function queueFindings({ queues, unserved, nowMs }: Facts): readonly Finding[] {
   const check = 'queues';
-  if (queues.length === 0) return [warning(check, 'no worker has ever served a workflow here', 'Start a worker.')];
-  const findings = queues.flatMap((queue) => stuck(queue, nowMs));
+  const nobodys = unserved.map((waiting) =>
+    problem(
+      `queue ${shown(waiting)}`,
+      `${many(waiting.commands, 'command')} waiting, and no worker has ever served this workflow`,
+      'Start a worker that has it. If the name is wrong, cancel them (`loopstack runs cancel`), or replay them under the right one (`--patch`).',
+    ),
+  );
+  if (queues.length === 0) return [warning(check, 'no worker has ever served a workflow here', 'Start a worker.'), ...nobodys];
+  const findings = [...queues.flatMap((queue) => stuck(queue, nowMs)), ...nobodys];
   const queued = queues.reduce((sum, { pending }) => sum + pending, 0);
   return findings.length > 0 ? findings : [ok(check, `${many(queues.length, 'queue')}, ${many(queued, 'command')} waiting`)];
 }

@@ -1,4 +1,12 @@
-import { ServerVersion, desiredStreams, drift, resolveNatsOptions, type Queue, type StreamInfo } from '@loopstack/nats/operations';
+import {
+  ServerVersion,
+  desiredStreams,
+  drift,
+  resolveNatsOptions,
+  type Queue,
+  type StreamInfo,
+  type UnservedCommands,
+} from '@loopstack/nats/operations';
 import type { Session } from '../session.js';
 
 /** A user's rights, as the server tells them; absent lists allow everything. */
@@ -34,6 +42,8 @@ export interface Facts {
   readonly jetStreamError: string | undefined;
   readonly streams: readonly StreamFact[];
   readonly queues: readonly Queue[];
+  /** What waits for workflows that have none. */
+  readonly unserved: readonly UnservedCommands[];
   /** Dead letters, and when the last one was given up. */
   readonly dead: { readonly letters: number; readonly newest: string | undefined };
   readonly prefix: string;
@@ -70,17 +80,25 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
     nowMs: Date.now(),
   };
   try {
-    const { streams, queues } = await readTopology(session);
+    const { streams, queues, unserved } = await readTopology(session);
     const dead = streams.find(({ name }) => name === names.streams.dead)?.info?.state;
     return {
       ...facts,
       jetStreamError: undefined,
       streams,
       queues,
+      unserved,
       dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
     };
   } catch (error) {
-    return { ...facts, jetStreamError: (error as Error).message, streams: [], queues: [], dead: { letters: 0, newest: undefined } };
+    return {
+      ...facts,
+      jetStreamError: (error as Error).message,
+      streams: [],
+      queues: [],
+      unserved: [],
+      dead: { letters: 0, newest: undefined },
+    };
   }
 }
 
@@ -119,7 +137,7 @@ async function readSync({ nc }: Session, monitor: string | undefined): Promise<F
   }
 }
 
-async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Facts, 'streams' | 'queues'>> {
+async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Facts, 'streams' | 'queues' | 'unserved'>> {
   const version = new ServerVersion(nc.info?.version ?? '0.0.0');
   const desired = desiredStreams(resolveNatsOptions({ prefix: names.prefix }), version);
   const streams: StreamFact[] = [];
@@ -132,5 +150,7 @@ async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Fa
       drift: differing.map((field) => ({ field, actual: found?.config[field], desired: config[field] })),
     });
   }
-  return { streams, queues: await deployment.queues() };
+  const queues = await deployment.queues();
+  const hasRuns = streams.some(({ name, info }) => name === names.streams.runs && info !== undefined);
+  return { streams, queues, unserved: hasRuns ? await deployment.unserved(queues) : [] };
 }
