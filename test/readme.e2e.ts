@@ -5,7 +5,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { plainToInstance } from 'class-transformer';
+import { validate } from 'class-validator';
 import { connect } from 'nats';
+import { ProcessOrderPayload, ProcessOrderWorkflow } from '../src/orders/workflows/process-order.workflow.js';
 import { until } from './until.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -48,10 +51,7 @@ describe('the README', () => {
       const files = filesIn(page);
       expect(files.map(({ name }) => name)).toEqual(['greet.workflow.ts', 'app.module.ts', 'main.ts', 'app.controller.ts']);
       for (const { name, code } of files) {
-        await writeFile(
-          join(folder, name),
-          code.replace('nats://127.0.0.1:4222', server.url).replace('listen(3001)', `listen(${port}, '127.0.0.1')`),
-        );
+        await writeFile(join(folder, name), code.replace('listen(3001)', `listen(${port}, '127.0.0.1')`));
       }
       await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
       const options = {
@@ -71,7 +71,7 @@ describe('the README', () => {
       let log = '';
       app = spawn(process.execPath, [join(folder, 'out/main.js')], {
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, NODE_OPTIONS: '' },
+        env: { ...process.env, NODE_OPTIONS: '', NATS_URL: server.url },
       });
       for (const stream of [app.stdout, app.stderr]) stream?.on('data', (chunk: Buffer) => (log += chunk.toString()));
 
@@ -95,6 +95,14 @@ describe('the README', () => {
       await server?.stop();
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it('begins with a command that the worker of npm start takes', async () => {
+    const [, workflow, body = ''] = /nats pub loopstack\.run\.OrdersWorkspace\.(\S+) \\\n +'(.*)'/.exec(page) ?? [];
+    expect(workflow).toBe(ProcessOrderWorkflow.name);
+    const { payload, userId } = JSON.parse(body) as { payload: object; userId: string };
+    expect(userId).toBe('u1');
+    expect(await validate(plainToInstance(ProcessOrderPayload, payload), { whitelist: true, forbidNonWhitelisted: true })).toEqual([]);
   });
 
   it('links to pages that exist', async () => {

@@ -58,7 +58,9 @@ describe('loopstack run', () => {
       '--json',
     );
     expect(late.code).toBe(3);
-    expect(JSON.parse(late.stderr)).toMatchObject({ error: { code: 'RESULT_TIMEOUT' } });
+    expect(JSON.parse(late.stderr)).toMatchObject({
+      error: { code: 'RESULT_TIMEOUT', message: expect.stringMatching(/no outcome after 300 ms$/) },
+    });
   });
 
   it('takes the payload from a file, standard input, or JSON', async () => {

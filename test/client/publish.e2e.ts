@@ -55,6 +55,19 @@ describe('publishing run commands', () => {
     await nc.close();
   });
 
+  it('says to which server it could not connect', async () => {
+    const gone = await Rig.start();
+    await gone.stop();
+    const { port } = new URL(gone.server.url);
+    const error = await errorOf(LoopstackClient.connect({ servers: `nats://me:secret@127.0.0.1:${port}` }));
+    expect(error).toMatchObject({
+      code: 'CONNECTION_FAILED',
+      retryable: true,
+      message: expect.stringContaining(`nats://127.0.0.1:${port}`) as string,
+    });
+    expect(error?.message).not.toContain('secret');
+  });
+
   it.each([
     ['NAME_INVALID', () => rig.client().run('a.b', 'Orders', {}, 'u1')],
     ['NAME_INVALID', () => rig.client().run('ProcessOrder', '*', {}, 'u1')],

@@ -32,6 +32,10 @@ it('refuses what nobody knows, where anybody knows anything', () => {
       fix: expect.stringContaining('Did you mean Orders.ProcessOrder?') as string,
     }) as Error,
   );
+  const long = [parseTarget('OrdersWorkspace.ProcessOrderWorkflow'), parseTarget('OrdersWorkspace.CancelOrderWorkflow')];
+  expect(() => checkKnown(parseTarget('orders.ProcessOrder'), long)).toThrow(
+    expect.objectContaining({ fix: expect.stringContaining('Did you mean OrdersWorkspace.ProcessOrderWorkflow?') as string }) as Error,
+  );
   expect(() => checkKnown(parseTarget('Bills.Pay'), known)).toThrow(
     expect.objectContaining({
       code: 'WORKSPACE_UNKNOWN',

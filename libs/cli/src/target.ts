@@ -28,6 +28,13 @@ export function meant(name: string, known: readonly string[]): string | undefine
   return best !== undefined && best.far <= limit ? best.candidate : undefined;
 }
 
+/** The one known address whose names hold the given ones: Orders.ProcessOrder is short for OrdersWorkspace.ProcessOrderWorkflow. */
+function longer({ workspace, workflow }: RunAddress, known: readonly RunAddress[]): string | undefined {
+  const holds = (name: string, part: string): boolean => name.toLowerCase().includes(part.toLowerCase());
+  const found = known.filter((one) => holds(one.workspace, workspace) && holds(one.workflow, workflow));
+  return found.length === 1 ? shown(found[0] as RunAddress) : undefined;
+}
+
 /** `Workspace.Workflow`. @throws UsageError, LoopstackError NAME_INVALID */
 export function parseTarget(text: string): RunAddress {
   const [workspace, workflow, ...more] = text.split('.');
@@ -47,7 +54,7 @@ export const shown = ({ workspace, workflow }: RunAddress): string => `${workspa
 export function checkKnown(address: RunAddress, known: readonly RunAddress[]): void {
   if (known.length === 0 || known.some((one) => shown(one) === shown(address))) return;
   const workspaces = [...new Set(known.map(({ workspace }) => workspace))];
-  const guess = meant(shown(address), known.map(shown));
+  const guess = meant(shown(address), known.map(shown)) ?? longer(address, known);
   const inWorkspace = workspaces.includes(address.workspace);
   const error = new LoopstackError(inWorkspace ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
   const fix = guess === undefined ? `Known are ${known.map(shown).slice(0, 10).join(', ')}.` : `Did you mean ${guess}?`;

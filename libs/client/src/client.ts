@@ -1,4 +1,5 @@
 import {
+  LoopstackError,
   type Duration,
   type Priority,
   type RunAddress,
@@ -85,11 +86,20 @@ export class LoopstackClient {
     };
   }
 
-  /** Connects, reconnects for ever, and owns the connection: `close()` closes it. */
+  /**
+   * Connects, from then on reconnects for ever, and owns the connection: `close()` closes it.
+   * @throws LoopstackError CONNECTION_FAILED, unless `waitOnFirstConnect` waits for a server
+   */
   static async connect(options: ClientOptions & ConnectionOptions = {}): Promise<LoopstackClient> {
     resolveClientOptions(options);
     // A stack trace for each request would cost more than the request.
-    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...options });
+    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...options }).catch((cause: Error) => {
+      const servers = [options.servers ?? 'nats://127.0.0.1:4222']
+        .flat()
+        .join(', ')
+        .replaceAll(/[^/,\s@]*@/g, '');
+      throw new LoopstackError('CONNECTION_FAILED', { servers, reason: cause.message }, { cause });
+    });
     const client = new LoopstackClient(nc, { moveOn: true, ...options });
     client.#ownsConnection = true;
     return client;

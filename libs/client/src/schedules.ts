@@ -181,6 +181,12 @@ function patternOf(recurrence: Recurrence): string {
   if (typeof recurrence === 'string') {
     if (recurrence.startsWith('@at'))
       throw new LoopstackError('SCHEDULE_INVALID', { value: recurrence, reason: 'one time is a run with `at`, not a schedule' });
+    const fields = recurrence.trim().split(/\s+/).length;
+    if (!recurrence.startsWith('@') && fields !== 6)
+      throw new LoopstackError('SCHEDULE_INVALID', {
+        value: printable(JSON.stringify(recurrence), 100),
+        reason: `${fields} fields instead of 6`,
+      });
     return recurrence;
   }
   const ms = durationMs('every', recurrence.every);
@@ -202,7 +208,7 @@ const errCodeOf = (error: unknown): unknown => (error instanceof LoopstackError 
 function refusedSchedule(error: unknown, pattern: string, timeZone: string | undefined): unknown {
   const errCode = errCodeOf(error);
   if (errCode !== PATTERN_INVALID && errCode !== TIME_ZONE_INVALID) return error;
-  const value = errCode === TIME_ZONE_INVALID ? (timeZone ?? '') : pattern;
+  const value = errCode === TIME_ZONE_INVALID ? `${pattern} in ${timeZone}` : pattern;
   return new LoopstackError(
     'SCHEDULE_INVALID',
     { value: printable(value, 100), reason: (error as LoopstackError).details['reason'], errCode },

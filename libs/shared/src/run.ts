@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly delay?: Duration;
   /** Starts the run at this time; kept by the server. */
   readonly at?: Date;
-  /** A run that no worker has started by then ends as `expired`, never late. */
+  /** A run that no worker has started by then ends as `expired`, never late. Counts from the time of `delay` or `at`, where there is one. */
   readonly expiresIn?: Duration;
   /** Default `normal`. */
   readonly priority?: Priority;

@@ -35,6 +35,7 @@ async function dev({ options, terminal, signal }: Invocation<DevFlags>): Promise
   const port = await freePort(options.port);
   const server = await startNatsServer({ port, storeDir: resolve(options.store) });
   try {
+    if (port !== options.port) terminal.note(`port ${options.port} is taken: --port chooses another one; the worker is told by NATS_URL`);
     terminal.line({ url: server.url, store: server.storeDir, pid: server.pid }, `nats-server  ${server.url}  data in ${options.store}`);
     const stopped = new Promise<void>((settle) =>
       signal.aborted ? settle() : signal.addEventListener('abort', () => settle(), { once: true }),
@@ -52,7 +53,11 @@ function workerFile(given: string | true | undefined): string {
   const file = typeof given === 'string' ? given : mainFile();
   if (file === undefined || !existsSync(file))
     throw new UsageError(
-      `there is no worker ${file ?? 'in ./package.json'}`,
+      typeof given === 'string'
+        ? `there is no worker ${given}`
+        : file === undefined
+          ? 'there is no ./package.json whose main file is the worker'
+          : `there is no worker ${file}, which is the main file of ./package.json`,
       'Name its file with --worker, build it, or start the server alone with --no-worker.',
     );
   return resolve(file);

@@ -1,4 +1,4 @@
-import { LoopstackError, type Duration, type Priority, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
+import { LoopstackError, durationMs, type Duration, type Priority, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
@@ -106,6 +106,7 @@ async function start(session: Session, asked: Asked): Promise<RunHandle> {
 }
 
 async function runOne({ options, terminal, session: open }: Invocation<RunFlags>, asked: Asked): Promise<ExitCode> {
+  const timeoutMs = durationMs('timeout', options.timeout);
   const session = await open();
   const address = parseTarget(asked.target);
   if (options.check) await session.check(address, asked.payload, await session.workflows());
@@ -119,7 +120,7 @@ async function runOne({ options, terminal, session: open }: Invocation<RunFlags>
   }
   terminal.note(`${handle.id}  ${terminal.style('dim', where)}`);
   const stop = new AbortController();
-  const late = setTimeout(() => stop.abort(), timeoutMs(options.timeout));
+  const late = setTimeout(() => stop.abort(), timeoutMs);
   try {
     for await (const event of handle.events({ signal: stop.signal }))
       terminal.note(eventLine(event, (text) => terminal.style(styleOf(event.type), text)));
@@ -129,13 +130,12 @@ async function runOne({ options, terminal, session: open }: Invocation<RunFlags>
     clearTimeout(late);
   }
   // The outcome is there, or the wait is over: either is told at once.
-  const result = await handle.result({ timeout: stop.signal.aborted ? 1 : '10s' });
+  const result = await handle.result({ timeout: stop.signal.aborted ? 1 : '10s' }).catch((error: unknown) => {
+    if (!(error instanceof LoopstackError && error.code === 'RESULT_TIMEOUT')) throw error;
+    throw new LoopstackError('RESULT_TIMEOUT', { ...error.details, timeoutMs });
+  });
   terminal.result({ ...told, result: result ?? null }, () => (result === undefined ? 'succeeded' : JSON.stringify(result, undefined, 2)));
   return EXIT.DONE;
-}
-
-function timeoutMs(text: Duration): number {
-  return Date.now() - timeOf('timeout', String(text)).getTime();
 }
 
 interface Tally {
