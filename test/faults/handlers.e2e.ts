@@ -9,6 +9,9 @@ const FAILURES: readonly (readonly [name: string, job: Job, reason: string, mess
   ['throws what is no error and cannot be printed', { do: 'throw-strange' }, 'failed', /it threw a object|it threw an object/],
   ['rejects with undefined', { do: 'reject-undefined' }, 'failed', /it threw undefined/],
   ['rejects with null', { do: 'reject-null' }, 'failed', /it threw null/],
+  ['rejects with an error whose message cannot be read', { do: 'reject-unreadable' }, 'failed', /Error: its message cannot be read/],
+  ['rejects with a proxy that throws', { do: 'reject-proxy' }, 'failed', /it threw a object/],
+  ['throws an error whose name and stack are no text', { do: 'throw-odd' }, 'failed', /Error: boom/],
   ['never settles', { do: 'never' }, 'timeout', /did not settle within 500 ms/],
   ['rejects after its timeout', { do: 'reject-late', ms: 700 }, 'timeout', /did not settle within 500 ms/],
 ];
@@ -41,6 +44,22 @@ describe('a handler', () => {
     const balance = await rig.balance();
     expect(balance).toMatchObject({ executed: 100, dead: failing.size, lost: [], duplicates: 0, twiceEnded: [] });
     held('handlers that fail in every way', balance);
+  });
+
+  it('whose result the server does not take fails once, and its effect is not repeated', async () => {
+    const small = await Rig.start({ server: { config: 'max_payload: 64KB' } });
+    try {
+      await small.worker();
+      const { id } = await small.run({ job: { do: 'big', bytes: 65_500 } });
+      await small.settled();
+      const [letter] = await small.deadLetters();
+      expect([letter?.header(HEADER.RUN_ID), letter?.header(HEADER.DEAD_CODE)]).toEqual([id, 'RESULT_TOO_LARGE']);
+      const balance = await small.balance();
+      expect(balance).toMatchObject({ executed: 1, duplicates: 0, lost: [], twiceEnded: [] });
+      held('result that the server does not take', balance);
+    } finally {
+      await small.end();
+    }
   });
 
   it('whose error would forge a line of the log is logged without control characters', async () => {

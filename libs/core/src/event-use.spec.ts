@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared';
-import { readEvent, reasonOf, settleEvent, type EventOutcome, type EventPolicy, type EventReading } from './event-use.js';
+import { readEvent, settleEvent, type EventOutcome, type EventPolicy, type EventReading } from './event-use.js';
 
 const error = new LoopstackError('HANDLER_FAILED', { workflow: 'w', reason: 'r' });
 const retry = { attempts: 3, delayMs: 1000, factor: 2, maxDelayMs: 300_000, jitter: 0 };
@@ -85,20 +85,5 @@ describe('readEvent', () => {
     expect(await read({}, refusing)).toMatchObject({ kind: 'invalid', error: { code: 'PAYLOAD_INVALID' } });
     const accepting = { validate: () => ({ ok: true, errors: [] as never[] }) };
     expect(await read({ payload: () => 10n }, accepting)).toMatchObject({ kind: 'invalid', error: { code: 'PAYLOAD_UNSERIALIZABLE' } });
-  });
-});
-
-describe('reasonOf', () => {
-  const circle: { self?: unknown } = {};
-  circle.self = circle;
-  it.each([
-    [new RangeError('far'), 'RangeError: far'],
-    ['text', 'it threw text'],
-    [undefined, 'it threw undefined'],
-    [{ status: 'error' }, 'it threw {"status":"error"}'],
-    [circle, 'it threw a object'],
-    [new Error('two\nlines'), 'Error: two\\u000alines'],
-  ])('%# of what was thrown', (thrown, reason) => {
-    expect(reasonOf(thrown)).toBe(reason);
   });
 });

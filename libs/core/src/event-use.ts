@@ -1,5 +1,6 @@
-import { LoopstackError, isUserId, jsonType, printable } from '@loopstack/shared';
+import { LoopstackError, isUserId, jsonType } from '@loopstack/shared';
 import { retryDelayMs, type RetryPolicy } from './settle.js';
+import { isA, reasonOf } from './thrown.js';
 import { checkPayload } from './validation/check-payload.js';
 import type { PayloadValidator } from './validation/payload-validator.js';
 
@@ -50,23 +51,12 @@ export async function readEvent(
     if (target.validator) await checkPayload(target.validator, target.workflow, payload, maxDepth);
     return { kind: 'start', payload, userId };
   } catch (thrown) {
-    return { kind: 'invalid', error: thrown instanceof LoopstackError ? thrown : invalid(reasonOf(thrown), thrown) };
+    return { kind: 'invalid', error: isA(thrown, LoopstackError) ? thrown : invalid(reasonOf(thrown), thrown) };
   }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-/** What was thrown, in one line. */
-export function reasonOf(thrown: unknown): string {
-  if (thrown instanceof Error) return printable(`${thrown.name}: ${thrown.message}`, 500);
-  if (typeof thrown === 'string') return printable(`it threw ${thrown}`, 300);
-  try {
-    return printable(`it threw ${JSON.stringify(thrown) ?? typeof thrown}`, 300);
-  } catch {
-    return `it threw a ${typeof thrown}`;
-  }
 }
 
 /** How the handling of one delivery of an event ended. */

@@ -11,15 +11,7 @@ export {
   type Cause,
 } from './cause.js';
 export { CONTEXT_TYPE } from './enhancers.js';
-export {
-  reasonOf,
-  settleEvent,
-  type EventOutcome,
-  type EventPolicy,
-  type EventSettlement,
-  type EventTarget,
-  type EventUse,
-} from './event-use.js';
+export { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type EventTarget, type EventUse } from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
 export {
@@ -44,6 +36,7 @@ export { Execution, NonRetryableError, WorkflowRunner, type Delivery, type Prepa
 export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './schedule.js';
 export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';
 export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
+export { isA, reasonOf, textOf } from './thrown.js';
 export { useOutcome, type ResolvedChain } from './then.js';
 export {
   Workflow,

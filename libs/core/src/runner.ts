@@ -16,6 +16,7 @@ import {
 import { assertCauseDepth, withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
 import type { RegisteredWorkflow } from './registry.js';
+import { isA, reasonOf, textOf } from './thrown.js';
 import { ExecutionRunContext, type AbortReason } from './run-context.js';
 import type { Outcome } from './settle.js';
 import type { Validated } from './validation/payload-validator.js';
@@ -123,26 +124,11 @@ export class Execution {
 
 /** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
 function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
-  if (thrown instanceof LoopstackError) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
-  const reason =
-    thrown instanceof Error
-      ? printable(`${thrown.name}: ${thrown.message}`)
-      : thrown === undefined
-        ? 'it threw undefined'
-        : `it threw ${describe(thrown)}`;
+  if (isA(thrown, LoopstackError)) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
   return {
-    error: new LoopstackError('HANDLER_FAILED', { workflow, reason }, { cause: thrown }),
-    retryable: !(thrown instanceof NonRetryableError),
+    error: new LoopstackError('HANDLER_FAILED', { workflow, reason: reasonOf(thrown) }, { cause: thrown }),
+    retryable: !isA(thrown, NonRetryableError),
   };
-}
-
-function describe(thrown: unknown): string {
-  try {
-    // oxlint-disable-next-line typescript/no-base-to-string -- no object gets there
-    return printable(typeof thrown === 'object' ? (JSON.stringify(thrown) ?? typeof thrown) : String(thrown), 300);
-  } catch {
-    return `a ${typeof thrown}`;
-  }
 }
 
 /** Executes the runs of one workflow: decode, validate, invoke. Knows no broker. */
@@ -184,11 +170,12 @@ export class WorkflowRunner {
       return { runId, delivery, command, error: undefined, examined, claimed, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
     } catch (thrown) {
       // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
-      if (runId === undefined || (thrown instanceof LoopstackError && thrown.code === 'UNTRUSTED')) {
+      if (runId === undefined || (isA(thrown, LoopstackError) && thrown.code === 'UNTRUSTED')) {
         runId = sequenceRunId(delivery.timeMs, delivery.sequence);
       }
-      const error =
-        thrown instanceof LoopstackError ? thrown : new LoopstackError('COMMAND_INVALID', { summary: describe(thrown) }, { cause: thrown });
+      const error = isA(thrown, LoopstackError)
+        ? thrown
+        : new LoopstackError('COMMAND_INVALID', { summary: reasonOf(thrown) }, { cause: thrown });
       return { runId, delivery, command: undefined, error, examined: seen, claimed: false, expiresAtMs: undefined };
     }
   }
@@ -278,7 +265,7 @@ export class WorkflowRunner {
       if (bytes <= limit) return { kind: 'succeeded', json };
       return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_TOO_LARGE', { workflow, bytes, limit }) };
     } catch (cause) {
-      const reason = cause instanceof Error ? printable(cause.message) : 'its toJSON failed';
+      const reason = printable(textOf(cause, 'message') ?? 'its toJSON failed');
       return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_UNSERIALIZABLE', { workflow, reason }, { cause }) };
     }
   }

@@ -24,6 +24,11 @@ export class RunEvents {
     private readonly missing: () => void = () => undefined,
   ) {}
 
+  /** What an event may have: the server's `max_payload` without the headers. */
+  get maxBytes(): number {
+    return (this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY) - MAX_HEADER_BYTES;
+  }
+
   async last(address: RunAddress, runId: string): Promise<RecordedEvent | undefined> {
     const found = await this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
       if (error instanceof JetStreamApiError) this.missing();
@@ -64,6 +69,9 @@ export class RunEvents {
     return error as Error;
   }
 }
+
+/** An expectation, and what makes it one of a batch. */
+const MAX_HEADER_BYTES = 512;
 
 const SEQUENCE = { acknowledged: (_: string, sequence: number): number => sequence };
 

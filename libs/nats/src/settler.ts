@@ -1,4 +1,13 @@
-import { causeDepthOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow, type Settlement } from '@loopstack/core';
+import {
+  causeDepthOf,
+  isA,
+  settle,
+  textOf,
+  type Outcome,
+  type PreparedRun,
+  type RegisteredWorkflow,
+  type Settlement,
+} from '@loopstack/core';
 import {
   HEADER,
   LoopstackError,
@@ -20,7 +29,7 @@ const KEEP_MS = 5000;
 
 function recordedError(error: LoopstackError): RecordedError {
   const { cause } = error;
-  const name = cause instanceof Error ? cause.name : error.name;
+  const name = (isA(cause, Error) && textOf(cause, 'name')) || error.name;
   return {
     code: error.code,
     name: printable(name, 100),
@@ -33,7 +42,9 @@ function recordedError(error: LoopstackError): RecordedError {
 
 /** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
 function framesOf(thrown: unknown): string | undefined {
-  const lines = thrown instanceof Error ? thrown.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) : undefined;
+  const lines = textOf(thrown, 'stack')
+    ?.split('\n')
+    .filter((line) => /^ {4}at /.test(line));
   return lines?.map((line) => printable(line)).join('\n');
 }
 
@@ -79,7 +90,9 @@ export class Settler {
   settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> | undefined {
     const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
     if (settlement.action === 'succeed' && this.entry.options.record !== 'none') {
-      return this.recordSuccess(message, run.runId, succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run));
+      const event = succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run);
+      if (event.length <= this.events.maxBytes) return this.recordSuccess(message, run.runId, event);
+      return this.carryOut(this.#unrecordable(event.length), message, run, attempt);
     }
     if (settlement.action !== 'ack' && settlement.action !== 'succeed') return this.carryOut(settlement, message, run, attempt);
     try {
@@ -88,6 +101,12 @@ export class Settler {
       this.keep(message, error);
     }
     return undefined;
+  }
+
+  /** The effects are done, and another attempt would end the same way. */
+  #unrecordable(bytes: number): Settlement & { action: 'dead' } {
+    const details = { workflow: this.entry.workflow, bytes, limit: this.events.maxBytes };
+    return { action: 'dead', reason: 'failed', error: new LoopstackError('RESULT_TOO_LARGE', details) };
   }
 
   private async carryOut(

@@ -40,7 +40,7 @@ export const ERRORS = {
   RUN_EXPIRED: entry(409, 'Run {runId} was not started before its deadline', 'Start a new run, or give it a later deadline.'),
   RUN_FINISHED: entry(409, 'Run {runId} has already ended as {status}', 'Nothing is left to cancel.'),
   RESULT_TIMEOUT: entry(504, 'Run {runId} had no outcome after {timeoutMs} ms', 'Ask again later with the run id; the run goes on.', true),
-  RESULT_TOO_LARGE: entry(500, 'The result of {workflow} has {bytes} bytes, the limit is {limit}', 'Return a reference, or raise resultLimit.'),
+  RESULT_TOO_LARGE: entry(500, 'The result of {workflow} has {bytes} bytes, the limit is {limit}', 'Return a reference, or raise resultLimit, and max_payload of the server.'),
   RESULT_UNSERIALIZABLE: entry(500, 'The result of {workflow} cannot be written as JSON: {reason}', 'Return plain JSON data.'),
   PUBLISH_TIMEOUT: entry(503, 'No acknowledgement for {subject} within {timeoutMs} ms: the run may or may not be stored', 'Retry with the same idempotency key or run id.', true),
   PUBLISH_UNAVAILABLE: entry(503, 'Nothing accepts {subject}: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),

@@ -59,6 +59,10 @@ function strange(): unknown {
   return circular;
 }
 
+const evil = (): never => {
+  throw new Error('evil');
+};
+
 type Behaviour = (job: Job, ctx: RunContext) => unknown;
 
 const BEHAVIOURS = {
@@ -94,6 +98,17 @@ const BEHAVIOURS = {
   'reject-null': async () => {
     await delay(1);
     throw null;
+  },
+  'reject-unreadable': async () => {
+    await delay(1);
+    throw Object.defineProperty(new Error('x'), 'message', { get: evil });
+  },
+  'reject-proxy': async () => {
+    await delay(1);
+    throw new Proxy(new Error('x'), { getPrototypeOf: evil, get: evil });
+  },
+  'throw-odd': () => {
+    throw Object.assign(new Error('boom'), { name: 42, stack: ['no text'] });
   },
   never: () => new Promise(() => undefined),
   'reject-late': async ({ ms = 1000 }) => {

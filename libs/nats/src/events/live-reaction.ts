@@ -1,4 +1,4 @@
-import { reasonOf, runNotice, type Reaction } from '@loopstack/core';
+import { reasonOf, runNotice, textOf, type Reaction } from '@loopstack/core';
 import { decodeRunEvent, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { nuid, type Msg, type NatsConnection } from 'nats';
@@ -81,7 +81,7 @@ export class LiveReaction implements PullOwner {
     try {
       await this.reaction.call(runNotice(address, runId, event));
     } catch (error) {
-      this.#logger.error(`${event.type} of run ${runId}: ${reasonOf(error)}`, error instanceof Error ? error.stack : undefined);
+      this.#logger.error(`${event.type} of run ${runId}: ${reasonOf(error)}`, textOf(error, 'stack'));
     }
     if (--this.active === 0) this.#whenIdle?.();
     this.loop.pull();

@@ -1,0 +1,36 @@
+import { printable } from '@loopstack/shared';
+
+// Anything may be thrown: a proxy whose traps throw, an error whose message is a getter that throws, or a name that is a number.
+// These read it and never throw.
+
+/** As `instanceof`. */
+export function isA<T>(thrown: unknown, type: abstract new (...args: never[]) => T): thrown is T {
+  try {
+    return thrown instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** A field of an error, where it is text. */
+export function textOf(thrown: unknown, field: 'name' | 'message' | 'stack'): string | undefined {
+  try {
+    const value = (thrown as Readonly<Record<string, unknown>>)[field];
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was thrown, in one line. */
+export function reasonOf(thrown: unknown): string {
+  if (isA(thrown, Error)) {
+    return printable(`${textOf(thrown, 'name') ?? 'Error'}: ${textOf(thrown, 'message') ?? 'its message cannot be read'}`, 500);
+  }
+  if (typeof thrown === 'string') return printable(`it threw ${thrown}`, 300);
+  try {
+    return printable(`it threw ${JSON.stringify(thrown) ?? typeof thrown}`, 300);
+  } catch {
+    return `it threw a ${typeof thrown}`;
+  }
+}
