@@ -3,11 +3,13 @@ import type { NatsConnection, Subscription } from 'nats';
 import type { JetStreamApi } from './jetstream-api.js';
 
 /**
- * Which runs are canceled. A cancel is a notice on a subject of its own, kept in the events stream: a worker hears it
- * live, and reads what it missed when it starts and after each reconnect. The happy path asks a set, not the server.
+ * Which runs are perhaps canceled. A cancel is recorded as the outcome of the run, and then told by a notice on a subject of its own,
+ * kept in the events stream: a worker hears it live, and reads what it missed when it starts and after each reconnect. The happy
+ * path asks a set, not the server. A notice alone says nothing: whoever may write it need not be allowed to write the outcome.
  */
 export class CanceledRuns {
-  readonly #runIds = new Set<string>();
+  /** Run ids by the address of their workflow. */
+  readonly #byAddress = new Map<string, Set<string>>();
   #subscription: Subscription | undefined;
 
   constructor(
@@ -27,8 +29,9 @@ export class CanceledRuns {
     for (const subject of subjects.keys()) this.#heard(subject);
   }
 
-  has(runId: string): boolean {
-    return this.#runIds.size > 0 && this.#runIds.has(runId);
+  /** The ids of a workflow; it grows as more are told of. */
+  of({ workspace, workflow }: RunAddress): ReadonlySet<string> {
+    return this.#runIds(`${workspace}.${workflow}`);
   }
 
   stop(): void {
@@ -37,8 +40,15 @@ export class CanceledRuns {
 
   #heard(subject: string): void {
     const [, , workspace = '', workflow = '', runId = ''] = subject.split('.');
-    if (this.#runIds.has(runId)) return;
-    this.#runIds.add(runId);
+    const runIds = this.#runIds(`${workspace}.${workflow}`);
+    if (runIds.has(runId)) return;
+    runIds.add(runId);
     this.onCancel({ workspace, workflow }, runId);
+  }
+
+  #runIds(address: string): Set<string> {
+    let runIds = this.#byAddress.get(address);
+    if (!runIds) this.#byAddress.set(address, (runIds = new Set()));
+    return runIds;
   }
 }

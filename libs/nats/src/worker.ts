@@ -94,7 +94,7 @@ export class Worker {
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;
-        if (entry.workspace === workspace && entry.workflow === workflow) consumer.cancel(runId);
+        if (entry.workspace === workspace && entry.workflow === workflow) void consumer.cancel(runId);
       }
     });
   }

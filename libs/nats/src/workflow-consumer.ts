@@ -38,17 +38,19 @@ export class WorkflowConsumer implements LaneOwner {
   /** Suspects whose turn it is, and that wait for a free slot. */
   readonly #waitingForSlot: (() => void)[] = [];
   #finished = 0;
+  readonly #canceled: ReadonlySet<string>;
   lanes: readonly Lane[] = [];
 
   constructor(
     readonly runner: WorkflowRunner,
     private readonly settler: Settler,
     private readonly events: RunEvents,
-    private readonly canceled: CanceledRuns,
+    canceled: CanceledRuns,
     private readonly suspects: SuspectGate,
   ) {
     this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#concurrency = runner.entry.options.concurrency;
+    this.#canceled = canceled.of(runner.entry);
   }
 
   /** Runs executing now. */
@@ -87,8 +89,11 @@ export class WorkflowConsumer implements LaneOwner {
     for (const lane of this.lanes) lane.pull();
   }
 
-  cancel(runId: string): void {
-    for (const lane of this.lanes) for (const message of lane.leases) if (message.runId === runId) message.execution?.abort('canceled');
+  /** Aborts what executes of a run that is canceled by its history. */
+  async cancel(runId: string): Promise<void> {
+    const executions = this.lanes.flatMap((lane) => [...lane.leases]).filter((message) => message.runId === runId && message.execution);
+    if (executions.length === 0 || !(await this.#wasCanceled(runId))) return;
+    for (const { execution } of executions) execution?.abort('canceled');
   }
 
   /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */
@@ -133,9 +138,7 @@ export class WorkflowConsumer implements LaneOwner {
     this.#active++;
     const run = this.runner.prepare(message);
     message.runId = run.runId;
-    if (this.canceled.has(run.runId)) {
-      this.#ended(message, run, 1, { kind: 'canceled' });
-    } else if (run.examined || this.#recordsStart(1)) {
+    if (run.examined || this.#canceled.has(run.runId) || this.#recordsStart(1)) {
       this.#examine(message, run).catch((error: unknown) => {
         this.#logger.error(`Run ${run.runId} could not be examined: ${(error as Error).message}`);
         this.#active--;
@@ -152,7 +155,8 @@ export class WorkflowConsumer implements LaneOwner {
     const { entry } = this.runner;
     // A run that an event starts has hardly ever a history: to claim it tells as much, in one step.
     const claimFirst = message.deliveries === 1 && runIdOrigin(run.runId) === 'event';
-    let last = run.examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
+    const examined = run.examined || this.#canceled.has(run.runId);
+    let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
     message.eventSequence = last?.sequence ?? 0;
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
@@ -264,15 +268,15 @@ export class WorkflowConsumer implements LaneOwner {
           this.settler.event('progress', attempt, message, { progress }),
         );
       } catch (error) {
-        if (error instanceof FencedError) message.execution?.abort((await this.#wasCanceled(run)) ? 'canceled' : 'lease-lost');
+        if (error instanceof FencedError) message.execution?.abort((await this.#wasCanceled(run.runId)) ? 'canceled' : 'lease-lost');
         else this.#logger.warn(`Run ${run.runId}: progress was not recorded: ${(error as Error).message}`);
       }
     })();
     await message.progressing;
   }
 
-  async #wasCanceled(run: PreparedRun): Promise<boolean> {
-    const last = await this.events.last(this.runner.entry, run.runId).catch(() => undefined);
+  async #wasCanceled(runId: string): Promise<boolean> {
+    const last = await this.events.last(this.runner.entry, runId).catch(() => undefined);
     return last?.event.type === 'canceled';
   }
 
