@@ -103,7 +103,7 @@ describe('the cancel of a run', () => {
     const start = async (workflow: string): Promise<void> => {
       const given = headers();
       given.set(HEADER.RUN_ID, 'order-1');
-      await nc.request(names.run({ workspace: 'Space', workflow }), '{"userId":"u"}', { headers: given });
+      await nc.request(names.run({ workspace: 'Space', workflow }), '{"userId":"u"}', { headers: given, timeout: 5000 });
     };
     await start('Fail');
     const address = { workspace: 'Space', workflow: 'Fail' };
