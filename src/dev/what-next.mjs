@@ -7,7 +7,13 @@ const ORDER = {
   userId: 'u1',
   payload: { orderId: 'o-1', priority: 'high', orderData: { items: [{ sku: 'tea', quantity: 2, unitPriceCents: 450 }] } },
 };
-const APPLICATION = { firstName: 'Ada', lastName: 'Lovelace', email: 'ada@example.com', resume: 'Analyst', coverLetter: 'Hello' };
+const APPLICATION = {
+  firstName: 'Ada',
+  lastName: 'Lovelace',
+  email: 'ada@example.com',
+  resume: 'Wrote the first program, in 1843.',
+  coverLetter: 'I would like to write the next one.',
+};
 
 /**
  * A JSON Web Token as the worker's guard accepts it (RFC 7519, HS256), good for a day.

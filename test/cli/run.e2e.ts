@@ -129,6 +129,7 @@ describe('loopstack run', () => {
     expect([first.duplicate, second.duplicate]).toEqual([false, true]);
     expect(second.id).toBe(first.id);
     const later = await rig.json<{ id: string; sequence: number }>(['run', TARGET, '-u', 'u1', '-a', 'orderId=o-6', '--delay', '1h']);
+    expect((await rig.loopstack('runs', 'show', later.id)).stdout).toMatch(/^status +queued\n(.*\n)*due +\d{4}-/m);
     expect(later.sequence).toBe(0);
     expect(await rig.json<RunInfo>(['runs', 'show', later.id])).toMatchObject({ status: 'queued' });
   });

@@ -1,4 +1,4 @@
-import { LoopstackError, decodeRunEvent, isOutcome, type RunEvent, type RunInfo, type RunStatus } from '@loopstack/shared/contract';
+import { LoopstackError, decodeRunEvent, isOutcome, runIdTime, type RunEvent, type RunInfo, type RunStatus } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
@@ -93,6 +93,7 @@ function facts(run: RunInfo, terminal: Terminal): string[] {
     ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
     ['user', run.userId],
     ['queued', run.queuedAt],
+    ['due', dueAt(run)],
     ['updated', run.updatedAt],
     ['command', run.sequence === undefined ? undefined : String(run.sequence)],
     ['result', run.result === undefined ? undefined : JSON.stringify(run.result)],
@@ -100,6 +101,12 @@ function facts(run: RunInfo, terminal: Terminal): string[] {
     ...(run.error?.errors ?? []).map((field): [string, string] => ['', `${field.path}: ${field.message}`]),
   ];
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`]));
+}
+
+/** A command that has not come yet is delayed; its id carries the time of its start, unless it stands for a key. */
+function dueAt({ id, status, sequence }: RunInfo): string | undefined {
+  const time = status === 'queued' && sequence === undefined ? runIdTime(id) : undefined;
+  return time === undefined || time < Date.now() ? undefined : new Date(time).toISOString();
 }
 
 async function watch(invocation: Invocation<ListFlags>, runId: string | undefined): Promise<ExitCode> {
