@@ -77,6 +77,8 @@ describe('loopstack runs', () => {
     expect(refused.stderr).toContain('--yes');
     expect(await status(id)).not.toBe('canceled');
     expect(await rig.json(['runs', 'cancel', id, '--yes'])).toMatchObject([{ id, status: 'canceled' }]);
+    const nobody = await rig.loopstack('runs', 'cancel', '01900000-0000-7000-8000-000000000000');
+    expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('There is no run') });
     const ended = await started('ended');
     await until('it has ended', async () => (await status(ended)) === 'succeeded');
     const late = await rig.loopstack('runs', 'cancel', ended, await started('waiting', 'hang'), '--yes');

@@ -1,4 +1,12 @@
-import { LoopstackError, decodeRunEvent, isOutcome, runIdTime, type RunEvent, type RunInfo, type RunStatus } from '@loopstack/shared/contract';
+import {
+  LoopstackError,
+  decodeRunEvent,
+  isOutcome,
+  runIdTime,
+  type RunEvent,
+  type RunInfo,
+  type RunStatus,
+} from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
@@ -146,18 +154,25 @@ async function watchAll({ nc, names }: Session, { options, terminal, signal }: I
 }
 
 async function cancel({ terminal, session }: Invocation<object>, runIds: readonly string[]): Promise<ExitCode> {
-  if (!(await terminal.confirm(`Cancel ${runIds.length === 1 ? `run ${runIds[0]}` : many(runIds.length, 'run')}?`))) return EXIT.PARTLY;
   const { client } = await session();
-  const canceled: RunInfo[] = [];
   const failed: LoopstackError[] = [];
-  for (const runId of runIds) {
-    try {
-      canceled.push(await client.cancel(runId));
-    } catch (error) {
-      if (!(error instanceof LoopstackError)) throw error;
-      failed.push(error);
+  const each = async (ids: readonly string[], ask: (runId: string) => Promise<RunInfo>): Promise<RunInfo[]> => {
+    const runs: RunInfo[] = [];
+    for (const runId of ids) {
+      try {
+        runs.push(await ask(runId));
+      } catch (error) {
+        if (!(error instanceof LoopstackError)) throw error;
+        failed.push(error);
+      }
     }
-  }
+    return runs;
+  };
+  // Nobody is asked about what does not exist.
+  const found = (await each(runIds, (runId) => client.get(runId))).map(({ id }) => id);
+  const question = `Cancel ${found.length === 1 ? `run ${found[0]}` : many(found.length, 'run')}?`;
+  if (found.length > 0 && !(await terminal.confirm(question))) return EXIT.PARTLY;
+  const canceled = await each(found, (runId) => client.cancel(runId));
   terminal.result(canceled, () => canceled.map((run) => `${run.id} ${run.status}`).join('\n') || 'nothing was canceled');
   for (const error of failed) terminal.error(error);
   if (failed.length === 0) return EXIT.DONE;
