@@ -37,7 +37,10 @@ export interface WorkflowOptions<Payload extends object = object> {
   readonly record?: Recording;
   /** Largest result that is recorded, as JSON. Default `'64KiB'`. */
   readonly resultLimit?: Size;
-  /** Own queues for `priority: 'high'` and `'low'`. Default false: all priorities are taken in order of arrival. */
+  /**
+   * Own queues for `priority: 'high'` and `'low'`. Default false: all priorities are taken in order of arrival. Queues that
+   * a workflow has once stay, whatever a later release says (docs/adr/0011).
+   */
   readonly priorities?: boolean;
   /** Events that start the workflow; `@OnEvent` on the class says the same. */
   readonly on?: readonly EventBinding<NoInfer<Payload>>[];

@@ -1,6 +1,6 @@
-import { wireNames } from '@loopstack/shared';
+import { PRIORITIES, wireNames } from '@loopstack/shared';
 import { resolveNatsOptions } from './options.js';
-import { desiredConsumer, desiredStreams, drift, durableOf, satisfies, ServerVersion } from './desired-topology.js';
+import { desiredConsumer, desiredStreams, drift, durableOf, hasLanes, satisfies, ServerVersion } from './desired-topology.js';
 
 describe('whether what the server has is what is wanted', () => {
   it.each([
@@ -69,6 +69,22 @@ describe('a durable', () => {
     expect(shared['filter_subjects']).toHaveLength(3);
     const lane = desiredConsumer(names, { address, priorities: ['low'], leaseMs: 30_000 });
     expect(lane).toMatchObject({ durable_name: 'Orders~Process~low', filter_subject: 'loopstack.lane.low.Orders.Process' });
+  });
+
+  it('that has left subjects to lanes does not take them back: it is past their commands', () => {
+    const all = { address, priorities: PRIORITIES, leaseMs: 30_000 };
+    const narrow = { filter_subject: 'loopstack.run.Orders.Process' };
+    expect(hasLanes(names, address, narrow)).toBe(true);
+    expect(desiredConsumer(names, all, narrow)).toMatchObject(narrow);
+    const wide = { filter_subjects: PRIORITIES.map((priority) => names.run(address, priority)) };
+    expect(hasLanes(names, address, wide)).toBe(false);
+    expect(desiredConsumer(names, { ...all, priorities: ['normal'] }, wide)).toMatchObject(narrow);
+  });
+
+  it('of a lane keeps the place where it began; the one that has the name of the workflow begins with the first command', () => {
+    const began = { deliver_policy: 'by_start_sequence', opt_start_seq: 7 };
+    expect(desiredConsumer(names, { address, priorities: ['high'], leaseMs: 1000 }, began)).toMatchObject(began);
+    expect(desiredConsumer(names, { address, priorities: ['normal'], leaseMs: 1000 }, began)).toMatchObject({ deliver_policy: 'all' });
   });
 
   it('has a name that no other pair of names has', () => {

@@ -1,4 +1,4 @@
-import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
+import { PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import type { Config } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
@@ -149,16 +149,54 @@ export const CONSUMER_FIELDS = [
   'max_expires',
 ] as const;
 
+/** What a workflow wants of its durables. */
+export interface DesiredConsumers {
+  readonly address: RunAddress;
+  readonly leaseMs: number;
+  /** A durable for each priority; else one takes all. */
+  readonly lanes: boolean;
+}
+
+export function desiredConsumers({ address, leaseMs, lanes }: DesiredConsumers): readonly DesiredConsumer[] {
+  return lanes
+    ? PRIORITIES.map((priority) => ({ address, priorities: [priority], leaseMs }))
+    : [{ address, priorities: PRIORITIES, leaseMs }];
+}
+
+/** The subjects that a durable takes. */
+export function filterOf({ filter_subject: one, filter_subjects: many }: Config): readonly string[] {
+  return typeof one === 'string' && one !== '' ? [one] : ((many as readonly string[] | undefined) ?? []);
+}
+
+/** Whether the durable that has the name of the workflow leaves the other priorities to lanes of their own. */
+export function hasLanes(names: WireNames, address: RunAddress, main: Config): boolean {
+  const filter = filterOf(main);
+  return filter.length === 1 && filter[0] === names.run(address);
+}
+
 export function durableOf(names: WireNames, { address, priorities }: DesiredConsumer): string {
   return names.durable(address, priorities.length === 1 ? priorities[0] : 'normal');
 }
 
-export function desiredConsumer(names: WireNames, consumer: DesiredConsumer): Config & { readonly durable_name: string } {
-  const subjects = consumer.priorities.map((priority) => names.run(consumer.address, priority));
+/**
+ * A durable as it is wanted. One that exists keeps the place where it began, if it is a lane, and does not take back subjects that
+ * it has left to lanes: it is past their commands (docs/adr/0011).
+ */
+export function desiredConsumer(
+  names: WireNames,
+  consumer: DesiredConsumer,
+  existing: Config = {},
+): Config & { readonly durable_name: string } {
+  const { address, priorities } = consumer;
+  const subjects = hasLanes(names, address, existing) ? filterOf(existing) : priorities.map((priority) => names.run(address, priority));
+  const isLane = priorities.length === 1 && priorities[0] !== 'normal';
+  const start =
+    isLane && existing['deliver_policy'] === 'by_start_sequence' ? existing : { deliver_policy: 'all', opt_start_seq: undefined };
   return {
     durable_name: durableOf(names, consumer),
     ack_policy: 'explicit',
-    deliver_policy: 'all',
+    deliver_policy: start['deliver_policy'],
+    opt_start_seq: start['opt_start_seq'],
     replay_policy: 'instant',
     ack_wait: consumer.leaseMs * NS,
     // Attempts are counted by the worker: a message is never given up by the server.

@@ -44,6 +44,9 @@ export interface StreamInfo {
 export interface ConsumerInfo {
   readonly name: string;
   readonly created: string;
+  /** The server's time, as of 2.10. */
+  readonly ts?: string;
+  readonly paused?: boolean;
   readonly config: Config;
   readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
   readonly ack_floor: { readonly consumer_seq: number; readonly stream_seq: number };
@@ -60,6 +63,9 @@ export interface StoredMessage {
   readonly data: Uint8Array;
   readonly headers: MsgHdrs | undefined;
 }
+
+/** Users without the right to pause get no answer. */
+const PAUSE_TIMEOUT_MS = 2000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -123,6 +129,18 @@ export class JetStreamApi {
 
   consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo> {
     return this.request(`CONSUMER.INFO.${stream}.${consumer}`);
+  }
+
+  async findConsumer(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
+    return this.consumerInfo(stream, consumer).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND) return undefined;
+      throw error;
+    });
+  }
+
+  /** Lets a consumer deliver nothing until then, or again. Server 2.11 and later. */
+  async pauseConsumer(stream: string, consumer: string, until: Date | undefined): Promise<void> {
+    await this.request(`CONSUMER.PAUSE.${stream}.${consumer}`, until ? { pause_until: until.toISOString() } : {}, PAUSE_TIMEOUT_MS);
   }
 
   createConsumer(stream: string, config: Config & { durable_name: string }): Promise<ConsumerInfo> {

@@ -2,6 +2,7 @@ import type { Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from './answers.js';
 import { CommandMessage } from './command-message.js';
+import type { DesiredConsumer } from './desired-topology.js';
 import { Held } from './held.js';
 import type { LeaseTable } from './lease-table.js';
 import { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './pull-loop.js';
@@ -41,6 +42,7 @@ export class Lane implements PullOwner {
   readonly leases = new Held<CommandMessage>();
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
+  readonly priority: Priority;
   /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
   #ahead = 0;
   #settledInTick = 0;
@@ -65,7 +67,7 @@ export class Lane implements PullOwner {
   constructor(
     nc: NatsConnection,
     private readonly answers: Answers,
-    readonly priority: Priority,
+    readonly desired: DesiredConsumer,
     readonly target: PullTarget,
     options: PullOptions,
     private readonly owner: LaneOwner,
@@ -74,6 +76,7 @@ export class Lane implements PullOwner {
     private readonly support: LaneSupport,
   ) {
     this.loop = new PullLoop(nc, target, options, this);
+    this.priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
   }
 
   get waiting(): number {

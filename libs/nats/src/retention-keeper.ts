@@ -1,12 +1,7 @@
-import type { WireNames } from '@loopstack/shared';
+import { PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
+import { filterOf } from './desired-topology.js';
 import type { ConsumerInfo, JetStreamApi } from './jetstream-api.js';
-
-/** A subject and the durable that works it off. */
-export interface Trimmed {
-  readonly subject: string;
-  readonly durable: string;
-}
 
 /**
  * The first sequence of a subject that must stay: nothing that its consumer has not acknowledged goes, nor what is
@@ -16,6 +11,19 @@ export interface Trimmed {
  */
 export function keepFrom(ackFloor: number, firstYoung: number | undefined): number {
   return Math.min(ackFloor + 1, firstYoung ?? Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * Everything up to it is acknowledged by each durable that takes the subject; undefined where none does, or where nothing of
+ * the workflow may be trimmed: for a purge of its subject the server forgets what a durable has delivered of other subjects,
+ * which is what one has that was split (docs/adr/0011). Pure.
+ * @param main the durable that has the name of the workflow
+ */
+export function floorOf(subject: string, main: ConsumerInfo | undefined, lanes: readonly ConsumerInfo[]): number | undefined {
+  const isBefore = (floor: number, { config }: ConsumerInfo): boolean => floor + 1 < ((config['opt_start_seq'] as number | undefined) ?? 0);
+  if (main && main.num_ack_pending > 0 && lanes.some((lane) => isBefore(main.ack_floor.stream_seq, lane))) return undefined;
+  const taking = (main ? [main, ...lanes] : lanes).filter(({ config }) => filterOf(config).includes(subject));
+  return taking.length === 0 ? undefined : Math.min(...taking.map((info) => info.ack_floor.stream_seq));
 }
 
 /**
@@ -32,20 +40,33 @@ export class RetentionKeeper {
   ) {}
 
   /** @returns commands trimmed */
-  async trim(targets: readonly Trimmed[], nowMs = Date.now()): Promise<number> {
+  async trim(workflows: readonly RunAddress[], nowMs = Date.now()): Promise<number> {
     let trimmed = 0;
-    for (const target of targets) trimmed += await this.trimSubject(target, nowMs);
+    for (const workflow of workflows) trimmed += await this.trimWorkflow(workflow, nowMs);
     if (trimmed > 0) this.#logger.log(`Trimmed ${trimmed} executed commands`);
     return trimmed;
   }
 
-  private async trimSubject({ subject, durable }: Trimmed, nowMs: number): Promise<number> {
+  private async trimWorkflow(workflow: RunAddress, nowMs: number): Promise<number> {
+    const find = (priority: Priority): Promise<ConsumerInfo | undefined> =>
+      this.api.findConsumer(this.names.streams.runs, this.names.durable(workflow, priority));
+    // The floors first: what is acknowledged after they are read is kept until the next time.
+    const [high, main, low] = await Promise.all([find('high'), find('normal'), find('low')]);
+    const lanes = [high, low].filter((info) => info !== undefined);
+    let trimmed = 0;
+    for (const priority of PRIORITIES) {
+      const subject = this.names.run(workflow, priority);
+      const floor = floorOf(subject, main, lanes);
+      if (floor !== undefined) trimmed += await this.trimSubject(subject, floor, nowMs);
+    }
+    return trimmed;
+  }
+
+  private async trimSubject(subject: string, floor: number, nowMs: number): Promise<number> {
     const stream = this.names.streams.runs;
-    // The floor first: what is acknowledged after it is read is kept until the next time.
-    const info: ConsumerInfo = await this.api.consumerInfo(stream, durable);
     const since = new Date(nowMs - this.keepExecutedMs).toISOString();
     const young = await this.api.direct(`DIRECT.GET.${stream}`, { start_time: since, next_by_subj: subject, batch: 1 });
-    const keep = keepFrom(info.ack_floor.stream_seq, young?.sequence);
+    const keep = keepFrom(floor, young?.sequence);
     if (keep <= 1) return 0;
     const { purged } = await this.api.request<{ purged: number }>(`STREAM.PURGE.${stream}`, { filter: subject, seq: keep });
     return purged;

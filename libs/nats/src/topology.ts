@@ -1,16 +1,25 @@
 import { Logger } from '@nestjs/common';
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, type RunAddress } from '@loopstack/shared';
 import {
   CONSUMER_FIELDS,
   ServerVersion,
   desiredConsumer,
+  desiredConsumers,
   desiredStreams,
   drift,
+  durableOf,
+  hasLanes,
   type DesiredConsumer,
+  type DesiredConsumers,
   type DesiredStream,
 } from './desired-topology.js';
 import { API, JetStreamApiError, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
+
+/** Longest pause of a durable while it is split: it ends by itself where the worker dies meanwhile. */
+const PAUSE_MS = 10_000;
+
+const normalOf = (consumer: DesiredConsumer): DesiredConsumer => ({ ...consumer, priorities: ['normal'] });
 
 /** Provisions streams and consumers, or checks those that exist. Safe in any number of processes at once. */
 export class Topology {
@@ -70,18 +79,85 @@ export class Topology {
   }
 
   /**
+   * The durables that a workflow is consumed from. A subject has one durable for ever, so lanes that exist stay, and those that
+   * are wanted beside a durable that took all priorities begin where it stands (docs/adr/0011).
+   * @returns `sharedUntilMs`: commands that were stored before then may have been delivered by two of them; 0 where none was
+   */
+  async consumersOf(wanted: DesiredConsumers): Promise<{ readonly consumers: readonly DesiredConsumer[]; readonly sharedUntilMs: number }> {
+    const { address } = wanted;
+    const { names, provision } = this.options;
+    const main = await this.api.findConsumer(names.streams.runs, names.durable(address));
+    const isSplit = main !== undefined && hasLanes(names, address, main.config);
+    // Without the right to provision nothing is split: what differs is a conflict.
+    const lanes = wanted.lanes || isSplit || (provision && (await this.laneExists(address)));
+    if (lanes && !wanted.lanes) {
+      const reason = 'has queues of its own for priorities, and they stay';
+      this.#logger.warn(`${address.workspace}.${address.workflow} ${reason}: say so with priorities: true (docs/adr/0011)`);
+    }
+    const consumers = desiredConsumers({ ...wanted, lanes });
+    const sharedUntilMs = lanes && main && !isSplit && provision ? await this.split(address, consumers) : 0;
+    return { consumers, sharedUntilMs };
+  }
+
+  private async laneExists(address: RunAddress): Promise<boolean> {
+    const { names } = this.options;
+    const lanes = (['high', 'low'] as const).map((priority) => this.api.findConsumer(names.streams.runs, names.durable(address, priority)));
+    return (await Promise.all(lanes)).some((lane) => lane !== undefined);
+  }
+
+  /** Narrows the durable of all priorities to its own, while it delivers nothing, and lets the lanes begin behind what it has delivered. */
+  private async split(address: RunAddress, consumers: readonly DesiredConsumer[]): Promise<number> {
+    const { names } = this.options;
+    const name = names.durable(address);
+    const stream = names.streams.runs;
+    await this.pause(stream, name);
+    try {
+      const { config, delivered } = await this.api.consumerInfo(stream, name);
+      for (const consumer of consumers) {
+        const lane = desiredConsumer(names, consumer);
+        if (lane.durable_name === name || (await this.api.findConsumer(stream, lane.durable_name))) continue;
+        const start = { deliver_policy: 'by_start_sequence', opt_start_seq: delivered.stream_seq + 1 };
+        await this.api.createConsumer(stream, { ...lane, ...start }).catch(async (error: unknown) => {
+          // Another worker was first: its place counts.
+          if (!(await this.api.findConsumer(stream, lane.durable_name))) throw error;
+        });
+      }
+      const narrow = { ...config, durable_name: name, filter_subjects: undefined, filter_subject: names.run(address) };
+      const { ts } = await this.api.createConsumer(stream, narrow);
+      this.#logger.warn(`Consumer ${name} leaves high and low priority to queues of their own, from ${delivered.stream_seq + 1} on`);
+      return ts === undefined ? Date.now() : Date.parse(ts);
+    } finally {
+      await this.api.pauseConsumer(stream, name, undefined).catch(() => undefined);
+    }
+  }
+
+  /** Servers before 2.11 and users without the right to it cannot: what is delivered in the moment of the split may be run twice then. */
+  private async pause(stream: string, name: string): Promise<void> {
+    try {
+      await this.api.pauseConsumer(stream, name, new Date(Date.now() + PAUSE_MS));
+      // In a cluster the answer comes before the consumer's leader knows.
+      for (let tries = 0; tries < 20; tries++) {
+        if ((await this.api.consumerInfo(stream, name)).paused) return;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    } catch (error) {
+      this.#logger.debug(`Consumer ${name} could not be paused: ${(error as Error).message}`);
+    }
+  }
+
+  /**
    * Makes sure that the durable exists as wanted.
    * @returns when it was created, in milliseconds since the epoch by the server's clock
    * @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING
    */
   async ensureConsumer(consumer: DesiredConsumer): Promise<number> {
     const stream = this.options.names.streams.runs;
-    const config = desiredConsumer(this.options.names, consumer);
-    const name = config.durable_name;
-    const existing = await this.api.consumerInfo(stream, name).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND) return undefined;
-      throw error;
-    });
+    const name = durableOf(this.options.names, consumer);
+    const existing = await this.api.findConsumer(stream, name);
+    const isNew = existing === undefined && this.options.provision;
+    // One that was deleted under a worker is made anew without what lanes take by now.
+    const wanted = isNew && consumer.priorities.length > 1 && (await this.laneExists(consumer.address)) ? normalOf(consumer) : consumer;
+    const config = desiredConsumer(this.options.names, wanted, existing?.config);
     const differing =
       existing &&
       drift(

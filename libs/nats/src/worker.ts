@@ -1,6 +1,6 @@
 import { hasOtherServers, type Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
-import { LoopstackError, type Priority } from '@loopstack/shared';
+import { LoopstackError } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
@@ -110,12 +110,14 @@ export class Worker {
       const settler = new Settler(runner.entry, runs, this.#name, this.#events, deadLetters, this.alarms);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
-      for (const desired of lanesOf(runner)) {
+      const { leaseMs, priorities } = runner.entry.options;
+      const { consumers, sharedUntilMs } = await this.topology.consumersOf({ address: runner.entry, leaseMs, lanes: priorities });
+      for (const desired of consumers) {
         try {
           const createdMs = await this.topology.ensureConsumer(desired);
           const lane = this.#lane(desired, consumer);
           // What was stored before its consumer was made may have been delivered by one that is gone.
-          lane.doubtUntil(createdMs);
+          lane.doubtUntil(Math.max(createdMs, sharedUntilMs));
           lanes.push(lane);
         } catch (error) {
           if (!(error instanceof LoopstackError)) throw error;
@@ -177,7 +179,7 @@ export class Worker {
     const found = new Map<string, number>();
     const now = Date.now();
     const look = async ({ runner, lanes }: WorkflowConsumer): Promise<void> => {
-      const oldest = await Promise.all(lanes.map((lane, i) => this.#queuedSince(lane, lanesOf(runner)[i] as DesiredConsumer, now)));
+      const oldest = await Promise.all(lanes.map((lane) => this.#queuedSince(lane, now)));
       const times = oldest.filter((time) => time !== undefined);
       if (times.length > 0) found.set(`${runner.entry.workspace}.${runner.entry.workflow}`, Math.min(...times));
     };
@@ -185,8 +187,8 @@ export class Worker {
     return found;
   }
 
-  async #queuedSince(lane: Lane, desired: DesiredConsumer, now: number): Promise<number | undefined> {
-    const { waitingSinceMs } = lane;
+  async #queuedSince(lane: Lane, now: number): Promise<number | undefined> {
+    const { waitingSinceMs, desired } = lane;
     if (lane.pending === 0 && now - lane.pendingAskedMs < ASK_AGAIN_MS) return waitingSinceMs;
     const { runs } = this.options.names.streams;
     const { num_pending: pending, delivered } = await this.api.consumerInfo(runs, lane.target.durable);
@@ -261,11 +263,7 @@ export class Worker {
     if (!provision) return;
     const strays = new Strays(this.api, this.publisher, names);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
-    const targets = runners
-      .flatMap(lanesOf)
-      .flatMap((lane) =>
-        lane.priorities.map((priority) => ({ subject: names.run(lane.address, priority), durable: durableOf(names, lane) })),
-      );
+    const workflows = runners.map(({ entry }) => entry);
     const chore = (everyMs: number, name: string, work: () => Promise<unknown>): void => {
       let busy = false;
       const timer = setInterval(() => {
@@ -279,7 +277,9 @@ export class Worker {
       this.#chores.push(timer);
     };
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
-    chore(Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs)), 'Executed commands could not be trimmed', () => retention.trim(targets));
+    chore(Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs)), 'Executed commands could not be trimmed', () =>
+      retention.trim(workflows),
+    );
   }
 
   #lanes(): readonly Lane[] {
@@ -289,9 +289,8 @@ export class Worker {
   #lane(desired: DesiredConsumer, consumer: WorkflowConsumer): Lane {
     const { names, heartbeatMs } = this.options;
     const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
-    const priority: Priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-    return new Lane(this.nc, this.#answers, priority, target, pull, consumer, desired.leaseMs, this.#leases.table, {
+    return new Lane(this.nc, this.#answers, desired, target, pull, consumer, desired.leaseMs, this.#leases.table, {
       onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
       restore: (reason) => this.#restore(desired, target.durable, reason),
       doubt: () => this.#doubt(target.durable),
@@ -387,11 +386,4 @@ export class Worker {
       }
     }
   }
-}
-
-/** Without lanes of their own, all priorities share one durable. */
-function lanesOf(runner: WorkflowRunner): readonly DesiredConsumer[] {
-  const { entry } = runner;
-  const lane = (priorities: readonly Priority[]): DesiredConsumer => ({ address: entry, priorities, leaseMs: entry.options.leaseMs });
-  return entry.options.priorities ? [lane(['high']), lane(['normal']), lane(['low'])] : [lane(['high', 'normal', 'low'])];
 }
