@@ -57,14 +57,17 @@ export class DeadLetters {
     return letters;
   }
 
-  /** All letters that match, one at a time: for more than fit in memory. */
+  /** All letters that match and were there at the first step, one at a time: for more than fit in memory. */
   async *each(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
     const subject = this.names.dead({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' });
     let left = filter.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;
     const since = filter.since?.getTime() ?? Number.NEGATIVE_INFINITY;
     const until = filter.until?.getTime() ?? Number.POSITIVE_INFINITY;
-    for await (const stored of this.api.scan(this.names.streams.dead, subject, filter.since ? { fromTime: filter.since } : {})) {
+    const { dead } = this.names.streams;
+    // Letters that come meanwhile are another selection: those of redriven runs that fail again would never end.
+    const to = (await this.api.streamInfo(dead)).state.last_seq;
+    for await (const stored of this.api.scan(dead, subject, filter.since ? { fromTime: filter.since, to } : { to })) {
       const letter = this.letter(stored);
       if (!letter || stored.timeMs < since || stored.timeMs > until) continue;
       if (filter.reason !== undefined && letter.reason !== filter.reason) continue;

@@ -1,0 +1,68 @@
+import { Workflow, Workspace, type RunContext } from '@loopstack/core';
+import { LoopstackClient } from '@loopstack/client';
+import { DeadLetters } from '@loopstack/nats';
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { INestMicroservice } from '@nestjs/common';
+import { connect, type NatsConnection } from 'nats';
+import { startApp } from './rig/app.js';
+import { until } from './until.js';
+
+/** Run ids in the order of their executions. */
+const executed: string[] = [];
+let fails = true;
+
+@Workflow({ retry: { attempts: 1 } })
+class Job {
+  run(_: unknown, { runId }: RunContext): string {
+    executed.push(runId);
+    if (fails) throw new Error('not yet');
+    return 'done';
+  }
+}
+
+@Workspace({ workflows: [Job] })
+class Ops {}
+
+describe('dead letters', () => {
+  let server: NatsServer;
+  let app: INestMicroservice;
+  let nc: NatsConnection;
+  let client: LoopstackClient;
+  let letters: DeadLetters;
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    app = await startApp([Job, Ops], { servers: server.url });
+    nc = await connect({ servers: server.url });
+    client = await LoopstackClient.connect({ servers: server.url });
+    letters = app.get(DeadLetters);
+  });
+  beforeEach(async () => {
+    await letters.discard({});
+    executed.length = 0;
+    fails = true;
+  });
+  afterAll(async () => {
+    await client?.close();
+    await nc?.close();
+    await app?.close();
+    await server?.stop();
+  });
+
+  /** Starts runs that fail; resolves when each has its letter. */
+  const failed = async (count: number): Promise<readonly string[]> => {
+    const handles = await Promise.all(Array.from({ length: count }, () => client.run('Job', 'Ops', {}, 'u1')));
+    await until('all have letters', async () => (await letters.list({ limit: 1000 })).length === count);
+    return handles.map(({ id }) => id);
+  };
+
+  it('that match a filter are redriven once each, although every run fails again and has a new letter', async () => {
+    const ids = await failed(300);
+    const { done, failed: refused } = await letters.redrive({ workflow: 'Job' });
+    expect(refused).toEqual([]);
+    expect(new Set(done).size).toBe(300);
+    await until('all have failed again', async () => (await letters.list({ limit: 1000 })).length === 300);
+    expect(executed.toSorted()).toEqual([...ids, ...ids].toSorted());
+    expect((await letters.list({ limit: 1000 })).every(({ redriven }) => redriven === 1)).toBe(true);
+  });
+});
