@@ -1,7 +1,8 @@
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { LoopstackClient } from '@loopstack/client';
-import { DeadLetters } from '@loopstack/nats';
+import { DeadLetters, Replays } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { DeadLetter } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
 import { connect, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
@@ -56,6 +57,9 @@ describe('dead letters', () => {
     return handles.map(({ id }) => id);
   };
 
+  /** Sequence of a run's command. */
+  const commandOf = async (id: string): Promise<number> => (await client.get(id)).sequence as number;
+
   it('that match a filter are redriven once each, although every run fails again and has a new letter', async () => {
     const ids = await failed(300);
     const { done, failed: refused } = await letters.redrive({ workflow: 'Job' });
@@ -64,5 +68,30 @@ describe('dead letters', () => {
     await until('all have failed again', async () => (await letters.list({ limit: 1000 })).length === 300);
     expect(executed.toSorted()).toEqual([...ids, ...ids].toSorted());
     expect((await letters.list({ limit: 1000 })).every(({ redriven }) => redriven === 1)).toBe(true);
+  });
+  it('of a run that has succeeded since is not redriven, says so, and can be discarded', async () => {
+    const [id] = (await failed(1)) as [string];
+    fails = false;
+    const replays = new Replays(nc);
+    await replays.start({ workflow: 'Job', workspace: 'Ops', as: 'same-run', outcome: 'failed', fromSequence: await commandOf(id) });
+    await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
+    const [{ deadSequence }] = (await letters.list()) as [DeadLetter];
+    expect(await letters.redrive({})).toEqual({
+      done: [],
+      failed: [{ deadSequence, code: 'RUN_NOT_FAILED', reason: `Run ${id} is not failed any more: it is succeeded` }],
+    });
+    expect((await client.get(id)).status).toBe('succeeded');
+    expect(executed).toEqual([id, id]);
+    expect(await letters.discard({ runId: id })).toEqual({ done: [deadSequence], failed: [] });
+    await replays.close();
+  });
+
+  it('of a run whose events have aged out is redriven', async () => {
+    const [id] = (await failed(1)) as [string];
+    fails = false;
+    await (await nc.jetstreamManager()).streams.purge('LOOPSTACK_EVENTS');
+    expect((await letters.redrive({})).done).toHaveLength(1);
+    await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
+    expect(executed).toEqual([id, id]);
   });
 });

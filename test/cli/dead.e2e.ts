@@ -59,7 +59,10 @@ describe('loopstack dead', () => {
     const [first] = letters as [DeadLetter];
     const done = await rig.loopstack('dead', 'redrive', '1', '4711', '--yes', '--json');
     expect(done.code).toBe(3);
-    expect(JSON.parse(done.stdout)).toEqual({ done: [1], failed: [{ deadSequence: 4711, reason: expect.stringContaining('4711') }] });
+    expect(JSON.parse(done.stdout)).toEqual({
+      done: [1],
+      failed: [{ deadSequence: 4711, code: 'DEAD_LETTER_UNKNOWN', reason: expect.stringContaining('4711') }],
+    });
     // It fails again: the same run, a new letter.
     const again = await until('it is dead again', async () => (await rig.json<DeadLetter[]>(['dead', 'list', '--run', first.runId]))[0]);
     expect(again).toMatchObject({ runId: first.runId, redriven: 1 });

@@ -87,7 +87,7 @@ describe("Nest's @EventPattern on streams", () => {
     const { deadSequence } = letter as { deadSequence: number };
     expect(await service.deadLetters.redrive(deadSequence)).toEqual({
       done: [],
-      failed: [{ deadSequence, reason: expect.stringContaining('not yet') }],
+      failed: [{ deadSequence, code: 'EVENT_INVALID', reason: expect.stringContaining('not yet') }],
     });
   });
 

@@ -134,7 +134,7 @@ describe('an event that a binding cannot use', () => {
     const { done, failed } = await tool.deadLetters.redrive(deadSequence);
     expect({ done, failed }).toEqual({
       done: [],
-      failed: [{ deadSequence, reason: expect.stringContaining('cents must be an integer number') }],
+      failed: [{ deadSequence, code: 'EVENT_INVALID', reason: expect.stringContaining('cents must be an integer number') }],
     });
     expect(await letterOf('Book', 3)).toMatchObject({ deadSequence });
   });
@@ -150,7 +150,7 @@ describe('an event that a binding cannot use', () => {
     expect((await letters()).map(({ sequence }) => sequence)).not.toContain(2);
     // Once more is the same run.
     expect(await tool.deadLetters.redrive(deadSequence)).toMatchObject({
-      failed: [{ deadSequence, reason: `There is no dead letter ${deadSequence}` }],
+      failed: [{ deadSequence, code: 'DEAD_LETTER_UNKNOWN', reason: `There is no dead letter ${deadSequence}` }],
     });
     expect(ran.filter((r) => r === 'book 2')).toHaveLength(1);
   });

@@ -7,9 +7,12 @@ import {
   headerReader,
   encodeRunEvent,
   readDeadLetter,
+  statusOf,
   type CommandSigner,
   type DeadLetter,
   type DeadReason,
+  type ErrorCode,
+  type RunEvent,
   type WireNames,
 } from '@loopstack/shared/contract';
 import { useAgain } from './events/redrive.js';
@@ -33,8 +36,8 @@ export type DeadLetterSelection = number | readonly number[] | DeadLetterFilter;
 export interface DeadLetterReport {
   /** Sequences of the letters that were redriven or discarded. */
   readonly done: readonly number[];
-  /** Letters that could not be, and why; they are still there. */
-  readonly failed: readonly { readonly deadSequence: number; readonly reason: string }[];
+  /** Letters that could not be, and why; they are still there. `code` is absent where the server did not answer. */
+  readonly failed: readonly { readonly deadSequence: number; readonly reason: string; readonly code?: ErrorCode }[];
 }
 
 /**
@@ -91,7 +94,8 @@ export class DeadLetters {
   /**
    * An event that a binding could not use is given to that binding again, by a worker that declares it. Otherwise it
    * sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
-   * new command is stored; interrupted in between and repeated, the run is started once.
+   * new command is stored; interrupted in between and repeated, the run is started once. A run that has gone on since
+   * (RUN_NOT_FAILED), or whose command the server does not take again, is left as it is, and so is its letter.
    */
   async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
     return this.forEach(selection, (letter) => this.redriveOne(letter));
@@ -104,13 +108,13 @@ export class DeadLetters {
 
   private async forEach(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
     const done: number[] = [];
-    const failed: { deadSequence: number; reason: string }[] = [];
+    const failed: { deadSequence: number; reason: string; code?: ErrorCode }[] = [];
     const attempt = async (deadSequence: number, letter: () => Promise<DeadLetter>): Promise<void> => {
       try {
         await work(await letter());
         done.push(deadSequence);
       } catch (error) {
-        failed.push({ deadSequence, reason: (error as Error).message });
+        failed.push({ deadSequence, reason: (error as Error).message, ...(error instanceof LoopstackError ? { code: error.code } : {}) });
       }
     };
     if (typeof selection === 'number' || Array.isArray(selection)) {
@@ -147,18 +151,23 @@ export class DeadLetters {
    * Records that the run is queued again, before its command is: a worker that gets the command at once must not find
    * the old outcome standing.
    * @returns false if an earlier redrive of this letter has been run already
+   * @throws LoopstackError RUN_NOT_FAILED
    */
   private async reopen(letter: DeadLetter): Promise<boolean> {
     const subject = this.names.event(letter, letter.runId);
     let last = 0;
     let redriven = 0;
+    let event: RunEvent | undefined;
     for await (const stored of this.api.scan(this.names.streams.events, subject)) {
       last = stored.sequence;
-      if (decodeRunEvent(stored.data)?.redriveOf === letter.deadSequence) redriven = stored.sequence;
+      event = decodeRunEvent(stored.data);
+      if (event?.redriveOf === letter.deadSequence) redriven = stored.sequence;
     }
     if (redriven > 0) return redriven === last;
-    const event = encodeRunEvent({ type: 'queued', at: new Date().toISOString(), attempt: 0, redriveOf: letter.deadSequence });
-    await this.publisher.publish(subject, event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) });
+    // A run whose events have aged out failed last as far as anybody knows.
+    if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
+    const queued = encodeRunEvent({ type: 'queued', at: new Date().toISOString(), attempt: 0, redriveOf: letter.deadSequence });
+    await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) });
     return true;
   }
 
