@@ -94,4 +94,35 @@ describe('dead letters', () => {
     await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
     expect(executed).toEqual([id, id]);
   });
+  it('of a command that is as large as the server accepts stays, and the run stays failed: with headers it would be larger', async () => {
+    const limit = nc.info?.max_payload as number;
+    const [head, end] = ['{"userId":"u1","payload":{"text":"', '"}}'];
+    const { seq } = await nc.jetstream().publish('loopstack.run.Ops.Job', head + 'x'.repeat(limit - head.length - end.length) + end);
+    const letter = await until('it has a letter', async () => (await letters.list())[0]);
+    expect(letter.sequence).toBe(seq);
+    const { done, failed: refused } = await letters.redrive({});
+    expect(done).toEqual([]);
+    expect(refused).toEqual([
+      { deadSequence: letter.deadSequence, code: 'PAYLOAD_TOO_LARGE', reason: expect.stringContaining(`accepts ${limit}`) },
+    ]);
+    expect((await client.get(letter.runId)).status).toBe('failed');
+    expect(await letters.list()).toHaveLength(1);
+    // Without its command it is of no use, and can go.
+    await (await nc.jetstreamManager()).streams.deleteMessage('LOOPSTACK_RUNS', seq);
+    expect((await letters.redrive({})).failed).toMatchObject([{ code: 'COMMAND_LOST' }]);
+    expect((await letters.discard({})).done).toEqual([letter.deadSequence]);
+  });
+
+  it('of a command that the server refuses stays, and the run stays failed, until the server takes it', async () => {
+    const [id] = (await failed(1)) as [string];
+    fails = false;
+    const jsm = await nc.jetstreamManager();
+    const { config } = await jsm.streams.info('LOOPSTACK_RUNS');
+    await jsm.streams.update('LOOPSTACK_RUNS', { max_msg_size: 10 });
+    expect((await letters.redrive({})).failed).toMatchObject([{ code: 'PAYLOAD_TOO_LARGE' }]);
+    expect((await client.get(id)).status).toBe('failed');
+    await jsm.streams.update('LOOPSTACK_RUNS', { max_msg_size: config.max_msg_size });
+    expect((await letters.redrive({})).done).toHaveLength(1);
+    await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
+  });
 });

@@ -1,4 +1,4 @@
-import type { Publisher } from '@loopstack/client';
+import { headerBlock, headerLines, type Publisher } from '@loopstack/client';
 import {
   HEADER,
   LoopstackError,
@@ -85,10 +85,8 @@ export class DeadLetters {
    * @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST
    */
   async inspect(deadSequence: number): Promise<DeadLetter & { readonly body: Uint8Array }> {
-    const stored = await this.api.at(this.names.streams.dead, deadSequence);
-    const letter = stored && this.letter(stored);
-    if (!letter) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
-    return { ...letter, ...(await this.command(letter)) };
+    const letter = await this.one(deadSequence);
+    return { ...letter, body: await this.command(letter) };
   }
 
   /**
@@ -109,7 +107,7 @@ export class DeadLetters {
   private async forEach(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
     const done: number[] = [];
     const failed: { deadSequence: number; reason: string; code?: ErrorCode }[] = [];
-    const attempt = async (deadSequence: number, letter: () => Promise<DeadLetter>): Promise<void> => {
+    const attempt = async (deadSequence: number, letter: () => DeadLetter | Promise<DeadLetter>): Promise<void> => {
       try {
         await work(await letter());
         done.push(deadSequence);
@@ -118,21 +116,20 @@ export class DeadLetters {
       }
     };
     if (typeof selection === 'number' || Array.isArray(selection)) {
-      for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.inspect(deadSequence));
+      for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.one(deadSequence));
     } else {
-      for await (const letter of this.each(selection as DeadLetterFilter))
-        await attempt(letter.deadSequence, async () => ({ ...letter, ...(await this.command(letter)) }));
+      for await (const letter of this.each(selection as DeadLetterFilter)) await attempt(letter.deadSequence, () => letter);
     }
     return { done, failed };
   }
 
   private async redriveOne(letter: DeadLetter): Promise<void> {
     const { streams } = this.names;
+    const data = await this.command(letter);
     if (letter.binding !== undefined) {
       await useAgain(this.api.nc, this.names, letter, letter.binding);
       return this.remove(letter.deadSequence);
     }
-    if (!(await this.reopen(letter))) return this.remove(letter.deadSequence);
     const headers: Record<string, string> = { ...letter.headers };
     // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
     headers[HEADER.RUN_ID] = letter.runId;
@@ -141,19 +138,29 @@ export class DeadLetters {
     const messageId = `redrive:${streams.dead}:${letter.deadSequence}`;
     headers[HEADER.MSG_ID] = messageId;
     const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
-    const data = letter.body as Uint8Array;
-    const signature = this.sign?.({ subject, messageId, userId: userOf(letter, data), data });
-    await this.publisher.publish(subject, data, { ...headers, ...signature });
+    Object.assign(headers, this.sign?.({ subject, messageId, userId: userOf(letter, data), data }));
+    // A run is opened only for a command that can be written.
+    const bytes = data.length + headerBlock(headerLines(headers)).length;
+    const limit = this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (bytes > limit) throw new LoopstackError('PAYLOAD_TOO_LARGE', { bytes, limit });
+    const opened = await this.reopen(letter);
+    if (opened === undefined) return this.remove(letter.deadSequence);
+    try {
+      await this.publisher.publish(subject, data, headers);
+    } catch (error) {
+      if (opened > 0 && isRefused(error)) await this.forget(streams.events, opened).catch(() => undefined);
+      throw error;
+    }
     return this.remove(letter.deadSequence);
   }
 
   /**
    * Records that the run is queued again, before its command is: a worker that gets the command at once must not find
    * the old outcome standing.
-   * @returns false if an earlier redrive of this letter has been run already
+   * @returns sequence of that event, 0 if an earlier redrive recorded it; undefined if an earlier redrive of this letter has been run already
    * @throws LoopstackError RUN_NOT_FAILED
    */
-  private async reopen(letter: DeadLetter): Promise<boolean> {
+  private async reopen(letter: DeadLetter): Promise<number | undefined> {
     const subject = this.names.event(letter, letter.runId);
     let last = 0;
     let redriven = 0;
@@ -163,36 +170,53 @@ export class DeadLetters {
       event = decodeRunEvent(stored.data);
       if (event?.redriveOf === letter.deadSequence) redriven = stored.sequence;
     }
-    if (redriven > 0) return redriven === last;
+    if (redriven > 0) return redriven === last ? 0 : undefined;
     // A run whose events have aged out failed last as far as anybody knows.
     if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
     const queued = encodeRunEvent({ type: 'queued', at: new Date().toISOString(), attempt: 0, redriveOf: letter.deadSequence });
-    await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) });
-    return true;
+    return (await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) })).sequence;
   }
 
-  private async remove(deadSequence: number): Promise<void> {
+  private remove(deadSequence: number): Promise<void> {
+    return this.forget(this.names.streams.dead, deadSequence);
+  }
+
+  private async forget(stream: string, sequence: number): Promise<void> {
     try {
-      await this.api.request(`STREAM.MSG.DELETE.${this.names.streams.dead}`, { seq: deadSequence, no_erase: true });
+      await this.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
     } catch (error) {
       if (!(error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE)) throw error;
     }
   }
 
-  private async command(letter: DeadLetter): Promise<{ body: Uint8Array }> {
-    if (letter.body) return { body: letter.body };
+  /** @throws LoopstackError DEAD_LETTER_UNKNOWN */
+  private async one(deadSequence: number): Promise<DeadLetter> {
+    const stored = await this.api.at(this.names.streams.dead, deadSequence);
+    const letter = stored && this.letter(stored);
+    if (!letter) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
+    return letter;
+  }
+
+  /** @throws LoopstackError COMMAND_LOST */
+  private async command(letter: DeadLetter): Promise<Uint8Array> {
+    if (letter.body) return letter.body;
     // A stream of an application may allow no direct gets.
     const stored = await (letter.binding === undefined
       ? this.api.at(letter.stream, letter.sequence)
       : this.api.leaderAt(letter.stream, letter.sequence));
     if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
-    return { body: stored.data };
+    return stored.data;
   }
 
   private letter(stored: StoredMessage): DeadLetter | undefined {
     const address = this.names.parseDead(stored.subject);
     return address && readDeadLetter(address, stored.sequence, new MessageHeaders(stored.headers), stored.data);
   }
+}
+
+/** Whether the server has said that it does not store a message; after a silence it may have. */
+function isRefused(error: unknown): boolean {
+  return error instanceof LoopstackError && ['PAYLOAD_TOO_LARGE', 'PUBLISH_REFUSED', 'STREAM_FULL'].includes(error.code);
 }
 
 /** The user in a command; a letter of an untrusted one names none. */
