@@ -159,7 +159,13 @@ describe('an event that a binding cannot use', () => {
     await rig.stopService(service);
     const { deadSequence } = await letterOf('Book', 4);
     const { failed } = await tool.deadLetters.redrive(deadSequence);
-    expect(failed).toEqual([{ deadSequence, reason: `The event could not be given to binding ${BOOK} again: no worker consumes it now` }]);
+    expect(failed).toEqual([
+      {
+        deadSequence,
+        code: 'BINDING_UNAVAILABLE',
+        reason: `The event could not be given to binding ${BOOK} again: no worker consumes it now`,
+      },
+    ]);
     expect(await letterOf('Book', 4)).toBeDefined();
   });
 });
