@@ -23,7 +23,8 @@ export class DeadLetterWriter {
     private readonly missing: () => void = () => undefined,
   ) {}
 
-  async write(address: RunAddress, message: Original, facts: DeadLetterFacts): Promise<void> {
+  /** @returns the form of the letter; a `pointer` leads to the original, which must stay where it is */
+  async write(address: RunAddress, message: Original, facts: DeadLetterFacts): Promise<'full' | 'pointer'> {
     const subject = this.names.dead(address);
     // One event may be a dead letter of many bindings.
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
@@ -43,6 +44,7 @@ export class DeadLetterWriter {
       if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.missing();
       throw error;
     }
+    return fits ? 'full' : 'pointer';
   }
 
   /** The original headers as far as they leave room: a pointer leads to all of them. */

@@ -200,10 +200,8 @@ export class DeadLetters {
   /** @throws LoopstackError COMMAND_LOST */
   private async command(letter: DeadLetter): Promise<Uint8Array> {
     if (letter.body) return letter.body;
-    // A stream of an application may allow no direct gets.
-    const stored = await (letter.binding === undefined
-      ? this.api.at(letter.stream, letter.sequence)
-      : this.api.leaderAt(letter.stream, letter.sequence));
+    // A stream of an application may allow no direct gets, and a command may have headers that break them.
+    const stored = await this.api.leaderAt(letter.stream, letter.sequence);
     if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
     return stored.data;
   }

@@ -170,15 +170,27 @@ export class JetStreamApi {
   }
 
   /** The message at a sequence as the stream's leader has it, or undefined: also of a stream that allows no direct gets. */
-  async leaderAt(stream: string, sequence: number): Promise<StoredMessage | undefined> {
+  leaderAt(stream: string, sequence: number): Promise<StoredMessage | undefined> {
+    return this.leader(stream, { seq: sequence });
+  }
+
+  /**
+   * First message at or after `sequence` whose subject matches the filter, as the stream's leader has it, or undefined.
+   * Also one with headers at which the client library throws: an answer of a direct get with those ends its connection.
+   */
+  leaderNext(stream: string, subject: string, sequence: number): Promise<StoredMessage | undefined> {
+    return this.leader(stream, { seq: sequence, next_by_subj: subject });
+  }
+
+  private async leader(stream: string, query: Config): Promise<StoredMessage | undefined> {
     try {
-      const { message } = await this.request<{ message: { subject: string; time: string; data?: string; hdrs?: string } }>(
+      const { message } = await this.request<{ message: { subject: string; seq: number; time: string; data?: string; hdrs?: string } }>(
         `STREAM.MSG.GET.${stream}`,
-        { seq: sequence },
+        query,
       );
-      const { subject, time, data = '', hdrs } = message;
+      const { subject, seq, time, data = '', hdrs } = message;
       const headers = hdrs === undefined ? undefined : parsedHeaders(Buffer.from(hdrs, 'base64').toString());
-      return { subject, sequence, timeMs: Date.parse(time), data: Buffer.from(data, 'base64'), headers };
+      return { subject, sequence: seq, timeMs: Date.parse(time), data: Buffer.from(data, 'base64'), headers };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
       throw error;
@@ -253,33 +265,17 @@ export class JetStreamApi {
   }
 }
 
-/** A block of headers as the server stores it (NATS ADR-4). */
+/** A block of headers as the server stores it (NATS ADR-4), without those that the client library does not take for headers. */
 function parsedHeaders(block: string): MsgHdrs {
   const parsed = newHeaders();
   for (const line of block.split('\r\n').slice(1)) {
     const colon = line.indexOf(':');
-    if (colon > 0) parsed.append(line.slice(0, colon), line.slice(colon + 1).trim());
+    if (colon <= 0) continue;
+    try {
+      parsed.append(line.slice(0, colon), line.slice(colon + 1).trim());
+    } catch {
+      // The server stores what no client writes.
+    }
   }
   return parsed;
-}
-
-/** Headers without those that a direct get adds. */
-export function originalHeaders(headers: MsgHdrs | undefined): MsgHdrs {
-  const kept = newHeaders();
-  for (const [name, values] of headers ?? []) {
-    if (
-      [
-        'Nats-Stream',
-        'Nats-Subject',
-        'Nats-Sequence',
-        'Nats-Time-Stamp',
-        'Nats-Num-Pending',
-        'Nats-Last-Sequence',
-        'Nats-Up-To-Sequence',
-      ].includes(name)
-    )
-      continue;
-    for (const value of values) kept.append(name, value);
-  }
-  return kept;
 }

@@ -64,6 +64,7 @@ export class Worker {
   readonly #logger = new Logger(Worker.name);
   readonly #consumers: WorkflowConsumer[] = [];
   readonly #events: RunEvents;
+  readonly #deadLetters: DeadLetterWriter;
   readonly #leases = new LeaseKeeper();
   readonly #answers: Answers;
   #connected = true;
@@ -91,6 +92,7 @@ export class Worker {
   ) {
     this.#answers = new Answers(nc);
     this.#events = new RunEvents(api, this.publisher, options.names, options.publishTimeoutMs, () => void this.#repair());
+    this.#deadLetters = new DeadLetterWriter(nc, this.publisher, options.names, () => void this.#repair());
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;
@@ -103,11 +105,10 @@ export class Worker {
   async start(runners: readonly WorkflowRunner[]): Promise<void> {
     await this.#canceled.start(this.nc);
     const suspects = new SuspectGate();
-    const deadLetters = new DeadLetterWriter(this.nc, this.publisher, this.options.names, () => void this.#repair());
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {
-      const settler = new Settler(runner.entry, runs, this.#name, this.#events, deadLetters, this.alarms);
+      const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
       const { leaseMs, priorities } = runner.entry.options;
@@ -261,7 +262,7 @@ export class Worker {
   #startChores(runners: readonly WorkflowRunner[]): void {
     const { names, runs, provision } = this.options;
     if (!provision) return;
-    const strays = new Strays(this.api, this.publisher, names);
+    const strays = new Strays(this.api, this.#deadLetters, names, this.alarms);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
     const workflows = runners.map(({ entry }) => entry);
     const chore = (everyMs: number, name: string, work: () => Promise<unknown>): void => {
