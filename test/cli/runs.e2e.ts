@@ -42,6 +42,11 @@ describe('loopstack runs', () => {
     const none = await rig.loopstack('runs', 'show', '01900000-0000-7000-8000-000000000000');
     expect(none.code).toBe(2);
     expect(none.stderr).toContain('There is no run');
+    for (const command of ['show', 'watch', 'cancel']) {
+      const wild = await rig.loopstack('runs', command, '*', ...(command === 'cancel' ? ['--yes'] : []));
+      expect([wild.code, wild.stderr]).toEqual([2, expect.stringContaining('run id "*" is not a valid name')]);
+    }
+    expect((await rig.loopstack('runs', 'watch', '--workspace', 'a b')).stderr).toContain('is not a valid name');
   });
 
   it('watch follows one until it has ended, and tells by its exit code how', async () => {

@@ -1,4 +1,4 @@
-import { LoopstackError, assertName, type RunAddress } from '@loopstack/shared/contract';
+import { LoopstackError, assertAddress, type RunAddress } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
 /** Edit distance with swaps of neighbours (optimal string alignment), without regard to case. */
@@ -40,9 +40,9 @@ export function parseTarget(text: string): RunAddress {
   const [workspace, workflow, ...more] = text.split('.');
   if (workspace === undefined || workflow === undefined || more.length > 0)
     throw new UsageError(`${JSON.stringify(text)} is not <Workspace>.<Workflow>`);
-  assertName('workspace', workspace);
-  assertName('workflow', workflow);
-  return { workspace, workflow };
+  const address = { workspace, workflow };
+  assertAddress(address);
+  return address;
 }
 
 export const shown = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;

@@ -1,5 +1,7 @@
 import {
   LoopstackError,
+  assertAddress,
+  assertName,
   type Duration,
   type Priority,
   type RunAddress,
@@ -143,9 +145,10 @@ export class LoopstackClient {
 
   /**
    * Refuses what the catalogue of workers does not have, and a payload that its schema refuses (with `checkSchema`).
-   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID
+   * @throws LoopstackError NAME_INVALID, WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID
    */
-  check(address: RunAddress, payload: unknown): Promise<void> {
+  async check(address: RunAddress, payload: unknown): Promise<void> {
+    assertAddress(address);
     return this.catalogue.check(address, payload);
   }
 
@@ -206,12 +209,14 @@ export class LoopstackClient {
     return fanOut(this.#nc, this.#options, this.#publisher, this.#desk, items);
   }
 
-  /** The handle of a run that is known by its address and id. Asks nobody: the run may not exist. */
+  /** The handle of a run that is known by its address and id. Asks nobody: the run may not exist. @throws LoopstackError NAME_INVALID */
   handle<Result = unknown>(address: RunAddress, runId: string): RunHandle<Result> {
+    assertAddress(address);
+    assertName('run id', runId);
     return new StoredRun<Result>(this.#desk, address.workspace, address.workflow, runId);
   }
 
-  /** The state of a run. One read if its address is given or it has an event. @throws LoopstackError RUN_UNKNOWN */
+  /** The state of a run. One read if its address is given or it has an event. @throws LoopstackError RUN_UNKNOWN, NAME_INVALID */
   get(runId: string, address?: RunAddress): Promise<RunInfo> {
     return this.#state.get(runId, address);
   }
@@ -221,7 +226,7 @@ export class LoopstackClient {
     return this.#list.list(filter);
   }
 
-  /** Ends a run before its start, during it, or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED */
+  /** Ends a run before its start, during it, or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID */
   cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
     return this.#state.cancel(runId, address);
   }

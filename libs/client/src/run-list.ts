@@ -1,7 +1,7 @@
 import {
   LoopstackError,
   PRIORITIES,
-  assertName,
+  assertPlace,
   decodeRunEvent,
   type Priority,
   type RunAddress,
@@ -39,9 +39,8 @@ export class RunList {
 
   /** @throws LoopstackError NAME_INVALID, OPTION_INVALID, STREAM_UNAVAILABLE */
   async list(filter: RunFilter = {}): Promise<RunInfo[]> {
-    const { workspace, workflow, limit = DEFAULT_LIMIT } = filter;
-    if (workspace !== undefined) assertName('workspace', workspace);
-    if (workflow !== undefined) assertName('workflow', workflow);
+    const { limit = DEFAULT_LIMIT } = filter;
+    assertPlace(filter);
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new LoopstackError('OPTION_INVALID', { option: 'limit', expected: 'a whole number from 1', received: String(limit) });
     }

@@ -1,5 +1,6 @@
 import {
   LoopstackError,
+  assertAddress,
   assertName,
   decodeRunEvent,
   encodeRunEvent,
@@ -44,7 +45,7 @@ export class RunState {
    * @throws LoopstackError RUN_UNKNOWN, NAME_INVALID, STREAM_UNAVAILABLE
    */
   async get(runId: string, address?: RunAddress): Promise<RunInfo> {
-    assertName('run id', runId);
+    assertRun(runId, address);
     const found = await this.#lastEvent(runId, address);
     if (found) return this.#withCommand(infoOf(runId, found));
     const command = await this.#commands.find(runId, address);
@@ -58,10 +59,11 @@ export class RunState {
   /**
    * Records the outcome `canceled`, so that nobody can record another one, then tells the workers. A run that is
    * canceled already is told of again, so a cancel that was interrupted can be repeated.
-   * @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, STREAM_UNAVAILABLE, PUBLISH_…
+   * @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
    */
   async cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
     const { names } = this.#options;
+    assertRun(runId, address);
     for (let tries = 1; ; tries++) {
       const found = await this.#lastEvent(runId, address, tries > 1);
       // Also when there is an event: the address of the run is what an outcome is recorded under.
@@ -130,6 +132,12 @@ export class RunState {
       .catch(() => undefined);
     return info !== undefined && sequence > 0 && sequence <= info.ack_floor.stream_seq;
   }
+}
+
+/** With a wildcard in it, the run of somebody else would be read; with a line end, anything could be published. */
+function assertRun(runId: string, address: RunAddress | undefined): void {
+  assertName('run id', runId);
+  if (address !== undefined) assertAddress(address);
 }
 
 export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {

@@ -1,7 +1,9 @@
 import {
   HEADER,
   LoopstackError,
+  assertAddress,
   assertName,
+  assertPlace,
   decodeRunCommand,
   durationMs,
   printable,
@@ -127,7 +129,9 @@ export class Schedules {
     return schedule;
   }
 
+  /** @throws LoopstackError NAME_INVALID, STREAM_UNAVAILABLE */
   async list(filter: Partial<RunAddress> = {}): Promise<Schedule[]> {
+    assertPlace(filter);
     const { names } = this.#options;
     const subject = names.schedule({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' }, '*');
     const listed: Schedule[] = [];
@@ -147,8 +151,7 @@ export class Schedules {
   }
 
   #subject(address: RunAddress, id: string): string {
-    assertName('workspace', address.workspace);
-    assertName('workflow', address.workflow);
+    assertAddress(address);
     assertName('schedule id', id);
     return this.#options.names.schedule(address, id);
   }

@@ -132,7 +132,7 @@ export class StreamReader {
         () => fail(this.nc.isClosed() ? 'the connection is closed' : `no answer within ${this.timeoutMs} ms`),
         this.timeoutMs,
       );
-      this.nc.publish(`${this.api}.DIRECT.GET.${stream}`, encoder.encode(JSON.stringify(query)), { reply: inbox });
+      this.nc.publish(oneLine(`${this.api}.DIRECT.GET.${stream}`), encoder.encode(JSON.stringify(query)), { reply: inbox });
     });
   }
 
@@ -151,14 +151,21 @@ export class StreamReader {
 
   async request(subject: string, query: unknown, stream: string): Promise<Msg> {
     try {
-      return await this.nc.request(subject, query === undefined ? undefined : encoder.encode(JSON.stringify(query)), {
+      return await this.nc.request(oneLine(subject), query === undefined ? undefined : encoder.encode(JSON.stringify(query)), {
         timeout: this.timeoutMs,
       });
     } catch (cause) {
+      if (cause instanceof LoopstackError) throw cause;
       if (this.nc.isClosed()) throw new LoopstackError('CLOSED', {}, { cause });
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: reasonOf(cause, this.timeoutMs) }, { cause });
     }
   }
+}
+
+/** The client library writes whatever subject it is given: white space in one is another protocol line to the server. */
+function oneLine(subject: string): string {
+  if (!/\s/.test(subject)) return subject;
+  throw new LoopstackError('NAME_INVALID', { what: 'subject', value: JSON.stringify(subject.slice(0, 80)) });
 }
 
 function reasonOf(cause: unknown, timeoutMs: number): string {

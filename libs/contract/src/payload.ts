@@ -1,4 +1,4 @@
-import { LoopstackError, assertName, type CatalogueEntry, type JsonSchema } from '@loopstack/shared/contract';
+import { LoopstackError, assertAddress, type CatalogueEntry, type JsonSchema } from '@loopstack/shared/contract';
 
 /** The schema of a payload, apart from the definitions that it refers to. */
 export interface Payload {
@@ -18,10 +18,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** The workflows in one order. @throws LoopstackError NAME_INVALID: names become subjects, file names and source */
 export function sorted(entries: readonly CatalogueEntry[]): readonly CatalogueEntry[] {
-  for (const { workspace, workflow } of entries) {
-    assertName('workspace', workspace);
-    assertName('workflow', workflow);
-  }
+  for (const entry of entries) assertAddress(entry);
   const key = ({ workspace, workflow }: CatalogueEntry): string => `${workspace}.${workflow}`;
   return [...entries].sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import {
   LoopstackError,
+  assertAddress,
   assertName,
   isUserId,
   jsonType,
@@ -160,8 +161,9 @@ export class RunService {
     return this.connected().schedules;
   }
 
-  /** @throws LoopstackError RUN_UNKNOWN */
+  /** @throws LoopstackError RUN_UNKNOWN, NAME_INVALID */
   async get(runId: string): Promise<RunInfo> {
+    assertName('run id', runId);
     return this.connected().get(runId);
   }
 
@@ -169,8 +171,9 @@ export class RunService {
     return this.connected().list(filter);
   }
 
-  /** Cancels a run before its start, during it (`ctx.signal`), or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED */
+  /** Cancels a run before its start, during it (`ctx.signal`), or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID */
   async cancel(runId: string): Promise<RunInfo> {
+    assertName('run id', runId);
     return this.connected().cancel(runId);
   }
 
@@ -197,8 +200,7 @@ export class RunService {
 
   /** Checks the address; tells what validates its payload here, and whether only the catalogue can say more. */
   private resolve(address: RunAddress, workflow: string | WorkflowClass): { validator: PayloadValidator | undefined; elsewhere: boolean } {
-    assertName('workspace', address.workspace);
-    assertName('workflow', address.workflow);
+    assertAddress(address);
     const entry = this.registry.find(address.workspace, address.workflow);
     if (entry) return { validator: entry.validator, elsewhere: false };
     if (this.registry.workspaces.has(address.workspace)) throw new LoopstackError('WORKFLOW_UNKNOWN', { ...address });

@@ -2,6 +2,7 @@ import { headerBlock, headerLines, type Publisher } from '@loopstack/client';
 import {
   HEADER,
   LoopstackError,
+  assertPlace,
   decodeRunCommand,
   decodeRunEvent,
   headerReader,
@@ -62,6 +63,7 @@ export class DeadLetters {
 
   /** All letters that match and were there at the first step, one at a time: for more than fit in memory. */
   async *each(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
+    assertPlace(filter);
     const subject = this.names.dead({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' });
     let left = filter.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;

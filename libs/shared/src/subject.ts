@@ -26,11 +26,26 @@ export interface RunAddress {
   readonly workflow: string;
 }
 
+/** @throws LoopstackError NAME_INVALID */
+export function assertAddress(address: RunAddress): void {
+  assertName('workspace', address.workspace);
+  assertName('workflow', address.workflow);
+}
+
+/** What is given of an address that others are filtered by. @throws LoopstackError NAME_INVALID */
+export function assertPlace({ workspace, workflow }: Partial<RunAddress>): void {
+  if (workspace !== undefined) assertName('workspace', workspace);
+  if (workflow !== undefined) assertName('workflow', workflow);
+}
+
 /** Priorities; `normal` is the public subject, the others are lanes beside it (a consumer can filter by subject only). */
 export const PRIORITIES = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** Every name on the wire, made from one prefix. Subjects use the prefix as it is, streams and buckets in upper case. */
+/**
+ * Every name on the wire, made from one prefix. Subjects use the prefix as it is, streams and buckets in upper case. What is put
+ * into a subject is taken as it is, `*` included: names that come from a caller are checked where they come in.
+ */
 export interface WireNames {
   readonly prefix: string;
   readonly streams: { readonly runs: string; readonly events: string; readonly dead: string; readonly schedules: string };

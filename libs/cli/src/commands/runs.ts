@@ -1,5 +1,6 @@
 import {
   LoopstackError,
+  assertPlace,
   decodeRunEvent,
   isOutcome,
   runIdTime,
@@ -136,6 +137,7 @@ async function watch(invocation: Invocation<ListFlags>, runId: string | undefine
 
 /** Ends with Ctrl-C. */
 async function watchAll({ nc, names }: Session, { options, terminal, signal }: Invocation<ListFlags>): Promise<ExitCode> {
+  assertPlace(options);
   const { workspace = '*', workflow = '*' } = options;
   const subscription = nc.subscribe(names.event({ workspace, workflow }, '*'));
   const stop = (): void => subscription.unsubscribe();

@@ -2,6 +2,7 @@ import {
   LoopstackError,
   PRIORITIES,
   assertName,
+  assertPlace,
   isUserId,
   jsonType,
   type DeadReason,
@@ -48,8 +49,7 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
   const wanted: readonly string[] = ['runs', 'dead', 'stream'];
   if (!wanted.includes(kind)) throw invalid('source', "'runs', 'dead' or { stream }", source);
   if (request.id !== undefined) assertName('replay id', request.id);
-  if (workspace !== undefined) assertName('workspace', workspace);
-  if (workflow !== undefined) assertName('workflow', workflow);
+  assertPlace(request);
   const stream = kind === 'runs' ? names.streams.runs : kind === 'dead' ? names.streams.dead : streamName(source);
   checkTogether(request, functions, kind);
   return Object.freeze<ResolvedReplay>({
