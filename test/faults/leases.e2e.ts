@@ -1,4 +1,4 @@
-import { JOB, Rig, held, scaled, until } from '../rig/rig.js';
+import { JOB, Rig, STREAMS, held, scaled, until } from '../rig/rig.js';
 
 const LEASE_MS = 2000;
 
@@ -84,5 +84,33 @@ describe('a lease', () => {
     // The stubborn handler does not ask its signal: two effects, but one outcome.
     expect(balance).toMatchObject({ executed: 12, dead: 0, lost: [], duplicates: 1, twiceEnded: [] });
     held('SIGSTOP for three leases', balance);
+  });
+
+  const withLease = (lease: number) => [{ ...JOB, options: { ...JOB.options, lease } }];
+  const ackWaitMs = async (): Promise<number> => (await rig.consumer()).config.ack_wait! / 1e6;
+
+  it('is not shortened by a worker that starts beside others, and by one that starts alone', async () => {
+    const first = await rig.worker({}, withLease(30_000));
+    const run = await rig.run({ job: { do: 'slow', ms: 6000 } });
+    await rig.journal.started(run.id);
+    const second = await rig.worker({}, withLease(1000));
+    await rig.settled();
+    await expectOnce('lease shortened under a run');
+    expect(await ackWaitMs()).toBe(30_000);
+    expect(second.log()).toMatch(/Rig~Job keeps its lease of 30000 ms/);
+    await Promise.all([first.kill('SIGTERM'), second.kill('SIGTERM')]);
+    await rig.worker({}, withLease(1000));
+    expect(await ackWaitMs()).toBe(1000);
+  });
+
+  it('that somebody shortens on the server is renewed by what it is then', async () => {
+    const workers = [await rig.worker({}, withLease(30_000)), await rig.worker({}, withLease(30_000))];
+    const run = await rig.run({ job: { do: 'slow', ms: 4000 } });
+    await rig.journal.started(run.id);
+    await rig.jsm.consumers.update(STREAMS.runs, 'Rig~Job', { ack_wait: 1e9 });
+    // Whatever reads the durable learns it: readiness here, a look each minute, a reconnect.
+    await Promise.all(workers.map((worker) => worker.ready()));
+    await rig.settled();
+    await expectOnce('lease shortened by hand');
   });
 });

@@ -31,7 +31,7 @@ export interface WorkflowOptions<Payload extends object = object> {
   readonly concurrency?: number;
   /** Longest time of one attempt; then `ctx.signal` is aborted and the attempt has failed. Default `'15m'`. */
   readonly timeout?: Duration;
-  /** Time without a sign of life from the worker after which another one takes the run over. Default `'30s'`, at least 1 s. */
+  /** Time without a sign of life from the worker after which another one takes the run over. Default `'30s'`, at least 1 s. A shorter one than before counts from when a worker starts while no other one consumes the workflow; a longer one at once. */
   readonly lease?: Duration;
   /** Default `outcome`: what the run returned or why it failed. `full` adds started and progress. `none` gives up `result()`, and the fence against a second outcome. */
   readonly record?: Recording;

@@ -48,7 +48,6 @@ export class CommandMessage implements Delivery {
   constructor(
     private readonly answers: Answers,
     private msg: Msg,
-    private readonly leaseMs: number,
     private readonly table: LeaseTable,
     readonly lane: MessageOwner,
   ) {
@@ -63,21 +62,21 @@ export class CommandMessage implements Delivery {
     this.headers = new RawHeaders(msg);
   }
 
-  /** Begins the lease. */
-  hold(leasedAtMs: number): void {
+  /** Begins the lease, or gives it another period. */
+  hold(leasedAtMs: number, leaseMs: number): void {
     if (this.#slot >= 0) this.table.release(this.#slot);
     this.#leasedAtMs = leasedAtMs;
-    this.#slot = this.table.acquire(this.#reply, this.leaseMs, leasedAtMs);
+    this.#slot = this.table.acquire(this.#reply, leaseMs, leasedAtMs);
   }
 
   /** The server has delivered the command again, to the process that holds it: from now on that delivery is answered. */
-  redelivered(again: CommandMessage, leasedAtMs: number): void {
+  redelivered(again: CommandMessage, leasedAtMs: number, leaseMs: number): void {
     // Deliveries in between went to other workers: there may be a history.
     if (again.deliveries !== this.lastDelivery + 1) this.deliveries = again.deliveries;
     this.lastDelivery = again.deliveries;
     this.msg = again.msg;
     this.#reply = again.#reply;
-    this.hold(leasedAtMs);
+    this.hold(leasedAtMs, leaseMs);
   }
 
   /** When the lease began or was last renewed, by this thread or the lease thread. */

@@ -1,6 +1,7 @@
 import { PRIORITIES, wireNames } from '@loopstack/shared';
+import type { ConsumerInfo } from './jetstream-api.js';
 import { resolveNatsOptions } from './options.js';
-import { desiredConsumer, desiredStreams, drift, durableOf, hasLanes, satisfies, ServerVersion } from './desired-topology.js';
+import { desiredConsumer, desiredStreams, drift, durableOf, hasLanes, leaseToKeep, satisfies, ServerVersion } from './desired-topology.js';
 
 describe('whether what the server has is what is wanted', () => {
   it.each([
@@ -85,6 +86,16 @@ describe('a durable', () => {
     const began = { deliver_policy: 'by_start_sequence', opt_start_seq: 7 };
     expect(desiredConsumer(names, { address, priorities: ['high'], leaseMs: 1000 }, began)).toMatchObject(began);
     expect(desiredConsumer(names, { address, priorities: ['normal'], leaseMs: 1000 }, began)).toMatchObject({ deliver_policy: 'all' });
+  });
+
+  it.each([
+    ['nobody uses it: what is wanted', 30_000, 0, 0, 1000, 1000],
+    ['a worker waits for commands: it stays longer', 30_000, 1, 0, 1000, 30_000],
+    ['a worker has commands: it stays longer', 30_000, 0, 1, 1000, 30_000],
+    ['a longer one is wanted', 1000, 1, 1, 30_000, 30_000],
+  ])('that exists has a lease that no worker may lose a run by: %s', (_, existingMs, pulls, unsettled, wantedMs, expected) => {
+    const info = { config: { ack_wait: existingMs * 1e6 }, num_waiting: pulls, num_ack_pending: unsettled } as unknown as ConsumerInfo;
+    expect(leaseToKeep(wantedMs, info)).toBe(expected);
   });
 
   it('has a name that no other pair of names has', () => {

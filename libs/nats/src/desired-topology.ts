@@ -1,5 +1,5 @@
 import { PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared/contract';
-import type { Config } from './jetstream-api.js';
+import type { Config, ConsumerInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
 const NS = 1_000_000;
@@ -161,6 +161,16 @@ export function desiredConsumers({ address, leaseMs, lanes }: DesiredConsumers):
   return lanes
     ? PRIORITIES.map((priority) => ({ address, priorities: [priority], leaseMs }))
     : [{ address, priorities: PRIORITIES, leaseMs }];
+}
+
+export const leaseOf = (config: Config): number => (config['ack_wait'] as number) / NS;
+
+/**
+ * The lease of a durable that exists: what workers renew by must not be shortened while they do, or they would lose runs
+ * that they execute. Pure.
+ */
+export function leaseToKeep(wantedMs: number, { config, num_waiting: pulls, num_ack_pending: unsettled }: ConsumerInfo): number {
+  return pulls + unsettled > 0 ? Math.max(wantedMs, leaseOf(config)) : wantedMs;
 }
 
 /** The subjects that a durable takes. */

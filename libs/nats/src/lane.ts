@@ -13,13 +13,19 @@ export interface LaneOwner {
   pump(): void;
 }
 
+export interface Standing {
+  /** By the server's clock: up to then a stored command may have been delivered without the durable knowing. */
+  readonly untilMs: number;
+  readonly leaseMs: number;
+}
+
 /** What a lane asks of its surroundings. */
 export interface LaneSupport {
   /** Since when a command that arrives now may have been on its way: its lease runs from there. */
   onItsWaySince(nowMs: number): number;
   restore(reason: string): Promise<boolean>;
-  /** The time by the server's clock up to which a stored command may have been delivered without its consumer knowing. */
-  doubt(): Promise<number>;
+  /** How the durable stands on the server; undefined where the worker stops before it is known. */
+  doubt(): Promise<Standing | undefined>;
 }
 
 /**
@@ -43,6 +49,7 @@ export class Lane implements PullOwner {
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
   readonly priority: Priority;
+  #leaseMs: number;
   /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
   #ahead = 0;
   #settledInTick = 0;
@@ -71,12 +78,24 @@ export class Lane implements PullOwner {
     readonly target: PullTarget,
     options: PullOptions,
     private readonly owner: LaneOwner,
-    private readonly leaseMs: number,
     private readonly table: LeaseTable,
     private readonly support: LaneSupport,
   ) {
     this.loop = new PullLoop(nc, target, options, this);
+    this.#leaseMs = desired.leaseMs;
     this.priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
+  }
+
+  /** Time after which the server delivers to another worker what is not renewed. */
+  get leaseMs(): number {
+    return this.#leaseMs;
+  }
+
+  /** The durable has this lease, whatever was wanted; also what is held is renewed by it. */
+  set leaseMs(leaseMs: number) {
+    if (leaseMs === this.#leaseMs) return;
+    this.#leaseMs = leaseMs;
+    for (const message of this.leases) if (!message.settled) message.hold(message.leasedAtMs, leaseMs);
   }
 
   get waiting(): number {
@@ -98,13 +117,13 @@ export class Lane implements PullOwner {
   message(msg: Msg): void {
     const nowMs = Date.now();
     const sinceMs = this.support.onItsWaySince(nowMs);
-    const message = new CommandMessage(this.answers, msg, this.leaseMs, this.table, this);
+    const message = new CommandMessage(this.answers, msg, this.table, this);
     this.pending = message.pending;
     // Its lease ran out on the way: it has been delivered again, and any word about this delivery would be a lie.
-    if (nowMs - sinceMs >= this.leaseMs) return;
+    if (nowMs - sinceMs >= this.#leaseMs) return;
     const held = this.leases.get(message.sequence);
     if (held && !held.settled) {
-      held.redelivered(message, sinceMs);
+      held.redelivered(message, sinceMs, this.#leaseMs);
       return;
     }
     if (message.deliveries > 1) {
@@ -120,7 +139,7 @@ export class Lane implements PullOwner {
     if (message.consumerSequence < this.#consumerSequence) this.doubt();
     this.#consumerSequence = message.consumerSequence;
     message.doubtful = message.timeMs <= this.#doubtfulUntilMs;
-    message.hold(sinceMs);
+    message.hold(sinceMs, this.#leaseMs);
     this.leases.put(message);
     if (this.#refused) {
       this.#refused(message);
@@ -152,9 +171,11 @@ export class Lane implements PullOwner {
     this.#consumerSequence = 0;
     if (this.#doubting) return;
     this.#doubting = true;
-    void this.support.doubt().then((untilMs) => {
+    void this.support.doubt().then((standing) => {
       this.#doubting = false;
-      this.#doubtfulUntilMs = untilMs;
+      if (!standing) return;
+      this.#doubtfulUntilMs = standing.untilMs;
+      this.leaseMs = standing.leaseMs;
     });
   }
 

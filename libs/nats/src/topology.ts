@@ -9,11 +9,13 @@ import {
   drift,
   durableOf,
   hasLanes,
+  leaseOf,
+  leaseToKeep,
   type DesiredConsumer,
   type DesiredConsumers,
   type DesiredStream,
 } from './desired-topology.js';
-import { API, JetStreamApiError, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
 /** Longest pause of a durable while it is split: it ends by itself where the worker dies meanwhile. */
@@ -21,9 +23,18 @@ const PAUSE_MS = 10_000;
 
 const normalOf = (consumer: DesiredConsumer): DesiredConsumer => ({ ...consumer, priorities: ['normal'] });
 
+export interface EnsuredConsumer {
+  readonly createdMs: number;
+  readonly leaseMs: number;
+}
+
+const ensured = ({ created, config }: ConsumerInfo): EnsuredConsumer => ({ createdMs: Date.parse(created), leaseMs: leaseOf(config) });
+
 /** Provisions streams and consumers, or checks those that exist. Safe in any number of processes at once. */
 export class Topology {
   readonly #logger = new Logger(Topology.name);
+  /** Consumers of which it was told that their lease is longer than wanted. */
+  readonly #longerLeases = new Set<string>();
 
   constructor(
     private readonly api: JetStreamApi,
@@ -69,6 +80,13 @@ export class Topology {
       if (error instanceof JetStreamApiError && error.errCode === 0) throw error;
       throw Object.assign(conflict(), { cause: error });
     }
+  }
+
+  private tellOfLongerLease(name: string, leaseMs: number, wantedMs: number): void {
+    if (this.#longerLeases.has(name)) return;
+    this.#longerLeases.add(name);
+    const why = 'other workers renew by it, or have commands of it';
+    this.#logger.warn(`Consumer ${name} keeps its lease of ${leaseMs} ms: ${why}. ${wantedMs} ms come with a worker that starts alone`);
   }
 
   private async find(name: string): Promise<StreamInfo | undefined> {
@@ -147,17 +165,19 @@ export class Topology {
 
   /**
    * Makes sure that the durable exists as wanted.
-   * @returns when it was created, in milliseconds since the epoch by the server's clock
+   * @returns when it was created, in milliseconds since the epoch by the server's clock, and the lease that workers have
    * @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING
    */
-  async ensureConsumer(consumer: DesiredConsumer): Promise<number> {
+  async ensureConsumer(consumer: DesiredConsumer): Promise<EnsuredConsumer> {
     const stream = this.options.names.streams.runs;
     const name = durableOf(this.options.names, consumer);
     const existing = await this.api.findConsumer(stream, name);
     const isNew = existing === undefined && this.options.provision;
     // One that was deleted under a worker is made anew without what lanes take by now.
     const wanted = isNew && consumer.priorities.length > 1 && (await this.laneExists(consumer.address)) ? normalOf(consumer) : consumer;
-    const config = desiredConsumer(this.options.names, wanted, existing?.config);
+    const leaseMs = existing ? leaseToKeep(wanted.leaseMs, existing) : wanted.leaseMs;
+    if (leaseMs !== wanted.leaseMs) this.tellOfLongerLease(name, leaseMs, wanted.leaseMs);
+    const config = desiredConsumer(this.options.names, { ...wanted, leaseMs }, existing?.config);
     const differing =
       existing &&
       drift(
@@ -165,7 +185,7 @@ export class Topology {
         config,
         CONSUMER_FIELDS.filter((f) => config[f] !== undefined),
       );
-    if (existing && differing?.length === 0) return Date.parse(existing.created);
+    if (existing && differing?.length === 0) return ensured(existing);
     const field = differing?.[0];
     if (!this.options.provision) {
       if (field === undefined) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Consumer', name });
@@ -178,9 +198,9 @@ export class Topology {
       });
     }
     try {
-      const { created } = await this.api.createConsumer(stream, config);
+      const made = await this.api.createConsumer(stream, config);
       if (differing) this.#logger.log(`Updated consumer ${name}: ${differing.join(', ')}`);
-      return Date.parse(created);
+      return ensured(made);
     } catch (error) {
       if (field === undefined || !(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
       throw Object.assign(

@@ -9,14 +9,14 @@ import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { Alarms } from './health.js';
 import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
-import { Lane } from './lane.js';
+import { Lane, type Standing } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
 import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
 import { Strays } from './strays.js';
-import { durableOf, type DesiredConsumer } from './desired-topology.js';
+import { durableOf, leaseOf, type DesiredConsumer } from './desired-topology.js';
 import type { Topology } from './topology.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
@@ -36,6 +36,8 @@ const PULL_EXPIRES_MS = 30_000;
 /** Between looks for commands that no consumer sees, and between trims of executed commands. */
 const SWEEP_MS = 5000;
 const TRIM_MS = 60_000;
+/** Between looks at the durables, which somebody else may change under a worker. */
+const LOOK_MS = 60_000;
 
 /** What a lane holds is asked for again after this, also where nothing has arrived. */
 const ASK_AGAIN_MS = 30_000;
@@ -111,12 +113,14 @@ export class Worker {
       const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
-      const { leaseMs, priorities } = runner.entry.options;
-      const { consumers, sharedUntilMs } = await this.topology.consumersOf({ address: runner.entry, leaseMs, lanes: priorities });
+      const { leaseMs: wantedMs, priorities } = runner.entry.options;
+      const wanted = { address: runner.entry, leaseMs: wantedMs, lanes: priorities };
+      const { consumers, sharedUntilMs } = await this.topology.consumersOf(wanted);
       for (const desired of consumers) {
         try {
-          const createdMs = await this.topology.ensureConsumer(desired);
+          const { createdMs, leaseMs } = await this.topology.ensureConsumer(desired);
           const lane = this.#lane(desired, consumer);
+          lane.leaseMs = leaseMs;
           // What was stored before its consumer was made may have been delivered by one that is gone.
           lane.doubtUntil(Math.max(createdMs, sharedUntilMs));
           lanes.push(lane);
@@ -130,12 +134,11 @@ export class Worker {
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
     if (runners.length > 0 && this.options.leaseThread) {
-      const each = (read: (runner: WorkflowRunner) => number): number[] => runners.map(read);
-      const longestMs = Math.max(...each(({ entry }) => entry.options.timeoutMs));
+      const longestMs = Math.max(...runners.map(({ entry }) => entry.options.timeoutMs));
       await this.#leases.start(
         this.options.connect,
         this.options.credentials,
-        Math.min(...each(({ entry }) => entry.options.leaseMs)),
+        Math.min(...this.#lanes().map(({ leaseMs }) => leaseMs)),
         longestMs,
       );
     }
@@ -192,7 +195,8 @@ export class Worker {
     const { waitingSinceMs, desired } = lane;
     if (lane.pending === 0 && now - lane.pendingAskedMs < ASK_AGAIN_MS) return waitingSinceMs;
     const { runs } = this.options.names.streams;
-    const { num_pending: pending, delivered } = await this.api.consumerInfo(runs, lane.target.durable);
+    const { num_pending: pending, delivered, config } = await this.api.consumerInfo(runs, lane.target.durable);
+    lane.leaseMs = leaseOf(config);
     lane.pending = pending;
     lane.pendingAskedMs = now;
     if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
@@ -261,7 +265,6 @@ export class Worker {
   /** What any worker does for all of them, now and then. */
   #startChores(runners: readonly WorkflowRunner[]): void {
     const { names, runs, provision } = this.options;
-    if (!provision) return;
     const strays = new Strays(this.api, this.#deadLetters, names, this.alarms);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
     const workflows = runners.map(({ entry }) => entry);
@@ -277,10 +280,30 @@ export class Worker {
       timer.unref();
       this.#chores.push(timer);
     };
+    // Once at the start, too: until a worker pulls, another one may shorten the lease that it has read.
+    void this.#lookAtConsumers().catch((error: Error) => this.#logger.warn(`Consumers could not be looked at: ${error.message}`));
+    chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
+    if (!provision) return;
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
     chore(Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs)), 'Executed commands could not be trimmed', () =>
       retention.trim(workflows),
     );
+  }
+
+  /** Durables are as they are wanted, or an alarm says why not; leases are renewed by what they have. */
+  async #lookAtConsumers(): Promise<void> {
+    for (const lane of this.#lanes()) {
+      // Whoever restores it does the same.
+      if (lane.loop.restoring || !this.#running) continue;
+      const alarm = `consumer:${lane.target.durable}`;
+      try {
+        lane.leaseMs = (await this.topology.ensureConsumer(lane.desired)).leaseMs;
+        this.alarms.clear(alarm);
+      } catch (error) {
+        if (!(error instanceof LoopstackError)) throw error;
+        this.alarms.raise(alarm, `consumer ${lane.target.durable} is not as it should be: ${error.message}`);
+      }
+    }
   }
 
   #lanes(): readonly Lane[] {
@@ -291,7 +314,7 @@ export class Worker {
     const { names, heartbeatMs } = this.options;
     const target = { stream: names.streams.runs, durable: durableOf(names, desired) };
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-    return new Lane(this.nc, this.#answers, desired, target, pull, consumer, desired.leaseMs, this.#leases.table, {
+    return new Lane(this.nc, this.#answers, desired, target, pull, consumer, this.#leases.table, {
       onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
       restore: (reason) => this.#restore(desired, target.durable, reason),
       doubt: () => this.#doubt(target.durable),
@@ -308,14 +331,14 @@ export class Worker {
     return this.#behindSinceMs ?? nowMs;
   }
 
-  async #doubt(durable: string): Promise<number> {
+  async #doubt(durable: string): Promise<Standing | undefined> {
     const { runs } = this.options.names.streams;
     for (;;) {
       try {
-        const [{ state }, { created }] = await Promise.all([this.api.streamInfo(runs), this.api.consumerInfo(runs, durable)]);
-        return Math.max(Date.parse(state.last_ts), Date.parse(created));
+        const [{ state }, { created, config }] = await Promise.all([this.api.streamInfo(runs), this.api.consumerInfo(runs, durable)]);
+        return { untilMs: Math.max(Date.parse(state.last_ts), Date.parse(created)), leaseMs: leaseOf(config) };
       } catch {
-        if (!this.#running || this.nc.isClosed()) return Number.POSITIVE_INFINITY;
+        if (!this.#running || this.nc.isClosed()) return undefined;
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }
@@ -375,10 +398,9 @@ export class Worker {
     this.#tickedAtMs = now;
     this.#leases.table.beat(now);
     for (const consumer of this.#consumers) {
-      const { leaseMs } = consumer.runner.entry.options;
       for (const lane of consumer.lanes) {
         lane.tick(now);
-        keepLeases(lane.leases, leaseMs, now, this.#connected, (message) => {
+        keepLeases(lane.leases, lane.leaseMs, now, this.#connected, (message) => {
           // What has ended is being recorded: whether it stands is for the fence to say, also without the lease.
           if (message.execution) message.execution.abort('lease-lost');
           else lane.drop(message);
