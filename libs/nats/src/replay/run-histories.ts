@@ -120,12 +120,17 @@ export class RunHistories {
     const at = new Date().toISOString();
     const work = runs.map(async (run, index) => {
       const before = last.get(this.subject(run));
-      if (before?.event.type === 'queued' && before.event.replay === run.mark) open.add(index);
+      if (before?.event.type === 'queued' && before.event.replay === run.mark) {
+        open.add(index);
+        // It may have been interrupted before the notice was gone.
+        return this.#forgetCancel(run);
+      }
       if (before && !isOutcome(before.event.type)) return;
       const event = encodeRunEvent({ type: 'queued', at, attempt: 0, replay: run.mark });
       try {
         await this.publisher.publish(this.subject(run), event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(before?.sequence ?? 0) });
         open.add(index);
+        if (before?.event.type === 'canceled') await this.#forgetCancel(run);
       } catch (error) {
         // Somebody else has moved the run on.
         if (!(error instanceof LoopstackError) || error.details['errCode'] !== API.WRONG_LAST_SEQUENCE) throw error;
@@ -133,5 +138,16 @@ export class RunHistories {
     });
     await Promise.all(work);
     return open;
+  }
+
+  /**
+   * Takes back the notice of a cancel, which workers would go by although the run is open again. A courtesy to those
+   * that hold it against the run's last event; where purging is not permitted, it is left.
+   */
+  async #forgetCancel(run: AskedRun): Promise<void> {
+    const filter = this.names.cancel(run, run.runId);
+    await this.api.request(`STREAM.PURGE.${this.names.streams.events}`, { filter }).catch((error: unknown) => {
+      if (!(error instanceof JetStreamApiError)) throw error;
+    });
   }
 }
