@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { HEADER, LoopstackError, runIdOrigin } from '@loopstack/shared/contract';
 import { readStream } from '../rig/measure.js';
 import { until } from '../until.js';
@@ -424,5 +425,64 @@ describe('each command once', () => {
     await running;
     await rig.api(`STREAM.PURGE.${names.streams.runs}`, { filter: names.replay('lost') });
     expect(await codeOf(rig.replays().resume('lost'))).toBe('REPLAY_LOST');
+  });
+});
+
+describe('functions of the user', () => {
+  it('that throw while they are told of progress do not end the replay', async () => {
+    await rig.commands(20);
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    let calls = 0;
+    const onProgress = (): never => {
+      calls++;
+      throw new Error('no');
+    };
+    const report = await rig.replays().start({ id: 'watched', rate: 40 }, { onProgress });
+    const rejecting = await rig
+      .replays()
+      .start({ id: 'waited', toSequence: 5 }, { onProgress: () => Promise.reject(new Error('no')) as never });
+    expect(calls).toBeGreaterThan(1);
+    for (const { id, status, counts } of [report, rejecting]) {
+      expect([status, counts.published]).toEqual(['completed', id === 'watched' ? 20 : 5]);
+      expect(await rig.replays().get(id)).toMatchObject({ status: 'completed' });
+    }
+    await until('it is told once of each', () => warn.mock.calls.length === 2);
+    expect(warn.mock.calls[0]?.[0]).toBe('onProgress of replay watched failed; the replay goes on');
+    warn.mockRestore();
+  });
+
+  it('that never settle are left by a signal, and by an abort', async () => {
+    await rig.commands(5);
+    const transform = (): Promise<never> => new Promise(() => undefined);
+    const stop = new AbortController();
+    let called: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (called = resolve));
+    const functions = { transform: () => (called(), transform()) };
+    const running = rig.replays().start({ id: 'stopped' }, { functions, signal: stop.signal });
+    await begun;
+    stop.abort();
+    expect(await running).toMatchObject({ status: 'interrupted', counts: { published: 0 } });
+    const aborted = rig.replays().start({ id: 'aborted' }, { functions });
+    await until('it works', async () => (await rig.replays().get('aborted')).status === 'running');
+    await rig.replays().abort('aborted');
+    expect(await aborted).toMatchObject({ status: 'aborted' });
+    const looking = rig.replays().preview({}, { functions, signal: AbortSignal.timeout(100) });
+    await expect(looking).rejects.toThrow(/timeout/);
+    // It goes on where it was.
+    expect(await rig.replays().resume('stopped')).toMatchObject({ status: 'completed', counts: { published: 5 } });
+  });
+
+  it('that throw what cannot be read refuse the command', async () => {
+    await rig.commands(2);
+    const evil = Object.defineProperty(new Error('no'), 'message', {
+      get: () => {
+        throw new Error('no');
+      },
+    });
+    const transform = (): never => {
+      throw evil;
+    };
+    const report = await rig.replays().start({}, { functions: { transform } });
+    expect(report).toMatchObject({ status: 'completed', counts: { invalid: 2 }, invalid: [{ code: 'COMMAND_INVALID' }, {}] });
   });
 });

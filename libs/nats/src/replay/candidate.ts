@@ -208,7 +208,13 @@ export function replayMessage(message: ScannedMessage): ReplayMessage {
 
 export function asLoopstackError(error: unknown): LoopstackError {
   if (error instanceof LoopstackError) return error;
-  const summary = error instanceof Error ? `${error.name}: ${error.message}` : `it threw ${typeof error}`;
+  let summary: string;
+  try {
+    summary = error instanceof Error ? `${error.name}: ${error.message}` : `it threw ${typeof error}`;
+  } catch {
+    // Getters of what was thrown throw themselves.
+    summary = 'it threw an error that cannot be read';
+  }
   return new LoopstackError('COMMAND_INVALID', { summary }, { cause: error });
 }
 

@@ -63,8 +63,23 @@ export class Judge {
     this.#checksDepth = replay.kind === 'stream' || replay.patch !== undefined || replay.functions.transform !== undefined;
   }
 
-  /** One verdict for each message, in their order. @throws JetStreamApiError where histories cannot be read */
-  async judge(messages: readonly ScannedMessage[]): Promise<readonly Verdict[]> {
+  /**
+   * One verdict for each message, in their order; undefined if `signal` comes first, because a function of the user may
+   * never settle.
+   * @throws JetStreamApiError where histories cannot be read
+   */
+  judge(messages: readonly ScannedMessage[], signal?: AbortSignal): Promise<readonly Verdict[] | undefined> {
+    const work = this.#judgeAll(messages);
+    if (!signal) return work;
+    return new Promise((resolve, reject) => {
+      const stop = (): void => resolve(undefined);
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    });
+  }
+
+  async #judgeAll(messages: readonly ScannedMessage[]): Promise<readonly Verdict[]> {
     const readings: Judged[] = [];
     for (const message of messages) {
       let reading: Reading = this.#reader.read(message);

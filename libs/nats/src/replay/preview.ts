@@ -57,7 +57,7 @@ export async function previewReplay(
   const scan = new StreamScan(api, { stream, subjects, from: fromSequence, sinceMs, to: bound });
   search: for await (const messages of scan.lists(signal)) {
     meter.begin(messages[0]?.sequence ?? 1, 0);
-    for (const verdict of await judge.judge(messages)) {
+    for (const verdict of (await judge.judge(messages, signal)) ?? []) {
       scanned = verdict.sequence;
       counts.read++;
       if (verdict.kind === 'replayed') counts.replayed++;

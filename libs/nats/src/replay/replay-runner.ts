@@ -84,6 +84,8 @@ export class ReplayRunner {
   #seen: string | undefined;
   #waiting: ReplayProgress['waiting'];
   #saving: Promise<void> = Promise.resolve();
+  /** `onProgress` has failed. */
+  #warned = false;
   readonly #sleepers = new Set<() => void>();
 
   constructor(
@@ -155,7 +157,9 @@ export class ReplayRunner {
     const scan = new StreamScan(this.tools.api, { stream, subjects, from, sinceMs, to: this.report.bound });
     if (this.#counts.matched >= limit) return true;
     for await (const messages of scan.lists(this.#stopped.signal)) {
-      for (const verdict of await this.#patiently(() => this.tools.judge.judge(messages))) {
+      const verdicts = await this.#patiently(() => this.tools.judge.judge(messages, this.#stopped.signal));
+      if (!verdicts) return false;
+      for (const verdict of verdicts) {
         if (!(await this.#take(verdict))) return false;
         if (this.#counts.matched >= limit) return this.#flush();
       }
@@ -395,11 +399,11 @@ export class ReplayRunner {
       ...(error === undefined ? {} : { error: printable((error as Error).message) }),
       ...(ended ? { finishedAt: new Date().toISOString() } : {}),
     };
-    this.#tick();
     // Where the server is gone the state cannot be told to it; the marks are true all the same.
     await this.#save(status).catch((cause: unknown) => {
       if (ended) throw cause;
     });
+    this.#tick();
     if (ended) await this.tools.batches.clear();
     return this.report;
   }
@@ -426,8 +430,20 @@ export class ReplayRunner {
     return this.#workedBefore + this.#meter.elapsedMs;
   }
 
+  /** An error of who watches is told once, and does not end the replay. */
   #tick(): void {
-    this.onProgress?.(this.#meter.progress({ ...this.#counts, published: this.#done.counts.published }, this.#scanned, this.#waiting));
+    if (!this.onProgress) return;
+    const warn = (): void => {
+      if (!this.#warned) process.emitWarning(`onProgress of replay ${this.report.id} failed; the replay goes on`, 'LoopstackWarning');
+      this.#warned = true;
+    };
+    const counts = { ...this.#counts, published: this.#done.counts.published };
+    try {
+      // What it returns may be a promise all the same.
+      Promise.resolve(this.onProgress(this.#meter.progress(counts, this.#scanned, this.#waiting))).catch(warn);
+    } catch {
+      warn();
+    }
   }
 }
 
