@@ -236,6 +236,16 @@ describe('what is replayed', () => {
     expect((await moved).counts).toMatchObject({ published: 0, invalid: 3 });
   });
 
+  it('is known by its outcome also where many have large results: the answer of the server is cut', async () => {
+    const count = 90;
+    await rig.commands(count);
+    const result = 'x'.repeat(900 * 1024);
+    for (let i = 1; i <= count; i++) await rig.event(`run-${i}`, { type: 'succeeded', sequence: i, result });
+    const neverRan = await rig.replays().preview({ outcome: 'never-ran' });
+    expect(neverRan.counts).toMatchObject({ read: count, matched: 0 });
+    expect((await rig.replays().preview({ outcome: 'succeeded' })).counts).toMatchObject({ matched: count });
+  });
+
   it('may be dead letters, with bodies that are elsewhere', async () => {
     await rig.dead(1, 'failed');
     await rig.dead(2, 'timeout', { pointer: true });

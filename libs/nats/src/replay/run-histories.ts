@@ -28,6 +28,8 @@ export interface AskedRun extends RunAddress {
 /** A batched direct get answers at most 1,024 subjects (NATS ADR-31). */
 const AT_ONCE = 1000;
 const TIMEOUT_MS = 10_000;
+/** Bounds what one answer holds in memory. */
+const MAX_BYTES = 8 * 1024 * 1024;
 /** How long the state of a workflow's queue is believed. */
 const QUEUE_AGE_MS = 1000;
 
@@ -69,24 +71,41 @@ export class RunHistories {
     return this.names.event(run, run.runId);
   }
 
+  /** The server ends an answer at a number of bytes, too: what is left is asked for again. */
   async #read(subjects: readonly string[], found: Map<string, LastEvent>): Promise<void> {
+    const left = new Set(subjects);
+    for (let more = true; more && left.size > 0;) {
+      const before = left.size;
+      more = await this.#readSome(left, found);
+      if (more && left.size === before) throw new JetStreamApiError(0, `last events: nothing of ${before} was answered`);
+    }
+  }
+
+  /** @param left subjects; those that are answered are taken out @returns whether there are more */
+  async #readSome(left: Set<string>, found: Map<string, LastEvent>): Promise<boolean> {
     const path = `DIRECT.GET.${this.names.streams.events}`;
-    const query = encoder.encode(JSON.stringify({ multi_last: subjects, batch: subjects.length }));
+    const query = encoder.encode(JSON.stringify({ multi_last: [...left], batch: left.size, max_bytes: MAX_BYTES }));
     const answers = await this.api.nc.requestMany(`${this.api.prefix}.${path}`, query, {
       maxWait: TIMEOUT_MS,
       strategy: RequestStrategy.SentinelMsg,
     });
-    let ended = false;
+    let more: boolean | undefined;
     for await (const { headers, data } of answers) {
       const code = headers?.code ?? 0;
-      if (code === 404 || code === 204) ended = true;
+      if (code === 404 || code === 204) more = Number(headers?.get('Nats-Num-Pending')) > 0;
       else if (code >= 300) throw new JetStreamApiError(code, `${path}: ${headers?.description ?? 'refused'}`);
-      else {
-        const event = decodeRunEvent(data);
-        if (event && headers) found.set(headers.get('Nats-Subject'), { event, sequence: Number(headers.get('Nats-Sequence')) });
+      else if (headers) {
+        const subject = headers.get('Nats-Subject');
+        left.delete(subject);
+        const decoded = decodeRunEvent(data);
+        if (!decoded) continue;
+        // A thousand results are too large to be kept, and say nothing about what became of a run.
+        const { result: _result, progress: _progress, ...event } = decoded;
+        found.set(subject, { event, sequence: Number(headers.get('Nats-Sequence')) });
       }
     }
-    if (!ended) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
+    if (more === undefined) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
+    return more;
   }
 
   /** Whether a command still waits in its workflow's queue: it is not acknowledged, or nothing has ever taken from the queue. */
