@@ -144,8 +144,9 @@ describe('a replay that goes on', () => {
     await until('it goes on', async () => (await published('remote')) > held);
     expect((await rig.loopstack('replay', 'abort', 'remote')).code).toBe(2);
     expect((await rig.loopstack('replay', 'abort', 'remote', '--yes')).code).toBe(0);
-    const { code, stdout } = await running.done;
+    const { code, stdout, stderr } = await running.done;
     expect(code).toBe(3);
+    expect(stderr).toBe('paused; loopstack replay resume remote goes on with it\n');
     expect(stdout).toMatch(/^replay +remote {2}aborted$/m);
     expect(stdout).toMatch(/^pause +\S+@\S+, /m);
     expect((await rig.loopstack('replay', 'resume', 'remote')).code).toBe(2);

@@ -345,13 +345,18 @@ describe('a replay is gentle', () => {
     await until('it publishes', async () => (await rig.stored('remote')).length > 3);
     expect(await operator.pause('remote')).toMatchObject({ status: 'paused' });
     const held = (await rig.stored('remote')).length;
+    const pausedAtMs = Date.now();
+    const pauseMs = 3000;
     expect(await codeOf(operator.start({ id: 'remote' }))).toBe('REPLAY_EXISTS');
+    await until('it has been paused for a while', () => Date.now() - pausedAtMs > pauseMs);
     expect(await operator.resume('remote')).toMatchObject({ status: 'running' });
     expect(await codeOf(operator.resume('remote'))).toBe('REPLAY_BUSY');
     await until('it goes on', async () => (await rig.stored('remote')).length > held);
     expect(await operator.abort('remote')).toMatchObject({ status: 'aborted' });
     const report = await running;
     expect(report.status).toBe('aborted');
+    // A pause is no work.
+    expect(report.workedMs).toBeLessThan(Date.parse(report.finishedAt as string) - Date.parse(report.startedAt) - pauseMs + 100);
     expect(report.actions.map(({ action, by }) => [action, by])).toEqual([
       ['start', 'ada'],
       ['pause', 'bob'],

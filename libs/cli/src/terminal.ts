@@ -28,6 +28,8 @@ export type Cell = string | readonly [text: string, style: Style];
 /** A line that changes while something goes on. */
 export interface Ticker {
   show(text: string): void;
+  /** What somebody must act on for it to go on: a line that stays; also where the rest is not said, but not with `--json`. */
+  say(text: string): void;
   stop(): void;
 }
 
@@ -102,7 +104,8 @@ export class Terminal {
   /** Shows how something goes on, on a terminal. */
   async ticker(text: string): Promise<Ticker> {
     // Only where a line can be written over.
-    if (!this.#talks || !('cursorTo' in this.streams.stderr)) return { show: () => undefined, stop: () => undefined };
+    const say = (line: string): void => void (this.json || this.streams.stderr.write(`${line}\n`));
+    if (!this.#talks || !('cursorTo' in this.streams.stderr)) return { show: () => undefined, say, stop: () => undefined };
     const { default: ora } = await import('ora');
     const spinner = ora({
       text,
@@ -110,7 +113,7 @@ export class Terminal {
       discardStdin: false,
       ...(this.options.colour ? {} : { color: false }),
     }).start();
-    return { show: (next) => (spinner.text = next), stop: () => spinner.stop() };
+    return { show: (next) => (spinner.text = next), say: (line) => (spinner.clear(), say(line)), stop: () => spinner.stop() };
   }
 
   /** An error, with what to do about it. */

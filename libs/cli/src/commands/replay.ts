@@ -160,7 +160,13 @@ type Hooks = Pick<ReplayHooks, 'onProgress' | 'signal'>;
 /** Works on a replay in this process, shows how it goes on, and tells what came of it. */
 async function run({ terminal, signal }: Invocation<object>, work: (hooks: Hooks) => Promise<ReplayReport>): Promise<ReplayReport> {
   const ticker = await terminal.ticker('replaying');
-  const onProgress = (progress: ReplayProgress): void => ticker.show(`${progress.id}  ${progressText(progress)}`);
+  let paused = false;
+  const onProgress = (progress: ReplayProgress): void => {
+    ticker.show(`${progress.id}  ${progressText(progress)}`);
+    const before = paused;
+    paused = progress.waiting === 'pause';
+    if (paused && !before) ticker.say(`paused; loopstack replay resume ${progress.id} goes on with it`);
+  };
   const report = await work({ onProgress, signal }).finally(() => ticker.stop());
   tell(terminal, report);
   if (report.status === 'interrupted') terminal.note(`loopstack replay resume ${report.id} goes on with it`);

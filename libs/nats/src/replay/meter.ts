@@ -7,7 +7,7 @@ export interface ReplayProgress {
   /** Sequence of the source up to which it has looked. */
   readonly scanned: number;
   readonly bound: number;
-  /** In this process. */
+  /** In this process, without pauses. */
   readonly elapsedMs: number;
   /** Commands published per second, of late. */
   readonly perSecond: number;
@@ -26,6 +26,8 @@ export class Meter {
   #published: { readonly atMs: number; readonly count: number }[] = [];
   #first: number | undefined;
   #matchedBefore = 0;
+  #heldMs = 0;
+  #heldSinceMs: number | undefined;
 
   constructor(
     private readonly id: string,
@@ -33,8 +35,20 @@ export class Meter {
     private readonly limit: number,
   ) {}
 
+  /** Without the time that it was paused. */
   get elapsedMs(): number {
-    return Date.now() - this.#startedMs;
+    return (this.#heldSinceMs ?? Date.now()) - this.#startedMs - this.#heldMs;
+  }
+
+  /** A pause begins. */
+  hold(): void {
+    this.#heldSinceMs ??= Date.now();
+  }
+
+  /** It is over. */
+  goOn(): void {
+    this.#heldMs += Date.now() - (this.#heldSinceMs ?? Date.now());
+    this.#heldSinceMs = undefined;
   }
 
   /** The first message that this process looks at. */

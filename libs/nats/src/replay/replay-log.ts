@@ -72,7 +72,7 @@ export interface ReplayState {
   readonly position: number;
   /** Sequence of the last mark in the runs stream. */
   readonly markSequence: number;
-  /** Time that processes have worked on it. */
+  /** Time that processes have worked on it, without pauses. */
   readonly workedMs: number;
   /** The first ones that were refused. */
   readonly invalid: readonly InvalidCommand[];

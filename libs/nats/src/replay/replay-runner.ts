@@ -303,8 +303,10 @@ export class ReplayRunner {
   }
 
   async #hold(): Promise<boolean> {
+    this.#meter.hold();
     await this.#save('paused').catch(() => undefined);
     while (this.#wish === 'pause') if (!(await this.#wait(HEARTBEAT_MS, 'pause'))) return false;
+    this.#meter.goOn();
     if (!this.#stopped.signal.aborted) await this.#save('running').catch(() => undefined);
     return !this.#stopped.signal.aborted;
   }
