@@ -102,6 +102,22 @@ describe('the state of a run', () => {
     expect(new Set(infos.map((info) => info.status))).toEqual(new Set(['succeeded']));
   });
 
+  it('of queued ones, too, although a server that is asked for a thousand pages at once would answer the last too late', async () => {
+    const asker = rig.client({ requestTimeout: '1s' });
+    const runs = await Promise.all(Array.from({ length: 600 }, () => client.run('Queued', 'Orders', 'x'.repeat(500), 'u1')));
+    const infos = await Promise.all(runs.map((run) => asker.get(run.id, run)));
+    expect(new Set(infos.map((info) => info.status))).toEqual(new Set(['queued']));
+    expect(infos.map((info) => info.sequence)).toEqual(runs.map((run) => run.sequence));
+  });
+
+  it('is one read of the command for a handle that knows its place', async () => {
+    const runs = await Promise.all(Array.from({ length: 1000 }, () => start('Placed')));
+    const received = rig.nc.stats().inMsgs;
+    expect(await (runs.at(-1) as RunHandle).status()).toMatchObject({ status: 'queued', workflow: 'Placed' });
+    // The event, the command, the consumer.
+    expect(rig.nc.stats().inMsgs - received).toBeLessThanOrEqual(3);
+  });
+
   function newRunIdOff(offMs: number): string {
     const time = (Date.now() + offMs).toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}${newRunId().slice(13)}`;
@@ -148,6 +164,33 @@ describe('the list of runs', () => {
     expect((await client.list({ since: new Date(Date.now() - 60_000) })).length).toBe(7);
     expect(await codeOf(client.list({ limit: 0 }))).toBe('OPTION_INVALID');
     expect(await codeOf(client.list({ workspace: '*' }))).toBe('NAME_INVALID');
+  });
+
+  it('is right and keeps few of the results in memory, however large they are', async () => {
+    const address = { workspace: 'Large', workflow: 'Job' };
+    const waiting = await client.run('Job', 'Large', {}, 'u1');
+    const result = 'x'.repeat(900_000);
+    const ended: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      const run = await client.run('Job', 'Large', {}, 'u1');
+      await rig.record(run.id, { type: 'succeeded', sequence: run.sequence, result }, 0, address);
+      ended.push(run.id);
+    }
+    expect((await client.list({ ...address, status: 'queued' })).map((info) => info.id)).toEqual([waiting.id]);
+    const held = process.memoryUsage().rss;
+    let peak = 0;
+    const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss - held)), 5);
+    expect(await client.list({ ...address, status: 'failed' })).toEqual([]);
+    clearInterval(watch);
+    // All of them are 90 MB, and were held as bytes and as text.
+    expect(peak / 1e6).toBeLessThan(75);
+    const newest = await client.list({ ...address, status: 'succeeded', limit: 3 });
+    expect(newest.map((info) => [info.id, info.result === result])).toEqual(
+      ended
+        .slice(-3)
+        .reverse()
+        .map((id) => [id, true]),
+    );
   });
 
   it('reads the end of a long stream only', async () => {

@@ -83,8 +83,8 @@ export class LoopstackClient {
     this.#desk = {
       result: (address, runId, wait) => this.#events.result(address, runId, wait),
       events: (address, runId, wait) => this.#events.history(address, runId, wait),
-      get: (runId, address) => this.#state.get(runId, address),
-      cancel: (runId, address) => this.#state.cancel(runId, address),
+      get: (runId, address, sequence) => this.#state.get(runId, address, sequence),
+      cancel: (runId, address, sequence) => this.#state.cancel(runId, address, sequence),
     };
   }
 

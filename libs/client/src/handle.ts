@@ -5,8 +5,9 @@ import type { Receiver } from './pending.js';
 export interface RunDesk {
   result(address: RunAddress, runId: string, options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<unknown>;
   events(address: RunAddress, runId: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
-  get(runId: string, address?: RunAddress): Promise<RunInfo>;
-  cancel(runId: string, address?: RunAddress): Promise<RunInfo>;
+  /** @param sequence where the command is stored; 0 if that is not known */
+  get(runId: string, address?: RunAddress, sequence?: number): Promise<RunInfo>;
+  cancel(runId: string, address?: RunAddress, sequence?: number): Promise<RunInfo>;
 }
 
 /** A handle that becomes complete with the acknowledgement of its command. */
@@ -42,10 +43,10 @@ export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<
   }
 
   status(): Promise<RunInfo> {
-    return this.#desk.get(this.id, this);
+    return this.#desk.get(this.id, this, this.sequence);
   }
 
   cancel(): Promise<RunInfo> {
-    return this.#desk.cancel(this.id, this);
+    return this.#desk.cancel(this.id, this, this.sequence);
   }
 }

@@ -19,8 +19,16 @@ const DEFAULT_LIMIT = 100;
 /** Sequences in the first block that is read, from the end of a stream backwards; each further one is twice as long. */
 const FIRST_BLOCK = 512;
 const MAX_BLOCK = 65_536;
+/** An event that is longer is not kept until it is known to be listed: it is read again then. */
+const KEPT_BYTES = 1024;
 /** Messages that one list reads of a stream before it takes what it has. */
 const MAX_SCANNED = 200_000;
+
+interface Listed {
+  readonly info: RunInfo;
+  /** Sequence of the event that tells the rest. */
+  readonly reread?: number;
+}
 
 /**
  * Lists runs, those that changed last first, from the ends of the streams backwards: what it costs grows with the messages between now
@@ -45,32 +53,52 @@ export class RunList {
       throw new LoopstackError('OPTION_INVALID', { option: 'limit', expected: 'a whole number from 1', received: String(limit) });
     }
     const statuses = statusSet(filter.status);
-    const listed: RunInfo[] = [];
-    if (statuses === undefined || statuses.has('queued')) listed.push(...(await this.#queued(filter, limit)));
+    const found: Listed[] = [];
+    if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(filter, limit)) found.push({ info });
     if (statuses === undefined || [...statuses].some((status) => status !== 'queued'))
-      listed.push(...(await this.#recorded(filter, statuses, limit)));
-    return listed.sort((a, b) => timeOf(b) - timeOf(a)).slice(0, limit);
+      for (const one of await this.#recorded(filter, statuses, limit)) found.push(one);
+    found.sort((a, b) => timeOf(b.info) - timeOf(a.info));
+    const listed: RunInfo[] = [];
+    for (const { info, reread } of found.slice(0, limit)) listed.push(reread === undefined ? info : await this.#whole(info, reread));
+    return listed;
   }
 
-  async #recorded(filter: RunFilter, statuses: ReadonlySet<RunStatus> | undefined, limit: number): Promise<RunInfo[]> {
+  async #recorded(filter: RunFilter, statuses: ReadonlySet<RunStatus> | undefined, limit: number): Promise<Listed[]> {
     const { names } = this.#options;
     const subject = names.event(anyOf(filter), '*');
     const seen = new Set<string>();
-    const listed: RunInfo[] = [];
-    for await (const block of this.#backwards(names.streams.events, subject, filter.since, 1)) {
-      for (const message of block.reverse()) {
-        const parsed = names.parseEvent(message.subject);
-        const event = decodeRunEvent(message.data);
-        if (!parsed || !event || seen.has(message.subject)) continue;
+    const listed: Listed[] = [];
+    const read = (message: StoredMessage): (Listed & { readonly subject: string }) | undefined => {
+      const info = this.#info(message);
+      if (!info || message.data.length <= KEPT_BYTES) return info && { subject: message.subject, info };
+      const { result: _, error: __, ...rest } = info;
+      return { subject: message.subject, info: rest, reread: message.sequence };
+    };
+    for await (const block of this.#backwards(names.streams.events, subject, filter.since, 1, read)) {
+      for (const one of block.reverse()) {
+        if (seen.has(one.subject)) continue;
         // The newest event of a run is its state; older ones of it are history.
-        seen.add(message.subject);
-        const info = infoOf(parsed.runId, { ...parsed, event });
+        seen.add(one.subject);
+        const { info } = one;
         // What is queued is found by its command, also if it has such an event.
         if (info.status === 'queued' || (statuses && !statuses.has(info.status))) continue;
-        if (listed.push(info) === limit) return listed;
+        if (listed.push(one) === limit) return listed;
       }
     }
     return listed;
+  }
+
+  #info({ subject, data }: StoredMessage): RunInfo | undefined {
+    const parsed = this.#options.names.parseEvent(subject);
+    const event = parsed && decodeRunEvent(data);
+    return event && infoOf(parsed.runId, { ...parsed, event });
+  }
+
+  /** With its result; without, if its event has aged out meanwhile. */
+  async #whole(info: RunInfo, sequence: number): Promise<RunInfo> {
+    const message = await this.#reader.read(this.#options.names.streams.events, { sequence });
+    const whole = message && this.#info(message);
+    return whole?.id === info.id ? whole : info;
   }
 
   /** Commands that nobody has begun, also those that are not due yet. */
@@ -83,9 +111,10 @@ export class RunList {
       let room = limit;
       const { workspace, workflow } = filter;
       const lowest = workspace === undefined || workflow === undefined ? 0 : floorOf({ workspace, workflow }, priority);
-      for await (const block of this.#backwards(names.streams.runs, this.#commands.subject(priority, filter), filter.since, lowest + 1)) {
-        const commands = block.reverse().flatMap((message) => this.#commands.read(message) ?? []);
-        const unsettled = commands.filter((command) => command.sequence > floorOf(command, command.priority));
+      const subject = this.#commands.subject(priority, filter);
+      const read = (message: StoredMessage): StoredCommand | undefined => this.#commands.read(message);
+      for await (const block of this.#backwards(names.streams.runs, subject, filter.since, lowest + 1, read)) {
+        const unsettled = block.reverse().filter((command) => command.sequence > floorOf(command, command.priority));
         for (const command of await this.#unbegun(unsettled)) if (room-- > 0) listed.push(queuedInfo(command));
         if (room <= 0) break;
       }
@@ -107,9 +136,11 @@ export class RunList {
     const { names } = this.#options;
     if (commands.length === 0) return [];
     const subjectOf = (command: StoredCommand): string => names.event(command, command.runId);
-    const last = new Map<string, RunEvent | undefined>();
-    for (const { subject, data } of await this.#reader.lastOf(names.streams.events, commands.map(subjectOf)))
-      last.set(subject, decodeRunEvent(data));
+    const last = new Map<string, Pick<RunEvent, 'type' | 'sequence'> | undefined>();
+    for await (const { subject, data } of this.#reader.lastOf(names.streams.events, commands.map(subjectOf))) {
+      const event = decodeRunEvent(data);
+      last.set(subject, event && { type: event.type, ...(event.sequence === undefined ? {} : { sequence: event.sequence }) });
+    }
     return commands.filter((command) => {
       const event = last.get(subjectOf(command));
       return event === undefined || (event.type === 'queued' && (event.sequence === undefined || event.sequence === command.sequence));
@@ -133,20 +164,30 @@ export class RunList {
     }
   }
 
-  /** Messages of a subject in blocks, the newest block first, each in stream order, down to a sequence or a time. */
-  async *#backwards(stream: string, subject: string, since: Date | undefined, lowest: number): AsyncGenerator<StoredMessage[]> {
+  /** What is read of the messages of a subject, in blocks, the newest block first, each in stream order, down to a sequence or a time. */
+  async *#backwards<T>(
+    stream: string,
+    subject: string,
+    since: Date | undefined,
+    lowest: number,
+    read: (message: StoredMessage) => T | undefined,
+  ): AsyncGenerator<T[]> {
     const last = await this.#reader.read(stream, { last: subject });
     let scanned = 0;
     let size = FIRST_BLOCK;
     for (let end = (last?.sequence ?? 0) + 1; end > lowest && scanned < MAX_SCANNED; size = Math.min(size * 2, MAX_BLOCK)) {
       const start = Math.max(lowest, end - size);
-      const block: StoredMessage[] = [];
+      const block: T[] = [];
+      let young = 0;
       for await (const message of this.#reader.scan(stream, subject, { sequence: start }, Math.min(size, 1024))) {
         if (message.sequence >= end) break;
-        if (since === undefined || message.timeMs >= since.getTime()) block.push(message);
         scanned++;
+        if (since !== undefined && message.timeMs < since.getTime()) continue;
+        young++;
+        const kept = read(message);
+        if (kept !== undefined) block.push(kept);
       }
-      if (block.length > 0) yield block;
+      if (young > 0) yield block;
       else if (since !== undefined && (await this.#olderThan(stream, start, since))) return;
       end = start;
     }

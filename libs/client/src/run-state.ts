@@ -32,6 +32,8 @@ export class RunState {
   readonly #reader: StreamReader;
   readonly #publisher: Publisher;
   readonly #commands: StoredCommands;
+  /** Questions on their way: a thousand queued runs of a workflow ask once. */
+  readonly #floors = new Map<string, Promise<number>>();
 
   constructor(options: ResolvedClientOptions, reader: StreamReader, publisher: Publisher, commands: StoredCommands) {
     this.#options = options;
@@ -41,14 +43,14 @@ export class RunState {
   }
 
   /**
-   * One read of the run's last event; a run without one is looked for among the commands.
+   * One read of the run's last event; a run without one is looked for among the commands, at `sequence` first.
    * @throws LoopstackError RUN_UNKNOWN, NAME_INVALID, STREAM_UNAVAILABLE
    */
-  async get(runId: string, address?: RunAddress): Promise<RunInfo> {
+  async get(runId: string, address?: RunAddress, sequence = 0): Promise<RunInfo> {
     assertRun(runId, address);
     const found = await this.#lastEvent(runId, address);
     if (found) return this.#withCommand(infoOf(runId, found));
-    const command = await this.#commands.find(runId, address);
+    const command = await this.#commands.find(runId, address, sequence);
     if (command && !(await this.#settled(command, command.sequence))) return queuedInfo(command);
     // It may have ended while its command was looked for.
     const ended = command && (await this.#lastEvent(runId, command, true));
@@ -61,13 +63,13 @@ export class RunState {
    * canceled already is told of again, so a cancel that was interrupted can be repeated.
    * @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
    */
-  async cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
+  async cancel(runId: string, address?: RunAddress, sequence = 0): Promise<RunInfo> {
     const { names } = this.#options;
     assertRun(runId, address);
     for (let tries = 1; ; tries++) {
       const found = await this.#lastEvent(runId, address, tries > 1);
       // Also when there is an event: the address of the run is what an outcome is recorded under.
-      const info = found ? infoOf(runId, found) : await this.get(runId, address);
+      const info = found ? infoOf(runId, found) : await this.get(runId, address, sequence);
       if (info.status === 'canceled') return this.#announce(info);
       if (found && isOutcome(found.event.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
       const event: RunEvent = {
@@ -127,10 +129,19 @@ export class RunState {
   async #settled(address: RunAddress & { readonly priority: 'high' | 'normal' | 'low' }, sequence: number): Promise<boolean> {
     const { names } = this.#options;
     const durable = names.durable(address, address.priority);
+    let asked = this.#floors.get(durable);
+    if (asked === undefined) {
+      asked = this.#floor(names.streams.runs, durable).finally(() => this.#floors.delete(durable));
+      this.#floors.set(durable, asked);
+    }
+    return sequence > 0 && sequence <= (await asked);
+  }
+
+  async #floor(stream: string, durable: string): Promise<number> {
     const info = await this.#reader
-      .call<{ ack_floor: { stream_seq: number } }>(`CONSUMER.INFO.${names.streams.runs}.${durable}`, {}, names.streams.runs)
+      .call<{ ack_floor: { stream_seq: number } }>(`CONSUMER.INFO.${stream}.${durable}`, {}, stream)
       .catch(() => undefined);
-    return info !== undefined && sequence > 0 && sequence <= info.ack_floor.stream_seq;
+    return info?.ack_floor.stream_seq ?? 0;
   }
 }
 

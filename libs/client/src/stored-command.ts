@@ -12,6 +12,7 @@ import {
 } from '@loopstack/shared/contract';
 import type { ResolvedClientOptions } from './options.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
+import { Turns } from './turns.js';
 
 /** A command as a stream holds it. */
 export interface StoredCommand extends RunAddress {
@@ -25,6 +26,10 @@ export interface StoredCommand extends RunAddress {
 
 /** Messages of a first look: at 100,000 commands a second still 20 ms of them. */
 const FIRST_LOOK = 2048;
+/** Searches at once. Those that wait are often spared: the pages before theirs hold what they look for. */
+const SEARCHES = 8;
+/** Commands that were passed and are remembered. */
+const PASSED = 4096;
 /** Clocks of producers and of the server are hardly further apart, and no command waits longer to be written. */
 const SKEW_MS = 2_000;
 const WAIT_MS = 120_000;
@@ -41,13 +46,19 @@ const TAIL = 20_000;
 export class StoredCommands {
   readonly #options: ResolvedClientOptions;
   readonly #reader: StreamReader;
+  readonly #searches = new Turns(SEARCHES);
+  /** Where searches have seen commands, by run id: a hint, since a stream may be made anew. */
+  readonly #passed = new Map<string, number>();
 
   constructor(options: ResolvedClientOptions, reader: StreamReader) {
     this.#options = options;
     this.#reader = reader;
   }
 
-  async find(runId: string, address?: RunAddress): Promise<StoredCommand | undefined> {
+  /** @param hint the sequence at which it was acknowledged; 0 if that is not known */
+  async find(runId: string, address?: RunAddress, hint = 0): Promise<StoredCommand | undefined> {
+    const known = await this.#hinted(runId, hint, address);
+    if (known) return known;
     const scheduled = await this.#scheduled(runId, address);
     if (scheduled) return scheduled;
     const sequence = runIdSequence(runId);
@@ -55,6 +66,20 @@ export class StoredCommands {
       const derived = await this.at(sequence);
       return derived?.runId === runId ? derived : undefined;
     }
+    return this.#searches.run(
+      async () => (await this.#hinted(runId, this.#passed.get(runId) ?? 0, address)) ?? this.#search(runId, address),
+    );
+  }
+
+  async #hinted(runId: string, sequence: number, address: RunAddress | undefined): Promise<StoredCommand | undefined> {
+    const command = sequence > 0 ? await this.at(sequence) : undefined;
+    if (command?.runId !== runId) return undefined;
+    return address === undefined || (address.workspace === command.workspace && address.workflow === command.workflow)
+      ? command
+      : undefined;
+  }
+
+  async #search(runId: string, address: RunAddress | undefined): Promise<StoredCommand | undefined> {
     const subjects = PRIORITIES.map((priority) => this.subject(priority, address));
     const origin = runIdOrigin(runId);
     const timeMs = runIdTime(runId);
@@ -121,12 +146,24 @@ export class StoredCommands {
   ): Promise<StoredCommand | undefined> {
     for (const subject of subjects) {
       let left = limit;
-      for await (const message of this.#reader.scan(this.#options.names.streams.runs, subject, { timeMs: fromMs })) {
-        if (message.headers.get(HEADER.RUN_ID) === runId) return this.read(message);
-        if (message.timeMs > toMs || --left === 0) break;
+      for await (const page of this.#reader.pages(this.#options.names.streams.runs, subject, { timeMs: fromMs })) {
+        let found: StoredMessage | undefined;
+        for (const message of page) {
+          const passed = message.headers.get(HEADER.RUN_ID);
+          if (passed === runId) found ??= message;
+          else if (passed !== undefined) this.#pass(passed, message.sequence);
+        }
+        if (found) return this.read(found);
+        left -= page.length;
+        if (left <= 0 || (page.at(-1)?.timeMs ?? 0) > toMs) break;
       }
     }
     return undefined;
+  }
+
+  #pass(runId: string, sequence: number): void {
+    if (this.#passed.size >= PASSED) this.#passed.clear();
+    this.#passed.set(runId, sequence);
   }
 
   async #inTail(runId: string, subjects: readonly string[]): Promise<StoredCommand | undefined> {

@@ -2,6 +2,7 @@ import { LoopstackError, printable, type HeaderReader } from '@loopstack/shared/
 import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
 import { inboxOf } from './connection.js';
+import { Turns } from './turns.js';
 
 /** A message as a stream holds it. */
 export interface StoredMessage {
@@ -16,10 +17,17 @@ export interface StoredMessage {
 /** Where to read from: `next` is the first message of `subject` (wildcards allowed) at or after `sequence` or `since`. */
 export type Position = { readonly last: string } | { readonly sequence: number } | { readonly next: string; readonly sequence: number };
 
+type Start = { readonly sequence: number } | { readonly timeMs: number };
+
 const NOT_FOUND = 404;
 const END_OF_BATCH = 204;
 /** Bytes of messages in one answer of a scan. */
 const PAGE_BYTES = 1024 * 1024;
+/** Messages in the first page of a scan, where nothing else is asked for, and most in one; each page is twice as long as the one before. */
+const FIRST_PAGE = 16;
+const MAX_PAGE = 1024;
+/** Pages that are asked for at once; more of them would wait for one another in the server, where a timeout runs. */
+const MAX_PAGES = 8;
 /** The server answers no more subjects at once (NATS ADR-31). */
 const MULTI_LAST = 1024;
 const encoder = new TextEncoder();
@@ -30,6 +38,8 @@ const decoder = new TextDecoder();
  * may lag behind the leader by a moment; `leader: true` asks the leader.
  */
 export class StreamReader {
+  readonly #pages = new Turns(MAX_PAGES);
+
   constructor(
     readonly nc: NatsConnection,
     readonly api: string,
@@ -74,33 +84,46 @@ export class StreamReader {
   }
 
   /**
-   * The messages of a subject (wildcards allowed) from a sequence or a time on, in pages of `page` messages.
+   * The messages of a subject (wildcards allowed) from a sequence or a time on, in pages that double from `page` messages.
    * Needs nats-server 2.11 (batched direct get, NATS ADR-31).
    */
-  async *scan(
-    stream: string,
-    subject: string,
-    from: { readonly sequence: number } | { readonly timeMs: number },
-    page = 1024,
-  ): AsyncGenerator<StoredMessage> {
+  async *scan(stream: string, subject: string, from: Start, page?: number): AsyncGenerator<StoredMessage> {
+    for await (const messages of this.pages(stream, subject, from, page)) yield* messages;
+  }
+
+  /** As `scan`, a page at a time. */
+  async *pages(stream: string, subject: string, from: Start, page = FIRST_PAGE): AsyncGenerator<readonly StoredMessage[]> {
     let start: object = 'sequence' in from ? { seq: from.sequence } : { start_time: new Date(from.timeMs).toISOString() };
-    for (;;) {
-      const { messages, more } = await this.#batch(stream, { ...start, next_by_subj: subject, batch: page, max_bytes: PAGE_BYTES });
-      yield* messages;
+    for (let batch = page; ; batch = Math.min(batch * 2, MAX_PAGE)) {
+      const { messages, more } = await this.#page(stream, { ...start, next_by_subj: subject, batch, max_bytes: PAGE_BYTES });
+      yield messages;
       const last = messages.at(-1);
       if (last === undefined || !more) return;
       start = { seq: last.sequence + 1 };
     }
   }
 
-  /** The last message of each of the subjects that has one. */
-  async lastOf(stream: string, subjects: readonly string[]): Promise<readonly StoredMessage[]> {
-    const found: StoredMessage[] = [];
-    for (let i = 0; i < subjects.length; i += MULTI_LAST) {
-      const { messages } = await this.#batch(stream, { multi_last: subjects.slice(i, i + MULTI_LAST), batch: MULTI_LAST });
-      found.push(...messages);
+  /** The last message of each of the subjects that has one, as they come: not all of them at once are in memory. */
+  async *lastOf(stream: string, subjects: readonly string[]): AsyncGenerator<StoredMessage> {
+    const left = new Set(subjects);
+    while (left.size > 0) {
+      const asked = [...left].slice(0, MULTI_LAST);
+      const { messages, more } = await this.#page(stream, { multi_last: asked, batch: MULTI_LAST, max_bytes: PAGE_BYTES });
+      yield* messages;
+      for (const { subject } of messages) left.delete(subject);
+      if (more && messages.length > 0) continue;
+      // What was asked for and is not answered has none; `more` says that the answer was cut by its size.
+      if (more) throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: 'it answers nothing of what it says is there' });
+      for (const subject of asked) left.delete(subject);
     }
-    return found;
+  }
+
+  /** A page, once it is its turn; no timeout runs before. */
+  #page(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
+    return this.#pages.run(async () => {
+      if (this.nc.isClosed()) throw new LoopstackError('CLOSED');
+      return this.#batch(stream, query);
+    });
   }
 
   /** Several messages in answer to one request; a message without data and with a status ends them. */
@@ -113,7 +136,10 @@ export class StreamReader {
         if (!this.nc.isClosed()) subscription.unsubscribe();
         settle();
       };
-      const fail = (reason: string): void => finish(() => reject(new LoopstackError('STREAM_UNAVAILABLE', { stream, reason })));
+      const fail = (reason: string): void =>
+        finish(() =>
+          reject(this.nc.isClosed() ? new LoopstackError('CLOSED') : new LoopstackError('STREAM_UNAVAILABLE', { stream, reason })),
+        );
       const subscription = this.nc.subscribe(inbox, {
         callback: (error, answer) => {
           if (error) return fail(error.message);
@@ -128,10 +154,7 @@ export class StreamReader {
           }
         },
       });
-      const timer = setTimeout(
-        () => fail(this.nc.isClosed() ? 'the connection is closed' : `no answer within ${this.timeoutMs} ms`),
-        this.timeoutMs,
-      );
+      const timer = setTimeout(() => fail(`no answer within ${this.timeoutMs} ms`), this.timeoutMs);
       this.nc.publish(oneLine(`${this.api}.DIRECT.GET.${stream}`), encoder.encode(JSON.stringify(query)), { reply: inbox });
     });
   }
