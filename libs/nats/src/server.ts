@@ -1,4 +1,5 @@
 import { Workers } from '@loopstack/core';
+import { LoopstackError } from '@loopstack/shared';
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
 import { Events, type NatsConnection } from 'nats';
@@ -23,6 +24,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
   /** What a handler throws decides about its event, and is logged here. */
   override propagatesEventHandlerErrors = true;
   override transportId = Symbol('loopstack-jetstream');
+  #closed = false;
   readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
 
   constructor(
@@ -43,8 +45,10 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       // What can stop the boot comes first: nothing is started, by command, schedule or event, by an application that does not start.
       await this.workers.checkSchedules();
       const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
+      this.#goOn();
       await this.schedules.declare(workflows);
       await this.worker.start(runners);
+      this.#goOn();
       startEvents();
       void this.catalogue.publish(workflows);
       void this.schedules.tidy(workflows);
@@ -56,6 +60,11 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     }
   }
 
+  /** What is closed while it starts has stopped already, and nobody would stop what it starts yet. */
+  #goOn(): void {
+    if (this.#closed) throw new LoopstackError('BOOT_FAILED', { problems: 'the application was closed while it started' });
+  }
+
   /** Nest's hooks for tracing, around a call of an event handler. */
   readonly #around: AroundHandler = (context, work) =>
     new Promise((resolve, reject) => {
@@ -63,6 +72,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     });
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([this.fanOut.stop(), this.worker.stop()]);
     this._status$.next('closed');
   }

@@ -82,6 +82,7 @@ export class Worker {
   #failingSinceMs: number | undefined;
   /** Counts connections. */
   #connection = 0;
+  #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(
@@ -103,13 +104,22 @@ export class Worker {
     });
   }
 
-  /** @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
-  async start(runners: readonly WorkflowRunner[]): Promise<void> {
+  /**
+   * Consumes nothing if it is stopped meanwhile.
+   * @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING
+   */
+  start(runners: readonly WorkflowRunner[]): Promise<void> {
+    return (this.#started = this.#start(runners));
+  }
+
+  async #start(runners: readonly WorkflowRunner[]): Promise<void> {
+    if (this.#stopped) return;
     await this.#canceled.start(this.nc);
     const suspects = new SuspectGate();
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {
+      if (this.#stopped) return;
       const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
@@ -142,6 +152,7 @@ export class Worker {
         longestMs,
       );
     }
+    if (this.#stopped) return;
     this.#running = true;
     this.#tickedAtMs = Date.now();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
@@ -230,7 +241,12 @@ export class Worker {
   }
 
   async #stop(): Promise<void> {
-    if (!this.#running) return;
+    await this.#started?.catch(() => undefined);
+    if (!this.#running) {
+      this.#leases.stop();
+      this.#canceled.stop();
+      return;
+    }
     this.#running = false;
     const active = this.#consumers.reduce((sum, consumer) => sum + consumer.active, 0);
     if (active > 0) this.#logger.log(`Stopping: ${active} runs finish within ${this.options.shutdownGraceMs} ms`);

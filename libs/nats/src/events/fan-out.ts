@@ -131,6 +131,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
     return () => {
+      if (this.#stopped) return;
       for (const consumer of consumers) this.#consume(consumer);
       this.#startTicking();
     };
@@ -170,7 +171,10 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   async #startLive(reaction: Reaction): Promise<void> {
     const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms);
+    if (this.#stopped) return;
     await live.start();
+    // Stopped meanwhile, by somebody who did not know of it.
+    if (this.#stopped) return live.stop(Promise.resolve());
     this.#live.push(live);
     this.#startTicking();
   }
@@ -220,7 +224,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   #lookForUnused(...kinds: DurableKind[]): void {
     clearInterval(this.#look);
     // Who may not make streams may not list them either.
-    if (!this.options.provision) return;
+    if (!this.options.provision || this.#stopped) return;
     const look = async (): Promise<void> => {
       try {
         this.#reportUnused(await this.bindings.list(), kinds);
