@@ -32,7 +32,7 @@ export const ERRORS = {
   USER_MISSING: entry(400, 'userId is missing: expected a string of 1 to 256 characters, received {received}', 'Pass the id of the user on whose behalf the workflow runs.'),
   PAYLOAD_INVALID: entry(400, 'The payload of {workflow} was refused: {summary}', 'Correct the fields named in `errors`.'),
   PAYLOAD_UNSERIALIZABLE: entry(400, 'The payload cannot be written as JSON: {reason}', 'Pass plain JSON data: no BigInt, no cycles, no functions.'),
-  PAYLOAD_TOO_LARGE: entry(413, 'The run command has {bytes} bytes, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),
+  PAYLOAD_TOO_LARGE: entry(413, 'The message has {bytes} bytes with its headers, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),
   OPTION_INVALID: entry(400, 'Option {option} is invalid: expected {expected}, received {received}', 'Correct the option.'),
   RUN_UNKNOWN: entry(404, 'There is no run {runId}', 'Check the id; runs are forgotten when they leave the streams (retention).'),
   RUN_FAILED: entry(500, 'Run {runId} failed: {reason}', 'See the dead letter of the run; redrive it when the cause is mended.'),

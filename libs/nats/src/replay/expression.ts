@@ -15,6 +15,7 @@ function path(option: string, text: string): JSONPathQuery {
 
 /** A predicate over payloads. @throws LoopstackError OPTION_INVALID */
 export function compileWhere(text: string): (payload: unknown) => boolean {
+  if (typeof text !== 'string') throw refused('where', 'JSONPath (RFC 9535)', jsonType(text));
   const trimmed = text.trim();
   // A filter expression has a current node; a list with the payload alone makes it that.
   if (!trimmed.startsWith('$')) {

@@ -79,6 +79,12 @@ describe('a request', () => {
     [{ rate: -1 }, 'rate'],
     [{ maxQueued: 0.5 }, 'maxQueued'],
     [{ subjects: ['a b'] }, 'subjects'],
+    [{ subjects: 'a' as never }, 'subjects'],
+    [{ where: 5 as never }, 'where'],
+    [{ patch: {} as never }, 'patch'],
+    [{ since: 5 as never }, 'since'],
+    [{ source: null as never }, 'source'],
+    [{ workflw: 'F' } as object, 'workflw'],
     [{ modules: { where: { path: 'x', sha256: 'y' } } }, 'where'],
     [{ source: { stream: 'S' }, as: 'same-run' as const, map: { workspace: 'W', workflow: 'F', user: 'u' } }, 'as'],
   ])('%j is refused at %s', (request, option) => {

@@ -15,6 +15,34 @@ import type { ReplayCommand, ReplayFunctions, ReplayOutcome, ReplayRequest } fro
 const OUTCOMES: readonly ReplayOutcome[] = ['failed', 'succeeded', 'canceled', 'expired', 'never-ran'];
 const REASONS: readonly DeadReason[] = ['invalid', 'untrusted', 'failed', 'timeout', 'worker-died'];
 
+/** All that a request may have. */
+const OPTIONS: Readonly<Record<keyof ReplayRequest, true>> = {
+  id: true,
+  source: true,
+  workspace: true,
+  workflow: true,
+  subjects: true,
+  since: true,
+  until: true,
+  fromSequence: true,
+  toSequence: true,
+  user: true,
+  outcome: true,
+  reason: true,
+  where: true,
+  sample: true,
+  limit: true,
+  includeReplayed: true,
+  as: true,
+  map: true,
+  patch: true,
+  rate: true,
+  maxQueued: true,
+  priority: true,
+  note: true,
+  modules: true,
+};
+
 /** A request with everything checked and filled in. */
 export interface ResolvedReplay {
   readonly kind: 'runs' | 'dead' | 'stream';
@@ -44,10 +72,13 @@ export interface ResolvedReplay {
 
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
 export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions, names: WireNames): ResolvedReplay {
+  // An option that is misspelled would select more than was meant.
+  for (const [option, value] of Object.entries(request))
+    if (!Object.hasOwn(OPTIONS, option)) throw invalid(option, 'no such option', value);
   const { source = 'runs', workspace, workflow } = request;
   const kind = typeof source === 'string' ? source : 'stream';
   const wanted: readonly string[] = ['runs', 'dead', 'stream'];
-  if (!wanted.includes(kind)) throw invalid('source', "'runs', 'dead' or { stream }", source);
+  if (!wanted.includes(kind) || source === null) throw invalid('source', "'runs', 'dead' or { stream }", source);
   if (request.id !== undefined) assertName('replay id', request.id);
   assertPlace(request);
   const stream = kind === 'runs' ? names.streams.runs : kind === 'dead' ? names.streams.dead : streamName(source);
@@ -55,7 +86,7 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
   return Object.freeze<ResolvedReplay>({
     kind,
     stream,
-    subjects: request.subjects?.length ? request.subjects.map(subject) : defaultSubjects(kind, request, names),
+    subjects: request.subjects?.length ? list('subjects', request.subjects).map(subject) : defaultSubjects(kind, request, names),
     workspace,
     workflow,
     sinceMs: request.since === undefined ? undefined : timeMs('since', request.since),
@@ -71,7 +102,7 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
     includeReplayed: request.includeReplayed ?? false,
     sameRun: oneOf('as', ['new-run', 'same-run'] as const, request.as) === 'same-run',
     map: request.map === undefined ? undefined : compileMapping(request.map),
-    patch: request.patch === undefined ? undefined : compilePatch(request.patch),
+    patch: request.patch === undefined ? undefined : compilePatch(list('patch', request.patch)),
     rate: request.rate === undefined ? undefined : positive('rate', request.rate),
     maxQueued: request.maxQueued === undefined ? undefined : count('maxQueued', request.maxQueued),
     priority: oneOf('priority', PRIORITIES, request.priority) ?? 'low',
@@ -109,6 +140,11 @@ function streamName(source: unknown): string {
   return stream;
 }
 
+function list<T>(option: string, value: readonly T[]): readonly T[] {
+  if (!Array.isArray(value)) throw invalid(option, 'a list', value);
+  return value;
+}
+
 function subject(text: string): string {
   if (typeof text !== 'string' || !/^[^\s.]+(\.[^\s.]+)*$/.test(text)) throw invalid('subjects', 'subject filters', text);
   return text;
@@ -116,7 +152,7 @@ function subject(text: string): string {
 
 function timeMs(option: string, text: string): number {
   const time = Date.parse(text);
-  if (Number.isNaN(time)) throw invalid(option, 'an ISO 8601 time', text);
+  if (typeof text !== 'string' || Number.isNaN(time)) throw invalid(option, 'an ISO 8601 time', text);
   return time;
 }
 
