@@ -84,7 +84,7 @@ describe('a request', () => {
     [{ patch: {} as never }, 'patch'],
     [{ since: 5 as never }, 'since'],
     [{ source: null as never }, 'source'],
-    [{ workflw: 'F' } as object, 'workflw'],
+    [{ workflw: 'F' } as never, 'workflw'],
     [{ modules: { where: { path: 'x', sha256: 'y' } } }, 'where'],
     [{ source: { stream: 'S' }, as: 'same-run' as const, map: { workspace: 'W', workflow: 'F', user: 'u' } }, 'as'],
   ])('%j is refused at %s', (request, option) => {

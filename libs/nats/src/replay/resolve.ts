@@ -141,7 +141,8 @@ function streamName(source: unknown): string {
 }
 
 function list<T>(option: string, value: readonly T[]): readonly T[] {
-  if (!Array.isArray(value)) throw invalid(option, 'a list', value);
+  const given: unknown = value;
+  if (!Array.isArray(given)) throw invalid(option, 'a list', given);
   return value;
 }
 
