@@ -135,6 +135,30 @@ describe('publishing run commands', () => {
     expect(await codeOf(publisher.publish(names.run(ADDRESS), new Uint8Array(2)))).toBe('CLOSED');
   });
 
+  it('may be closed twice', async () => {
+    const publisher = new Publisher(rig.nc);
+    const pending = Array.from({ length: 5000 }, () => publisher.publish(names.run(ADDRESS), new Uint8Array(2)));
+    await Promise.all([publisher.close(), publisher.close()]);
+    await publisher.close();
+    expect((await Promise.all(pending)).length).toBe(5000);
+  });
+
+  it('ends also what waits in the queue, within about twice its timeout, once nothing is acknowledged', async () => {
+    const nc = await connect({ servers: rig.server.url });
+    const client = new LoopstackClient(nc);
+    await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    rig.server.signal('SIGSTOP');
+    const began = performance.now();
+    const runs = Array.from({ length: 5000 }, () => codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { timeout: '1s' })));
+    const codes = new Set(await Promise.all(runs));
+    expect(performance.now() - began).toBeLessThan(4000);
+    await client.close();
+    rig.server.signal('SIGCONT');
+    // In flight nobody knows; what was never written is surely not stored.
+    expect(codes).toEqual(new Set(['PUBLISH_TIMEOUT', 'PUBLISH_UNAVAILABLE']));
+    await nc.close();
+  });
+
   it('refuses what waits when the connection is closed under it', async () => {
     const nc = await connect({ servers: rig.server.url });
     const publisher = new Publisher(nc);

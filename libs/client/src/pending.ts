@@ -2,6 +2,8 @@ import { LoopstackError } from '@loopstack/shared/contract';
 
 /** Makes what the caller gets out of an acknowledgement. One object a publish instead of a chain of promises. */
 export interface Receiver<T> {
+  /** Of the run whose command it is. */
+  readonly id?: string;
   acknowledged(stream: string, sequence: number, duplicate: boolean): T;
 }
 
@@ -17,7 +19,7 @@ export interface EncodedMessage {
 export class Pending implements EncodedMessage {
   /** When it times out; 0 before it is written. */
   deadline = 0;
-  /** When it is written again; 0: not. */
+  /** When it is written again; 0: not. Of one that waits for its first writing: since when. */
   resendAt = 0;
   /** The last answer: nothing takes it now. */
   unavailable: LoopstackError | undefined;
@@ -58,7 +60,12 @@ export class Pending implements EncodedMessage {
 
   timedOut(): LoopstackError {
     if (this.unavailable && !this.maybeStored) return this.unavailable;
-    return new LoopstackError('PUBLISH_TIMEOUT', { subject: this.subject, timeoutMs: this.timeoutMs });
+    const { subject, timeoutMs, receiver } = this;
+    return new LoopstackError('PUBLISH_TIMEOUT', {
+      subject,
+      timeoutMs,
+      ...(receiver.id === undefined ? {} : { runIds: [receiver.id] }),
+    });
   }
 }
 

@@ -53,6 +53,11 @@ const UNANSWERED_MOVE_TICKS = 100;
 /** Batches on the way: one that the server writes, one that it receives meanwhile. */
 const MAX_GROUPS = 2;
 const LEAST_GATHERED = 16;
+/**
+ * The same of batches that callers made. The server keeps 50 open for a stream, and drops what goes beyond without a word;
+ * measured, more than these few do not make it faster.
+ */
+const MAX_BATCHES = 4;
 
 // Shared by all promises: the executor runs before `new Promise` returns, so two variables carry its functions out.
 let resolveLast: (value: unknown) => void;
@@ -86,6 +91,7 @@ export class Publisher {
   /** The message written last of those that were acknowledged, and when one was. */
   #answeredToken = 0;
   #answeredAt = 0;
+  #refusedAt = 0;
   /** Since when messages time out. */
   #unansweredSince = 0;
   /** Messages that were acknowledged in this tick. */
@@ -99,6 +105,7 @@ export class Publisher {
   #connected: boolean;
   #closed = false;
   #idle: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(nc: NatsConnection, options: PublisherOptions = {}) {
     this.#nc = nc;
@@ -186,12 +193,20 @@ export class Publisher {
       if (refused) return Promise.reject(refused);
     }
     const promise = new Promise<PubAck>(capture as never);
-    this.#accept(new PendingBatch(messages, timeoutMs, true, PUB_ACK, resolveLast, rejectLast));
+    const batch = new PendingBatch(messages, timeoutMs, true, PUB_ACK, resolveLast, rejectLast);
+    batch.group = true;
+    // Behind what waits, and where too many are on the way, it waits, too.
+    if (this.#connected && this.#inFlight.groups >= MAX_BATCHES) this.#enqueue(batch);
+    else this.#accept(batch);
     return promise;
   }
 
   /** Refuses new messages, waits for those in flight (each ends with its timeout at the latest), and frees the inbox. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true;
     if (this.inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     this.#end();
@@ -208,15 +223,21 @@ export class Publisher {
     if (this.#timer === undefined) this.#startTimer();
     if (!this.#connected) {
       pending.deadline = this.#deadline(pending.timeoutMs);
-      this.#queue.push(pending);
+      this.#enqueue(pending);
     } else if (pending.groupable && this.#grouping.on) {
-      this.#queue.push(pending);
+      this.#enqueue(pending);
       this.#gather();
     } else if (this.#queue.length === 0 && this.#inFlight.messages < this.#room) {
       this.#write(pending);
     } else {
-      this.#queue.push(pending);
+      this.#enqueue(pending);
     }
+  }
+
+  #enqueue(pending: Pending): void {
+    if (this.#timer === undefined) this.#startTimer();
+    pending.resendAt = this.#tick;
+    this.#queue.push(pending);
   }
 
   get #room(): number {
@@ -276,7 +297,10 @@ export class Publisher {
       // An earlier writing of it waits for a majority: whether it is stored is not known yet.
       if (refused.details['errCode'] === ERR_CODE.DUPLICATE_IN_PROCESS) pending.maybeStored = true;
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused, false);
-      else this.#fail(token, pending, refused);
+      else {
+        this.#refusedAt = this.#tick;
+        this.#fail(token, pending, refused);
+      }
     } else {
       this.#inFlight.remove(token, pending);
       if (token > this.#answeredToken) this.#answeredToken = token;
@@ -312,7 +336,10 @@ export class Publisher {
 
   #refill(): void {
     while (this.#connected && this.#queue.length > 0 && this.#inFlight.messages < this.#room) {
-      if (this.#gathers && (this.#queue.peek() as Pending).groupable) {
+      const head = this.#queue.peek() as Pending;
+      // In order: what comes after a batch that waits, waits, too.
+      if (head.size > 1 && this.#inFlight.groups >= MAX_BATCHES) break;
+      if (this.#gathers && head.groupable) {
         if (this.#inFlight.groups >= MAX_GROUPS) break;
         this.#writeGroup();
       } else {
@@ -399,8 +426,28 @@ export class Publisher {
         if (late) pending.reject(disconnected(pending.subject));
         return late;
       });
+    } else if (this.#queue.length > 0 && this.#movedAt < this.#tick - 1) {
+      this.#failStalled();
     }
     this.#refill();
+  }
+
+  /** When an answer settled a message for the last time: a queue that moves on is no reason to give up. */
+  get #movedAt(): number {
+    return Math.max(this.#answeredAt, this.#refusedAt);
+  }
+
+  /** Ends what waits in the queue, was never written, and has seen nothing move for longer than its timeout. */
+  #failStalled(): void {
+    const moved = this.#movedAt;
+    const stalled: Pending[] = [];
+    this.#queue.forEach((pending) => {
+      if (this.#tick - Math.max(moved, pending.resendAt) > Math.ceil(pending.timeoutMs / TICK_MS)) stalled.push(pending);
+    });
+    if (stalled.length === 0) return;
+    const failed = new Set(stalled);
+    this.#queue.removeWhere((pending) => failed.has(pending));
+    for (const pending of stalled) pending.reject(stalledQueue(pending));
   }
 
   /** A server that is cut off from the others takes messages all the same. */
@@ -460,6 +507,10 @@ export class Publisher {
     this.#inFlight.close();
     this.#failAll(() => new LoopstackError('CLOSED'));
   }
+}
+
+function stalledQueue({ subject, timeoutMs }: Pending): LoopstackError {
+  return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: `nothing was acknowledged for ${timeoutMs} ms` });
 }
 
 function disconnected(subject: string): LoopstackError {
