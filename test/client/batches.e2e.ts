@@ -1,5 +1,5 @@
 import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
-import { HEADER, newRunId, type RunItem } from '@loopstack/shared/contract';
+import { HEADER, newRunId, type RunHandle, type RunItem } from '@loopstack/shared/contract';
 import { connect } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
 
@@ -115,6 +115,26 @@ describe('runMany', () => {
     ]);
   });
 
+  it('reports what is no item, by its place', async () => {
+    const throwing = {
+      ...item(3),
+      get workflow(): string {
+        throw new Error('not to be read');
+      },
+    };
+    const items = [null, item(1), undefined, throwing, 7, { ...item(5), options: null }] as unknown as RunItem[];
+    const handles: RunHandle[] = [];
+    for (const onAccepted of [undefined, (run: RunHandle) => void handles.push(run)]) {
+      const report = await client.runMany(items, onAccepted ? { onAccepted } : {});
+      expect(report).toMatchObject({ accepted: 1, failed: 5 });
+      expect(report.failures.map(({ index, error }) => [index, error.code])).toEqual(
+        [0, 2, 3, 4, 5].map((index) => [index, 'OPTION_INVALID']),
+      );
+      expect(report.failures[0]?.error.message).toMatch(/items\[0\].*received null/);
+    }
+    expect(await codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1', null as never))).toBe('OPTION_INVALID');
+  });
+
   it('passes on what the source throws once the items that were taken are done', async () => {
     const before = await rig.count(names.streams.runs);
     async function* source(): AsyncGenerator<RunItem> {
@@ -138,6 +158,32 @@ describe('runMany', () => {
       { signal: controller.signal },
     );
     expect(report.accepted).toBe(25);
+  });
+});
+
+describe('runMany with a source that stalls', () => {
+  it('ends with its signal, and tells the source without waiting for it', async () => {
+    const rig = await Rig.start();
+    const controller = new AbortController();
+    let told = false;
+    const source: AsyncIterable<RunItem> = {
+      [Symbol.asyncIterator]: () => {
+        let taken = 0;
+        return {
+          next: () => (taken++ < 3 ? Promise.resolve({ value: item(taken), done: false }) : new Promise<never>(() => {})),
+          return: () => {
+            told = true;
+            return new Promise<never>(() => {});
+          },
+        };
+      },
+    };
+    const many = rig.client().runMany(source, { signal: controller.signal });
+    await eventually(async () => ((await rig.count(names.streams.runs)) === 3 ? true : undefined));
+    controller.abort();
+    expect(await many).toMatchObject({ accepted: 3, failed: 0 });
+    expect(told).toBe(true);
+    await rig.stop();
   });
 });
 
@@ -247,6 +293,43 @@ describe('fanOut', () => {
     expect(await codeOf(client.fanOut([item(1), item(2, { idempotencyKey: 'k' })]))).toBe('OPTION_INVALID');
     expect(await codeOf(client.fanOut([item(1), item(2, { delay: '1s' })]))).toBe('OPTION_INVALID');
     expect(await rig.count(names.streams.runs)).toBe(0);
+  });
+
+  it('starts none of what is no item, and reads no further than it must', async () => {
+    expect(await errorOf(client.fanOut([item(1), null as never]))).toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('items[1]') as string,
+    });
+    let taken = 0;
+    const endless = (function* () {
+      for (;;) yield item(taken++);
+    })();
+    expect(await codeOf(client.fanOut(endless))).toBe('BATCH_TOO_LARGE');
+    expect(taken).toBe(1001);
+  });
+
+  it('can be called a thousand times at once: each batch is written once', async () => {
+    const written: string[] = [];
+    const spy = rig.nc.subscribe(names.run(ADDRESS), {
+      callback: (_, msg) => void (msg.headers?.get('Nats-Batch-Commit') && written.push(msg.subject)),
+    });
+    const all = await Promise.all(Array.from({ length: 1000 }, (_, i) => client.fanOut([item(i), item(i)])));
+    expect(new Set(all.flat().map((run) => run.sequence)).size).toBe(2000);
+    expect(await rig.count(names.streams.runs)).toBe(2000);
+    expect(written.length).toBe(1000);
+    spy.unsubscribe();
+  });
+
+  it('tells the ids of its runs where it cannot tell whether they are stored', async () => {
+    const impatient = rig.client({ publishTimeout: '300ms' });
+    await impatient.fanOut([item(0), item(0)]);
+    rig.server.signal('SIGSTOP');
+    const error = await errorOf(impatient.fanOut([item(1), item(2)])).finally(() => rig.server.signal('SIGCONT'));
+    expect(error).toMatchObject({ code: 'PUBLISH_TIMEOUT', fix: expect.stringContaining('details.runIds') as string });
+    const runIds = error.details['runIds'] as string[];
+    expect(runIds.length).toBe(2);
+    await eventually(async () => ((await rig.count(names.streams.runs)) === 4 ? true : undefined));
+    expect(await client.get(runIds[0] as string)).toMatchObject({ status: 'queued' });
   });
 
   it('starts none where the stream has no room for all', async () => {

@@ -1,7 +1,7 @@
-import { HEADER, LoopstackError } from '@loopstack/shared/contract';
+import { HEADER, LoopstackError, MAX_FAN_OUT } from '@loopstack/shared/contract';
 
-/** Messages in an atomic batch (NATS ADR-50, the server's default limit). */
-export const MAX_BATCH = 1000;
+/** Messages in an atomic batch. */
+export const MAX_BATCH = MAX_FAN_OUT;
 /** Bytes that are gathered for one batch. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 

@@ -5,6 +5,7 @@ import {
   assertName,
   durationMs,
   encodeRunCommand,
+  jsonType,
   keyedRunId,
   messageId,
   newRunId,
@@ -48,6 +49,7 @@ export function prepareCommand(
   userId: string,
   options: RunOptions = NO_OPTIONS,
 ): PreparedCommand {
+  if (options !== NO_OPTIONS) assertOptions(options);
   assertName('workspace', workspace);
   assertName('workflow', workflow);
   const address = { workspace, workflow };
@@ -78,6 +80,12 @@ function checkedKey(key: unknown): string {
   // Lone surrogates are all the same byte sequence to a hash.
   if (typeof key === 'string' && key !== '' && key.isWellFormed()) return key;
   throw invalid('idempotencyKey', 'a well-formed string that is not empty', key);
+}
+
+/** @throws LoopstackError OPTION_INVALID */
+export function assertOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new LoopstackError('OPTION_INVALID', { option: 'options', expected: 'an object', received: jsonType(options) });
 }
 
 function startTime({ delay, at }: RunOptions): number | undefined {

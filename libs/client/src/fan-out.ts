@@ -1,6 +1,5 @@
-import { LoopstackError, type RunHandle, type RunItem } from '@loopstack/shared/contract';
+import { LoopstackError, fanOutItems, type RunHandle, type RunItem } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
-import { MAX_BATCH } from './batch.js';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
 import { requireServer } from './connection.js';
 import { StoredRun, type RunDesk } from './handle.js';
@@ -14,7 +13,8 @@ const DUPLICATE_IN_BATCH = 10201;
 /**
  * Starts all of the runs or none: their commands are one atomic batch (NATS ADR-50).
  * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED (nothing was stored), SERVER_TOO_OLD, OPTION_INVALID (keys and
- *   delays, which cannot be part of a batch), and as `run()`
+ *   delays, which cannot be part of a batch), and as `run()`; PUBLISH_TIMEOUT and CLOSED with `details.runIds`, by which the
+ *   caller can ask whether all of them are stored
  */
 export async function fanOut(
   nc: NatsConnection,
@@ -24,11 +24,15 @@ export async function fanOut(
   items: Iterable<RunItem>,
 ): Promise<RunHandle[]> {
   requireServer(nc, 'An all-or-nothing batch', 2, 12);
-  const commands = Array.from(items, (item) => prepare(client, item));
+  const commands = fanOutItems(items).map((item) => prepare(client, item));
   const size = commands.length;
-  if (size < 1 || size > MAX_BATCH) throw new LoopstackError('BATCH_TOO_LARGE', { size, limit: MAX_BATCH });
   const messages = commands.map(encodeCommand);
-  const last = await lastSequence(publisher, messages, client.publishTimeoutMs);
+  const last = await lastSequence(publisher, messages, client.publishTimeoutMs).catch((error: unknown) => {
+    throw withRunIds(
+      error,
+      commands.map(({ runId }) => runId),
+    );
+  });
   return commands.map((command, i) =>
     new StoredRun(desk, command.workspace, command.workflow, command.runId).acknowledged(
       client.names.streams.runs,
@@ -54,6 +58,12 @@ async function lastSequence(publisher: Publisher, messages: readonly EncodedMess
     }
     throw error;
   }
+}
+
+/** All may be stored, or none: only their ids tell, which nobody but this call knows. */
+function withRunIds(error: unknown, runIds: readonly string[]): unknown {
+  if (!(error instanceof LoopstackError) || (error.code !== 'PUBLISH_TIMEOUT' && error.code !== 'CLOSED')) return error;
+  return new LoopstackError(error.code, { ...error.details, runIds }, { cause: error });
 }
 
 function prepare(client: ResolvedClientOptions, { workflow, workspace, payload, userId, options }: RunItem): PreparedCommand {

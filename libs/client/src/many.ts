@@ -1,5 +1,6 @@
 import {
   LoopstackError,
+  assertRunItem,
   type RunAddress,
   type RunFailure,
   type RunHandle,
@@ -49,7 +50,7 @@ export async function runMany(
   let index = 0;
   try {
     if (Symbol.asyncIterator in items) {
-      for await (const item of items) {
+      for await (const item of options.signal ? untilAborted(items, options.signal) : items) {
         if (many.stopped) break;
         await many.take(item, index++);
       }
@@ -99,7 +100,8 @@ class Many {
   take(item: RunItem, index: number): Promise<void> | undefined {
     this.#inFlight++;
     const { check } = this.#starter;
-    if (check) this.#checked(check, item, index);
+    if (typeof item !== 'object' || item === null) this.#refuse(item, index);
+    else if (check) this.#checked(check, item, index);
     else this.#begin(item, index);
     if (this.#inFlight < (this.#ingest?.usable ? IN_BULK : this.#concurrency)) return undefined;
     return new Promise((resolve) => (this.#room = resolve));
@@ -115,6 +117,14 @@ class Many {
     if (this.#done % PROGRESS_EVERY !== 0) this.#tell(() => this.#options.onProgress?.(this.#progress()));
     if (this.#thrown.length > 0) throw this.#thrown[0];
     return { ...this.#progress(), failures: this.#failures.sort((a, b) => a.index - b.index) };
+  }
+
+  #refuse(item: unknown, index: number): void {
+    try {
+      assertRunItem(item, index);
+    } catch (error) {
+      this.#fail({}, index, error);
+    }
   }
 
   #checked(check: (item: RunItem) => void | Promise<void>, item: RunItem, index: number): void {
@@ -165,10 +175,12 @@ class Many {
     this.#settled(count);
   }
 
-  #fail({ workspace, workflow }: RunAddress, index: number, error: unknown): void {
+  #fail(item: Partial<RunItem>, index: number, error: unknown): void {
     this.#failed++;
     if (this.#failures.length < this.#maxFailures) {
-      this.#failures.push({ index, address: { workspace, workflow }, error: error as LoopstackError });
+      const address = addressOf(item);
+      const reason = address ? (error as LoopstackError) : unreadable(index, error);
+      this.#failures.push({ index, address: address ?? { workspace: '', workflow: '' }, error: reason });
     }
     this.#settled(1);
   }
@@ -199,6 +211,50 @@ class Many {
       this.#thrown.push(error);
     }
   }
+}
+
+/** Undefined for an item that throws when it is looked at. */
+function addressOf(item: Partial<RunItem>): RunAddress | undefined {
+  try {
+    const { workspace = '', workflow = '', payload: _, userId: __, options: ___ } = item;
+    return { workspace, workflow };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends with the signal, also while the source has nothing to give: the source is told then, and not waited for. */
+async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let wake = (): void => {};
+  const abort = (): void => wake();
+  signal.addEventListener('abort', abort, { once: true });
+  let over = false;
+  try {
+    while (!signal.aborted) {
+      // A promise of its own for each item: one that lives as long as the signal would keep them all.
+      const next = await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        wake = () => resolve(undefined);
+        iterator.next().then(resolve, (error: Error) => {
+          over = true;
+          reject(error);
+        });
+      });
+      over = next?.done === true;
+      if (next === undefined || next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+    const returned = over ? undefined : iterator.return?.();
+    if (!signal.aborted) await returned;
+    else returned?.catch(() => undefined);
+  }
+}
+
+function unreadable(index: number, cause: unknown): LoopstackError {
+  const details = { option: `items[${index}]`, expected: 'an item that can be read', received: 'one that throws' };
+  return new LoopstackError('OPTION_INVALID', details, { cause });
 }
 
 function atLeastOne(option: string, value: number): number {

@@ -3,6 +3,7 @@ import {
   LoopstackError,
   assertAddress,
   assertName,
+  fanOutItems,
   isUserId,
   jsonType,
   type Duration,
@@ -133,7 +134,7 @@ export class RunService {
    * @throws LoopstackError as `run` for the first item that is refused, BATCH_TOO_LARGE, BATCH_REJECTED, SERVER_TOO_OLD (2.12)
    */
   async fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]> {
-    const all = [...items];
+    const all = fanOutItems(items);
     for (const item of all) await this.accept(item.workflow, item.workspace, item.payload, item.userId);
     return this.connected().fanOut(all);
   }

@@ -1,4 +1,4 @@
-import type { LoopstackError } from './error.js';
+import { LoopstackError, jsonType } from './error.js';
 import type { RunHandle, RunItem } from './run.js';
 import type { RunAddress } from './subject.js';
 
@@ -36,4 +36,32 @@ export interface RunFailure {
 export interface RunManyReport extends RunManyProgress {
   /** The `maxFailures` failures that came first, by index. */
   readonly failures: readonly RunFailure[];
+}
+
+/** Runs in an all-or-nothing batch (NATS ADR-50, the server's default limit). */
+export const MAX_FAN_OUT = 1000;
+
+/** @throws LoopstackError OPTION_INVALID for what is no object, such as a hole of a list */
+export function assertRunItem(item: unknown, index: number): void {
+  if (typeof item === 'object' && item !== null) return;
+  throw new LoopstackError('OPTION_INVALID', {
+    option: `items[${index}]`,
+    expected: 'an object with workflow, workspace, payload and userId',
+    received: jsonType(item),
+  });
+}
+
+/**
+ * The items of an all-or-nothing batch. A source without an end is read as far as it takes to refuse it.
+ * @throws LoopstackError BATCH_TOO_LARGE, OPTION_INVALID
+ */
+export function fanOutItems(items: Iterable<RunItem>): RunItem[] {
+  const all: RunItem[] = [];
+  for (const item of items) {
+    if (all.length === MAX_FAN_OUT) throw new LoopstackError('BATCH_TOO_LARGE', { size: `more than ${MAX_FAN_OUT}`, limit: MAX_FAN_OUT });
+    assertRunItem(item, all.length);
+    all.push(item);
+  }
+  if (all.length === 0) throw new LoopstackError('BATCH_TOO_LARGE', { size: 0, limit: MAX_FAN_OUT });
+  return all;
 }

@@ -43,7 +43,7 @@ export const ERRORS = {
   RESULT_TIMEOUT: entry(504, 'Run {runId} had no outcome after {timeoutMs} ms', 'Ask again later with the run id; the run goes on.', true),
   RESULT_TOO_LARGE: entry(500, 'The result of {workflow} has {bytes} bytes, the limit is {limit}', 'Return a reference, or raise resultLimit, and max_payload of the server.'),
   RESULT_UNSERIALIZABLE: entry(500, 'The result of {workflow} cannot be written as JSON: {reason}', 'Return plain JSON data.'),
-  PUBLISH_TIMEOUT: entry(503, 'No acknowledgement for {subject} within {timeoutMs} ms: the run may or may not be stored', 'Retry with the same idempotency key or run id.', true),
+  PUBLISH_TIMEOUT: entry(503, 'No acknowledgement for {subject} within {timeoutMs} ms: the run may or may not be stored', 'Start it again with the same idempotency key, or ask first: get() of an id in details.runIds tells whether it is stored; of a fanOut all are or none.', true),
   PUBLISH_UNAVAILABLE: entry(503, 'Nothing accepts {subject}: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
   PUBLISH_REFUSED: entry(503, 'The server refused {subject}: {reason}', 'See the reason.'),
   STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands; queued runs are never dropped.', true),
