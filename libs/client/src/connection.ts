@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import { Events, createInbox, type NatsConnection } from 'nats';
+import { Events, createInbox, type NatsConnection, type Status } from 'nats';
 
 export interface ConnectionListener {
   disconnected?(): void;
@@ -10,29 +10,38 @@ export interface ConnectionListener {
   closed?(): void;
 }
 
+/** By connection: its statuses are read once for all, since what hangs on its end lives as long as it. */
+const followed = new WeakMap<NatsConnection, Set<ConnectionListener>>();
+
 /** Follows a connection until it is closed or the returned function is called. */
 export function followConnection(nc: NatsConnection, listener: ConnectionListener): () => void {
+  const listeners = followed.get(nc) ?? follow(nc);
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function follow(nc: NatsConnection): Set<ConnectionListener> {
+  const listeners = new Set<ConnectionListener>();
+  followed.set(nc, listeners);
   const statuses = nc.status();
-  let following = true;
-  const follow = async (): Promise<void> => {
-    for await (const status of statuses) {
-      if (!following) return;
-      if (status.type === Events.Disconnect) listener.disconnected?.();
-      else if (status.type === Events.Reconnect) listener.reconnected?.();
-      else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
-    }
+  const read = async (): Promise<void> => {
+    for await (const status of statuses) for (const listener of [...listeners]) tell(listener, status);
   };
-  void follow();
-  // The client library ends the iterator neither when the connection is closed nor with the loop.
-  const stop = (): void => {
-    following = false;
-    (statuses as unknown as { stop(): void }).stop();
-  };
+  void read();
   void nc.closed().then(() => {
-    if (following) listener.closed?.();
-    stop();
+    // The client library ends the iterator neither when the connection is closed nor with the loop.
+    (statuses as unknown as { stop(): void }).stop();
+    const left = [...listeners];
+    listeners.clear();
+    for (const listener of left) listener.closed?.();
   });
-  return stop;
+  return listeners;
+}
+
+function tell(listener: ConnectionListener, status: Status): void {
+  if (status.type === Events.Disconnect) listener.disconnected?.();
+  else if (status.type === Events.Reconnect) listener.reconnected?.();
+  else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
 }
 
 /** What the client library keeps of the options of its connection. */
