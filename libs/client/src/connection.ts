@@ -15,7 +15,7 @@ const followed = new WeakMap<NatsConnection, Set<ConnectionListener>>();
 
 /** Follows a connection until it is closed or the returned function is called. */
 export function followConnection(nc: NatsConnection, listener: ConnectionListener): () => void {
-  const listeners = followed.get(nc) ?? follow(nc);
+  const listeners = (nc.isClosed() ? undefined : followed.get(nc)) ?? follow(nc);
   listeners.add(listener);
   return () => listeners.delete(listener);
 }

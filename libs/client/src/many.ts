@@ -10,6 +10,7 @@ import {
   type RunManyReport,
 } from '@loopstack/shared/contract';
 import type { FastIngest, IngestListener } from './fast-ingest.js';
+import { atLeastOne } from './options.js';
 import type { EncodedMessage } from './pending.js';
 
 /** How items are started. */
@@ -255,9 +256,4 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
 function unreadable(index: number, cause: unknown): LoopstackError {
   const details = { option: `items[${index}]`, expected: 'an item that can be read', received: 'one that throws' };
   return new LoopstackError('OPTION_INVALID', details, { cause });
-}
-
-function atLeastOne(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a whole number from 1', received: String(value) });
 }

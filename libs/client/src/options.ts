@@ -1,5 +1,7 @@
 import {
+  LoopstackError,
   durationMs,
+  jsonType,
   type CommandSigner,
   wireNames,
   type Duration,
@@ -67,17 +69,46 @@ export interface ResolvedClientOptions {
   readonly sign: CommandSigner | undefined;
 }
 
+/** What setTimeout takes: almost 25 days. It fires at once for more. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const DOMAIN = /^[^\s.*>]+$/;
+
+/** @throws LoopstackError OPTION_INVALID */
+export function invalidOption(option: string, expected: string, value: unknown): LoopstackError {
+  const received =
+    typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value === 'number' ? String(value) : jsonType(value);
+  return new LoopstackError('OPTION_INVALID', { option, expected, received });
+}
+
+/** @throws LoopstackError OPTION_INVALID */
+export function atLeastOne(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw invalidOption(option, 'a whole number from 1', value);
+}
+
+function oneOf<T>(option: string, values: readonly T[], value: T): T {
+  if (values.includes(value)) return value;
+  throw invalidOption(option, values.map((one) => JSON.stringify(one)).join(', '), value);
+}
+
+function apiOf(domain: string | undefined): string {
+  if (domain === undefined) return '$JS.API';
+  if (typeof domain === 'string' && DOMAIN.test(domain)) return `$JS.${domain}.API`;
+  throw invalidOption('domain', 'the name of a JetStream domain', domain);
+}
+
 /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
 export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
   return Object.freeze<ResolvedClientOptions>({
     names: wireNames(options.prefix),
-    api: options.domain === undefined ? '$JS.API' : `$JS.${options.domain}.API`,
+    api: apiOf(options.domain),
     publishTimeoutMs: durationMs('publishTimeout', options.publishTimeout ?? '5s'),
-    maxInFlight: options.maxInFlight ?? 4096,
-    whileDisconnected: options.whileDisconnected ?? 'wait',
-    groupCommit: options.groupCommit ?? 'auto',
+    maxInFlight: atLeastOne('maxInFlight', options.maxInFlight ?? 4096),
+    whileDisconnected: oneOf('whileDisconnected', ['fail', 'wait'], options.whileDisconnected ?? 'wait'),
+    groupCommit: oneOf<boolean | 'auto'>('groupCommit', [true, false, 'auto'], options.groupCommit ?? 'auto'),
     resultTimeoutMs: durationMs('resultTimeout', options.resultTimeout ?? '30s'),
-    requestTimeoutMs: durationMs('requestTimeout', options.requestTimeout ?? '5s'),
+    requestTimeoutMs: Math.min(durationMs('requestTimeout', options.requestTimeout ?? '5s'), LONGEST_TIMER_MS),
     checkCatalogue: options.checkCatalogue ?? false,
     checkSchema: options.checkSchema,
     context: options.context,
