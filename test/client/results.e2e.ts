@@ -137,6 +137,25 @@ describe('the result of a run', () => {
     await nc.close();
   });
 
+  it('is CLOSED once the connection is, like all that is asked for then', async () => {
+    const nc = await connect({ servers: rig.server.url });
+    const asker = new LoopstackClient(nc);
+    const run = await asker.run('ProcessOrder', 'Orders', {}, 'u1');
+    await nc.close();
+    const calls = [
+      () => run.result(),
+      async () => run.events()[Symbol.asyncIterator]().next(),
+      () => run.status(),
+      () => run.cancel(),
+      () => asker.list(),
+      () => asker.schedules.list(),
+      () => asker.get(run.id),
+      () => asker.runMany([]).then(() => asker.fanOut([{ ...ADDRESS, userId: 'u1' }])),
+    ];
+    for (const call of calls) expect(await codeOf(call())).toBe('CLOSED');
+    await asker.close();
+  });
+
   it('ends with CLOSED when the connection is closed', async () => {
     const nc = await connect({ servers: rig.server.url });
     const waiting = codeOf(new LoopstackClient(nc).handle(ADDRESS, newRunId()).result());

@@ -164,6 +164,14 @@ describe('the list of runs', () => {
     expect((await client.list({ since: new Date(Date.now() - 60_000) })).length).toBe(7);
     expect(await codeOf(client.list({ limit: 0 }))).toBe('OPTION_INVALID');
     expect(await codeOf(client.list({ workspace: '*' }))).toBe('NAME_INVALID');
+    for (const wrong of [
+      { since: new Date(Number.NaN) },
+      { since: '2020' },
+      { status: 'foo' },
+      { status: [] },
+      { status: ['failed', 'foo'] },
+    ])
+      expect(await codeOf(client.list(wrong as never))).toBe('OPTION_INVALID');
   });
 
   it('is right and keeps few of the results in memory, however large they are', async () => {

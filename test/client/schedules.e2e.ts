@@ -138,11 +138,22 @@ describe('schedules', () => {
     expect(await rig.count(names.streams.schedules)).toBe(1);
   });
 
+  it('may be declared differently by fifty at once: each gets its turn, one stands', async () => {
+    const all = await Promise.all(Array.from({ length: 50 }, (_, i) => put({ every: `${i + 1}h` })));
+    expect(all.length).toBe(50);
+    expect(await rig.count(names.streams.schedules)).toBe(1);
+  });
+
   it.each([
     ['* * * * *', 'five fields'],
     ['0 61 * * * *', 'a minute that does not exist'],
     ['whenever', 'no expression'],
     ['@at 2030-01-01T00:00:00Z', 'one time'],
+    [' @at 2030-01-01T00:00:00Z', 'one time, further right'],
+    ['', 'nothing'],
+    ['  ', 'white space'],
+    [null as never, 'no text'],
+    [7 as never, 'a number'],
   ])('%s is SCHEDULE_INVALID: %s', async (expression) => {
     expect(await codeOf(put(expression))).toBe('SCHEDULE_INVALID');
   });

@@ -32,6 +32,26 @@ function codeOf(act: () => unknown): ErrorCode | 'none' {
 }
 
 describe('a prepared command', () => {
+  it.each([
+    [{ at: new Date(8.64e15) }],
+    [{ at: new Date('-000001-01-01T00:00:00Z') }],
+    [{ at: new Date(Number.NaN) }],
+    [{ delay: 2 ** 48 }],
+    [{ expiresIn: 2 ** 48 }],
+    [{ headers: 'abc' }],
+    [{ headers: ['abc'] }],
+    [{ headers: { 'ce-specversion': '1.0' } }],
+    [{ headers: { 'CE-SpecVersion': '1.0' } }],
+    [null],
+    ['abc'],
+  ] as unknown as [RunOptions][])('refuses what the server or the worker would misread: %j', (options) => {
+    expect(codeOf(() => prepare(options))).toBe('OPTION_INVALID');
+  });
+
+  it('takes the last time that it can write', () => {
+    expect(prepare({ at: new Date('9999-12-31T23:59:59.999Z') }).dueMs).toBe(253_402_300_799_999);
+  });
+
   it('has an id of its own, its subject, its message id, and the body', () => {
     const command = prepare();
     expect(command).toMatchObject({

@@ -33,8 +33,11 @@ export interface PreparedCommand extends RunAddress {
   readonly dueMs: number | undefined;
 }
 
-/** Headers that belong to the server and to us; a caller who could set them could forge causes and expectations. */
-const RESERVED = /^(nats|loopstack)-/i;
+/**
+ * Headers that belong to the server and to us; a caller who could set them could forge causes and expectations. With
+ * `ce-specversion` a worker would take the body, which is a run command, for the data of a CloudEvent.
+ */
+const RESERVED = /^(?:(?:nats|loopstack)-|ce-specversion$)/i;
 const NO_OPTIONS: RunOptions = Object.freeze({});
 
 /**
@@ -92,17 +95,18 @@ function startTime({ delay, at }: RunOptions): number | undefined {
   if (at !== undefined) {
     if (delay !== undefined) throw new LoopstackError('OPTION_INVALID', { option: 'at', expected: 'either delay or at', received: 'both' });
     if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalid('at', 'a valid Date', at);
-    return at.getTime();
+    return dateMs('at', at.getTime());
   }
   return delay === undefined ? undefined : dateMs('delay', Date.now() + durationMs('delay', delay));
 }
 
-/** Dates end in the year 275760 (ECMA-262, 21.4.1.1). */
-const LAST_DATE_MS = 8.64e15;
+/** Years of four digits: all that RFC 3339 can write, and within the 48 bits of a run id (RFC 9562, 5.7). */
+const FIRST_DATE_MS = Date.parse('0000-01-01T00:00:00.000Z');
+const LAST_DATE_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 function dateMs(option: string, ms: number): number {
-  if (ms <= LAST_DATE_MS) return ms;
-  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a time that a Date can hold', received: `${ms} ms since 1970` });
+  if (ms >= FIRST_DATE_MS && ms <= LAST_DATE_MS) return ms;
+  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a time in the years 0 to 9999', received: `${ms} ms since 1970` });
 }
 
 function optionLines(options: RunOptions, dueMs: number | undefined): string {
@@ -116,7 +120,7 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
   }
   if (headers !== undefined) {
     const reserved = Object.keys(headers).find((name) => RESERVED.test(name));
-    if (reserved !== undefined) throw invalid('headers', 'names that do not start with Nats- or Loopstack-', reserved);
+    if (reserved !== undefined) throw invalid('headers', 'names other than Nats-…, Loopstack-… and ce-specversion', reserved);
     lines += headerLines(headers);
   }
   return lines;

@@ -10,6 +10,7 @@ const LINE_END = /[\r\n]/;
  * @throws LoopstackError OPTION_INVALID for a name or a value that would break the protocol
  */
 export function headerLines(headers: Headers): string {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw invalid('an object of strings', jsonType(headers));
   let lines = '';
   for (const name in headers) {
     const value = headers[name] as unknown;

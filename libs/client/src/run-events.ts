@@ -10,7 +10,7 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { followConnection } from './connection.js';
-import type { ResolvedClientOptions } from './options.js';
+import { LONGEST_TIMER_MS, type ResolvedClientOptions } from './options.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
 
 export interface StoredEvent {
@@ -26,8 +26,6 @@ const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
  * of a subscription takes a moment to reach all servers.
  */
 const FIRST_LOOKS_MS = [0, 10, 90, 400];
-/** What setTimeout takes: almost 25 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Between looks that failed. */
 const AGAIN_MS = 1000;
 
@@ -77,7 +75,7 @@ export class RunEvents {
   ): Promise<unknown> {
     const timeoutMs = options.timeout === undefined ? this.#options.resultTimeoutMs : durationMs('timeout', options.timeout);
     options.signal?.throwIfAborted();
-    if (this.#closed) throw new LoopstackError('CLOSED');
+    this.#assertOpen();
     return resultOf(runId, await this.#outcome(address, runId, timeoutMs, options.signal));
   }
 
@@ -87,6 +85,7 @@ export class RunEvents {
     const subject = names.event(address, runId);
     const { signal } = options;
     signal?.throwIfAborted();
+    this.#assertOpen();
     let looks: readonly number[] = [];
     let wake = (): void => {};
     const notice = (): void => {
@@ -128,6 +127,10 @@ export class RunEvents {
       this.#followers.delete(notice);
       if (!this.#nc.isClosed()) subscription.unsubscribe();
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed || this.#nc.isClosed() || this.#nc.isDraining()) throw new LoopstackError('CLOSED');
   }
 
   #outcome(address: RunAddress, runId: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<RunEvent> {

@@ -1,6 +1,6 @@
 import {
-  LoopstackError,
   PRIORITIES,
+  RUN_STATUSES,
   assertPlace,
   decodeRunEvent,
   type Priority,
@@ -10,7 +10,7 @@ import {
   type RunInfo,
   type RunStatus,
 } from '@loopstack/shared/contract';
-import type { ResolvedClientOptions } from './options.js';
+import { atLeastOne, invalidOption, type ResolvedClientOptions } from './options.js';
 import { infoOf } from './run-state.js';
 import { queuedInfo, type StoredCommand, type StoredCommands } from './stored-command.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
@@ -49,9 +49,10 @@ export class RunList {
   async list(filter: RunFilter = {}): Promise<RunInfo[]> {
     const { limit = DEFAULT_LIMIT } = filter;
     assertPlace(filter);
-    if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw new LoopstackError('OPTION_INVALID', { option: 'limit', expected: 'a whole number from 1', received: String(limit) });
-    }
+    atLeastOne('limit', limit);
+    const { since } = filter;
+    if (since !== undefined && !(since instanceof Date && !Number.isNaN(since.getTime())))
+      throw invalidOption('since', 'a valid Date', since);
     const statuses = statusSet(filter.status);
     const found: Listed[] = [];
     if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(filter, limit)) found.push({ info });
@@ -205,7 +206,10 @@ function anyOf({ workspace = '*', workflow = '*' }: Partial<RunAddress>): RunAdd
 
 function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefined {
   if (status === undefined) return undefined;
-  return new Set(typeof status === 'string' ? [status] : status);
+  const statuses: readonly RunStatus[] = typeof status === 'string' ? [status] : Array.isArray(status) ? status : [];
+  const wrong = statuses.find((one) => !RUN_STATUSES.includes(one));
+  if (wrong !== undefined || statuses.length === 0) throw invalidOption('status', `some of ${RUN_STATUSES.join(', ')}`, wrong ?? status);
+  return new Set(statuses);
 }
 
 function timeOf({ updatedAt, queuedAt }: RunInfo): number {

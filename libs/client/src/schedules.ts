@@ -6,6 +6,7 @@ import {
   assertPlace,
   decodeRunCommand,
   durationMs,
+  jsonType,
   printable,
   type Headers,
   type Priority,
@@ -15,8 +16,9 @@ import {
   type Schedule,
   type ScheduleOptions,
 } from '@loopstack/shared/contract';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ERR_CODE } from './acknowledgement.js';
-import { prepareCommand, type PreparedCommand } from './command.js';
+import { assertOptions, prepareCommand, type PreparedCommand } from './command.js';
 import { requireServer } from './connection.js';
 import type { StoredRun } from './handle.js';
 import { headerBlock, headerLines } from './header-block.js';
@@ -34,7 +36,9 @@ const TTL = 'Nats-Schedule-TTL';
 const DUE_TTL = '168h';
 const PATTERN_INVALID = 10189;
 const TIME_ZONE_INVALID = 10223;
-const REPLACE_TRIES = 5;
+/** Each of many processes that declare one schedule differently, all at once, gets its turn; the wait before is random. */
+const REPLACE_TRIES = 40;
+const REPLACE_WAIT_MS = 10;
 
 /**
  * Delayed and recurring runs. The server keeps them as messages of the schedules stream and publishes what is due, so
@@ -83,6 +87,7 @@ export class Schedules {
     options: ScheduleOptions = {},
   ): Promise<Schedule> {
     assertName('schedule id', id);
+    assertOptions(options);
     const { names } = this.#options;
     const { timeZone, headers, priority = 'normal' } = options;
     const pattern = patternOf(recurrence);
@@ -104,7 +109,16 @@ export class Schedules {
       try {
         await this.#publisher.send(subject, command.data, block, command.timeoutMs, false, NOTHING);
       } catch (error) {
-        if (tries < REPLACE_TRIES && errCodeOf(error) === ERR_CODE.WRONG_LAST_SEQUENCE) continue;
+        if (errCodeOf(error) === ERR_CODE.WRONG_LAST_SEQUENCE) {
+          if (tries === REPLACE_TRIES)
+            throw new LoopstackError(
+              'PUBLISH_UNAVAILABLE',
+              { subject, reason: 'others replace this schedule all the time' },
+              { cause: error },
+            );
+          await delay(Math.random() * REPLACE_WAIT_MS * tries);
+          continue;
+        }
         throw refusedSchedule(error, pattern, timeZone);
       }
       const stored = await this.#read(subject, true);
@@ -182,16 +196,18 @@ const NOTHING = { acknowledged: (): void => {} };
 
 function patternOf(recurrence: Recurrence): string {
   if (typeof recurrence === 'string') {
-    if (recurrence.startsWith('@at'))
-      throw new LoopstackError('SCHEDULE_INVALID', { value: recurrence, reason: 'one time is a run with `at`, not a schedule' });
-    const fields = recurrence.trim().split(/\s+/).length;
-    if (!recurrence.startsWith('@') && fields !== 6)
-      throw new LoopstackError('SCHEDULE_INVALID', {
-        value: printable(JSON.stringify(recurrence), 100),
-        reason: `${fields} fields instead of 6`,
-      });
-    return recurrence;
+    const pattern = recurrence.trim();
+    const value = printable(JSON.stringify(recurrence), 100);
+    if (pattern === '') throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'it is empty' });
+    if (/^@at\b/i.test(pattern))
+      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'one time is a run with `at`, not a schedule' });
+    const fields = pattern.split(/\s+/).length;
+    if (!pattern.startsWith('@') && fields !== 6)
+      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: `${fields} fields instead of 6` });
+    return pattern;
   }
+  if (typeof recurrence !== 'object' || recurrence === null)
+    throw new LoopstackError('SCHEDULE_INVALID', { value: jsonType(recurrence), reason: 'it is neither a text nor a period' });
   const ms = durationMs('every', recurrence.every);
   if (ms < 1000 || ms % 1000 !== 0)
     throw new LoopstackError('SCHEDULE_INVALID', { value: `every ${String(recurrence.every)}`, reason: 'a period has whole seconds' });

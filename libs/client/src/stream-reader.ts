@@ -121,7 +121,7 @@ export class StreamReader {
   /** A page, once it is its turn; no timeout runs before. */
   #page(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
     return this.#pages.run(async () => {
-      if (this.nc.isClosed()) throw new LoopstackError('CLOSED');
+      if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED');
       return this.#batch(stream, query);
     });
   }
@@ -179,7 +179,7 @@ export class StreamReader {
       });
     } catch (cause) {
       if (cause instanceof LoopstackError) throw cause;
-      if (this.nc.isClosed()) throw new LoopstackError('CLOSED', {}, { cause });
+      if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED', {}, { cause });
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason: reasonOf(cause, this.timeoutMs) }, { cause });
     }
   }

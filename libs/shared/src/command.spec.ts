@@ -220,3 +220,19 @@ function cycle(): unknown {
   value['self'] = value;
   return value;
 }
+
+describe('a payload of many members', () => {
+  const members = (count: number): Record<string, number> => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 0]));
+
+  it('is refused where a worker would refuse it', () => {
+    const userId = 'u1';
+    const most = members(4096);
+    expect(decodeRunCommand(encodeRunCommand({ payload: most, userId })).payload).toEqual(most);
+    // Several objects may have more between them, and so may text.
+    const several = { a: members(3000), b: members(3000), c: ':'.repeat(50_000) };
+    expect(decodeRunCommand(encodeRunCommand({ payload: several, userId })).payload).toEqual(several);
+    for (const payload of [members(4097), { a: [{ b: members(5000) }] }]) {
+      expect(() => encodeRunCommand({ payload, userId })).toThrow(expect.objectContaining({ code: 'PAYLOAD_UNSERIALIZABLE' }) as Error);
+    }
+  });
+});

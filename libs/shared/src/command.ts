@@ -1,7 +1,7 @@
 import { LoopstackError, jsonType, summarize, type FieldError } from './error.js';
 import { HEADER, NO_HEADERS, type HeaderReader } from './header.js';
 import { keyedRunId, sequenceRunId } from './run-id.js';
-import { MAX_DEPTH, parseStrictJson } from './strict-json.js';
+import { MAX_DEPTH, MAX_MEMBERS, parseStrictJson } from './strict-json.js';
 import { isName, type RunAddress } from './subject.js';
 
 /** Longest user id, in characters. */
@@ -51,9 +51,16 @@ function unusable(userId: string): string {
 /** A lone surrogate, which JSON.stringify escapes, or a number that may be beyond the exact integers of a double. */
 const DOUBTFUL = /\\ud|\d{16}|\de\+/;
 
+/** The shortest text of one member more than an object may have: `"":0,` each. */
+const MANY_MEMBERS = 5 * MAX_MEMBERS;
+
 /** Cheap, and true for all that a strict decoder refuses. */
 function isDoubtful(text: string): boolean {
   if (DOUBTFUL.test(text)) return true;
+  if (text.length > MANY_MEMBERS) {
+    let members = 0;
+    for (let i = text.indexOf(':'); i >= 0; i = text.indexOf(':', i + 1)) if (++members > MAX_MEMBERS) return true;
+  }
   let opened = 0;
   for (const bracket of '{[') {
     for (let i = text.indexOf(bracket); i >= 0; i = text.indexOf(bracket, i + 1)) if (++opened > MAX_DEPTH) return true;

@@ -10,7 +10,8 @@ export type OutcomeType = 'succeeded' | 'failed' | 'canceled' | 'expired';
 export type RunEventType = 'queued' | 'started' | 'progress' | 'retrying' | OutcomeType;
 
 /** `queued` also for a run whose command is stored and that has no event yet. */
-export type RunStatus = 'queued' | 'running' | 'retrying' | OutcomeType;
+export const RUN_STATUSES = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
 
 /** An error as it is recorded: no stack, control characters escaped, bounded. */
 export interface RecordedError {

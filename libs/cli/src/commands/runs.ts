@@ -1,5 +1,6 @@
 import {
   LoopstackError,
+  RUN_STATUSES,
   assertPlace,
   decodeRunEvent,
   isOutcome,
@@ -24,14 +25,12 @@ interface ListFlags {
   readonly limit: number;
 }
 
-const STATUSES = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'];
-
 export function runsCommand(cli: Cli): Command {
   const runs = new Command('runs').description('runs and what became of them');
   const place = (command: Command): Command =>
     command.option('--workspace <name>', 'only of this workspace').option('--workflow <name>', 'only of this workflow');
   place(runs.command('list').description('runs, newest first'))
-    .addOption(new Option('--status <status...>', 'only these').choices(STATUSES))
+    .addOption(new Option('--status <status...>', 'only these').choices(RUN_STATUSES))
     .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
     .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
     .action(cli.action<ListFlags>(list));
