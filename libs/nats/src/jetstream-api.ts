@@ -176,7 +176,7 @@ export class JetStreamApi {
 
   /**
    * First message at or after `sequence` whose subject matches the filter, as the stream's leader has it, or undefined.
-   * Also one with headers at which the client library throws: an answer of a direct get with those ends its connection.
+   * Also one with headers at which the client library throws: an answer of a direct get with those never arrives.
    */
   leaderNext(stream: string, subject: string, sequence: number): Promise<StoredMessage | undefined> {
     return this.leader(stream, { seq: sequence, next_by_subj: subject });
