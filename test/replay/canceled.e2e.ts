@@ -16,7 +16,23 @@ class Job {
   }
 }
 
-@Workspace({ workflows: [Job] })
+const aborted: string[] = [];
+
+/** Runs until its signal says that it must end. */
+@Workflow()
+class Endless {
+  run(_: unknown, { runId, signal }: RunContext): Promise<never> {
+    executed.push(runId);
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        aborted.push(runId);
+        reject(signal.reason as Error);
+      });
+    });
+  }
+}
+
+@Workspace({ workflows: [Job, Endless] })
 class Ops {}
 
 describe('a replay as the same run', () => {
@@ -37,10 +53,10 @@ describe('a replay as the same run', () => {
 
   it('executes a run that was canceled', async () => {
     // The first worker makes the streams and the consumer.
-    await (await startApp([Job, Ops], { servers: server.url })).close();
+    await (await startApp([Job, Endless, Ops], { servers: server.url })).close();
     const { id } = await client.run('Job', 'Ops', {}, 'u1');
     await client.cancel(id);
-    const before = await startApp([Job, Ops], { servers: server.url });
+    const before = await startApp([Job, Endless, Ops], { servers: server.url });
     await until('the canceled command is done with', async () => {
       const info = await (await nc.jetstreamManager()).consumers.info('LOOPSTACK_RUNS', 'Ops~Job');
       return info.num_pending + info.num_ack_pending === 0;
@@ -50,10 +66,25 @@ describe('a replay as the same run', () => {
     const replays = new Replays(nc);
     const { counts } = await replays.start({ workspace: 'Ops', workflow: 'Job', as: 'same-run', outcome: 'canceled' });
     expect(counts).toMatchObject({ published: 1, busy: 0 });
-    const after = await startApp([Job, Ops], { servers: server.url });
+    const after = await startApp([Job, Endless, Ops], { servers: server.url });
     await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
     expect(executed).toEqual([id]);
     await replays.close();
     await after.close();
+  });
+
+  it('executes it also on the worker that has heard of the cancel, which a second cancel ends again', async () => {
+    const worker = await startApp([Job, Endless, Ops], { servers: server.url });
+    const replays = new Replays(nc);
+    const { id } = await client.run('Endless', 'Ops', {}, 'u1');
+    const times = (list: readonly string[]): number => list.filter((one) => one === id).length;
+    for (const time of [1, 2]) {
+      await until('it runs', () => times(executed) === time);
+      await client.cancel(id);
+      await until('its signal is aborted', () => times(aborted) === time);
+      if (time === 1) await replays.start({ workspace: 'Ops', workflow: 'Endless', as: 'same-run', outcome: 'canceled' });
+    }
+    await replays.close();
+    await worker.close();
   });
 });

@@ -40,9 +40,8 @@ export class CanceledRuns {
 
   #heard(subject: string): void {
     const [, , workspace = '', workflow = '', runId = ''] = subject.split('.');
-    const runIds = this.#runIds(`${workspace}.${workflow}`);
-    if (runIds.has(runId)) return;
-    runIds.add(runId);
+    // Also one that is known: a replay may have opened the run again.
+    this.#runIds(`${workspace}.${workflow}`).add(runId);
     this.onCancel({ workspace, workflow }, runId);
   }
 
