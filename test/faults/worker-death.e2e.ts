@@ -1,5 +1,5 @@
 import { HEADER } from '@loopstack/shared';
-import { Rig, held, scaled, type Published } from '../rig/rig.js';
+import { JOB, Rig, STREAMS, held, scaled, until, type Published } from '../rig/rig.js';
 
 /** Sixteen at a time and three attempts, the first of which may die. */
 const untilGate = (gate: string): Published => ({ job: { do: 'hold-first', gate } });
@@ -78,5 +78,36 @@ describe('a worker that is killed', () => {
     // No more than the attempts of both.
     expect(crashes).toBeLessThanOrEqual(6);
     held('payload that kills its process', balance, { crashes });
+  });
+
+  it('with commands that it had not started leaves them to expire at their deadline: none runs late', async () => {
+    // Its part is played here: a worker takes commands ahead of its places, and nobody sees which of them it starts.
+    await (await rig.worker()).kill('SIGTERM');
+    const late = await Promise.all(Array.from({ length: 5 }, () => rig.run({}, { expiresIn: '1s' })));
+    const again = await rig.run({ job: { do: 'fail-first' } }, { expiresIn: '10s' });
+    const deadline = Date.now() + 1000;
+    const next = `$JS.API.CONSUMER.MSG.NEXT.${STREAMS.runs}.Rig~Job`;
+    for (const _ of late) await rig.nc.request(next, '1', { noMux: true, timeout: 5000 });
+    await until('the deadline has passed', () => Date.now() > deadline);
+    await rig.worker();
+    await rig.settled();
+    for (const { id } of late) {
+      expect(rig.journal.of(id)).toEqual([]);
+      expect((await rig.eventsOf(id)).map(({ type }) => type)).toEqual(['expired']);
+    }
+    expect(rig.journal.of(again.id).map(({ kind, attempt }) => `${kind} ${attempt}`)).toEqual(['start 1', 'start 2', 'effect 2']);
+    held('SIGKILL with commands that expire', { expired: late.length });
+  });
+
+  it('does not make a run expire that has begun: its next attempt is made after the deadline, too', async () => {
+    const options = { ...JOB.options, retry: { attempts: 3, delay: '1500ms', jitter: 0 } } as const;
+    const worker = await rig.worker({}, [{ ...JOB, options }]);
+    const run = await rig.run({ job: { do: 'fail-first' } }, { expiresIn: '1s' });
+    await rig.journal.started(run.id);
+    await until('its failure is recorded', async () => (await rig.eventsOf(run.id)).some(({ type }) => type === 'retrying'));
+    await worker.kill();
+    await rig.worker();
+    await rig.settled();
+    expect(rig.journal.of(run.id).map(({ kind, attempt }) => `${kind} ${attempt}`)).toEqual(['start 1', 'start 2', 'effect 2']);
   });
 });

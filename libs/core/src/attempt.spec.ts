@@ -13,22 +13,22 @@ const event = (type: RunEvent['type'], attempt: number, more: Partial<RunEvent> 
   sequence: SEQUENCE,
   ...more,
 });
-const run = (attempt: number, alone = false): Examination => ({ action: 'run', attempt, alone });
+const run = (attempt: number, begun = false, alone = false): Examination => ({ action: 'run', attempt, alone, begun });
 
 describe('a command that may have a history', () => {
   const table: readonly (readonly [name: string, deliveries: number, last: RunEvent | undefined, decision: Examination])[] = [
     ['first delivery, nothing recorded', 1, undefined, run(1)],
     ['delivered again, nothing recorded: one attempt died, whoever knows how many deliveries there were', 2, undefined, run(2)],
     ['and again', 9, undefined, run(2)],
-    ['its attempt was started and died', 2, event('started', 2), run(3, true)],
-    ['it died while it told of its progress', 2, event('progress', 1), run(2)],
+    ['its attempt was started and died', 2, event('started', 2), run(3, true, true)],
+    ['it died while it told of its progress', 2, event('progress', 1), run(2, true)],
     ['the last attempt was started and died', 3, event('started', 3), { action: 'died', attempt: 3 }],
-    ['its attempt failed and said so', 2, event('retrying', 1), run(2)],
-    ['the last attempt is next, and the one before said how it failed: no suspect', 3, event('retrying', 2), run(3)],
+    ['its attempt failed and said so', 2, event('retrying', 1), run(2, true)],
+    ['the last attempt is next, and the one before said how it failed: no suspect', 3, event('retrying', 2), run(3, true)],
     ['claimed by its key, then delivered again: one attempt died', 2, event('queued', 0), run(2)],
     ['claimed by its key and not started', 1, event('queued', 0), run(1)],
     ['given back by a worker that stopped, before it was started', 2, event('queued', 0, { deliveries: 1 }), run(1)],
-    ['given back in its second attempt: that one does not count', 3, event('queued', 1, { deliveries: 2 }), run(2)],
+    ['given back in its second attempt: that one does not count', 3, event('queued', 1, { deliveries: 2 }), run(2, true)],
     ['given back before it was started, and then one died', 3, event('queued', 0, { deliveries: 1 }), run(2)],
     ['it has succeeded', 2, event('succeeded', 1), { action: 'stands', failed: false }],
     ['it was canceled', 1, event('canceled', 1), { action: 'stands', failed: false }],

@@ -3,8 +3,11 @@ import type { RetryPolicy } from './settle.js';
 
 /** What a worker does with a command that was delivered before, or whose run may have been claimed elsewhere. */
 export type Examination =
-  /** `alone`: its last attempt, after one that died untold: it runs when no other suspect does, so that the run that kills processes is told from those beside it. */
-  | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean }
+  /**
+   * `alone`: its last attempt, after one that died untold: it runs when no other suspect does, so that the run that kills processes is told from those beside it.
+   * `begun`: a worker has said that it started the run, so that its deadline does not count any more.
+   */
+  | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean; readonly begun: boolean }
   /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: its dead letter may be missing. */
   | { readonly action: 'stands'; readonly failed: boolean }
   /** The process died in the last attempt. */
@@ -23,7 +26,9 @@ export function examine(deliveries: number, sequence: number, last: RunEvent | u
   const attempt = attemptAfter(deliveries, last, policy);
   if (attempt > policy.attempts) return { action: 'died', attempt: policy.attempts };
   const told = last?.type === 'retrying' || last?.type === 'queued';
-  return { action: 'run', attempt, alone: attempt > 1 && attempt === policy.attempts && !told };
+  // Deliveries say nothing: most of those that a process had when it died were waiting for a place in it.
+  const begun = last !== undefined && (last.type !== 'queued' || last.attempt > 0);
+  return { action: 'run', attempt, alone: attempt > 1 && attempt === policy.attempts && !told, begun };
 }
 
 function attemptAfter(deliveries: number, last: RunEvent | undefined, policy: RetryPolicy): number {

@@ -145,7 +145,7 @@ export class WorkflowConsumer implements LaneOwner {
         message.nak(1000);
         this.#released(message);
       });
-    } else {
+    } else if (!this.#endsLate(message, run, 1)) {
       this.#execute(message, run, 1);
     }
   }
@@ -177,11 +177,15 @@ export class WorkflowConsumer implements LaneOwner {
       });
       return;
     }
-    const { attempt } = decision;
+    const { attempt, begun } = decision;
     const leave = decision.alone ? await this.#aloneWithSlot() : undefined;
     try {
       if (message.settled || this.#stopping) {
         this.#ended(message, run, attempt, { kind: message.settled ? 'lease-lost' : 'shutdown' });
+        leave?.();
+        return;
+      }
+      if (!begun && this.#endsLate(message, run, attempt)) {
         leave?.();
         return;
       }
@@ -238,13 +242,15 @@ export class WorkflowConsumer implements LaneOwner {
     return options.record === 'full' || recordsStart(attempt, options.retry);
   }
 
+  /** Ends a run that no worker is known to have started, if it is past its deadline. */
+  #endsLate(message: CommandMessage, run: PreparedRun, attempt: number): boolean {
+    if (run.expiresAtMs === undefined || run.expiresAtMs > Date.now()) return false;
+    const expiresAt = new Date(run.expiresAtMs).toISOString();
+    this.#ended(message, run, attempt, { kind: 'expired', error: new LoopstackError('EXPIRED', { expiresAt }) });
+    return true;
+  }
+
   #execute(message: CommandMessage, run: PreparedRun, attempt: number, leave?: () => void): void {
-    if (run.expiresAtMs !== undefined && attempt === 1 && run.expiresAtMs <= Date.now()) {
-      leave?.();
-      const expiresAt = new Date(run.expiresAtMs).toISOString();
-      this.#ended(message, run, attempt, { kind: 'expired', error: new LoopstackError('EXPIRED', { expiresAt }) });
-      return;
-    }
     const report =
       this.runner.entry.options.record === 'full' ? (value: unknown) => this.#progress(message, run, attempt, value) : undefined;
     const execution = this.runner.execute(run, attempt, report, (outcome) => {

@@ -16,7 +16,11 @@ export interface RunOptions {
   readonly delay?: Duration;
   /** Starts the run at this time; kept by the server. */
   readonly at?: Date;
-  /** A run that no worker has started by then ends as `expired`, never late. Counts from the time of `delay` or `at`, where there is one. */
+  /**
+   * A run that no worker has started by then ends as `expired`, never late. Counts from the time of `delay` or `at`, where there is one.
+   * A first attempt is recorded when it ends, or before it begins with `record: 'full'` or a single attempt: where it is not, a run
+   * whose worker died in its first attempt counts as not started.
+   */
   readonly expiresIn?: Duration;
   /** Default `normal`. */
   readonly priority?: Priority;
