@@ -16,6 +16,11 @@ describe('the options of the NATS module', () => {
     });
   });
 
+  it('are times that a timer can wait for: a longer one would fire at once', () => {
+    const longest = { shutdownGraceMs: 2 ** 31 - 1, publishTimeoutMs: 2 ** 31 - 1 };
+    expect(resolveNatsOptions({ shutdownGrace: '30d', publishTimeout: '30d' })).toMatchObject(longest);
+  });
+
   it('take a list of servers in either form, and never give up a connection', () => {
     expect(resolveNatsOptions({ servers: 'nats://a,nats://b' }).connect).toMatchObject({
       servers: ['nats://a', 'nats://b'],

@@ -65,7 +65,7 @@ export interface NatsOptions {
         readonly maxAge?: Duration;
         readonly maxBytes?: Size;
       };
-  /** Longest wait for the acknowledgement of a publish. Default `'5s'`. */
+  /** Longest wait for the acknowledgement of a publish. Default `'5s'`, at most 24 days. */
   readonly publishTimeout?: Duration;
   /** Publishes written and not yet acknowledged; further callers wait in order. Default 4096. */
   readonly maxInFlight?: number;
@@ -73,7 +73,7 @@ export interface NatsOptions {
   readonly whileDisconnected?: 'wait' | 'fail';
   /** Signs what this process publishes (runs, redrives, runs that events start), for workspaces that demand it: `commandSigner(seed)`. */
   readonly sign?: CommandSigner;
-  /** Time that running workflows get to finish when the process is asked to stop. Default `'25s'`. */
+  /** Time that running workflows get to finish when the process is asked to stop. Default `'25s'`, at most 24 days. */
   readonly shutdownGrace?: Duration;
   /** Silence of a consumer after which its pull is made anew is two and a half times this. Default `'1s'`. */
   readonly heartbeat?: Duration;
@@ -109,6 +109,11 @@ export interface ResolvedNatsOptions {
   readonly heartbeatMs: number;
   readonly stalledAfterMs: number;
 }
+
+/** A longer timer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+const timerMs = (option: string, value: Duration): number => Math.min(durationMs(option, value), LONGEST_TIMER_MS);
 
 const maybe = <T, R>(value: T | undefined, map: (value: T) => R): R | undefined => (value === undefined ? undefined : map(value));
 
@@ -173,11 +178,11 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
       maxBytes: maybe(dead.maxBytes, (v) => sizeBytes('dead.maxBytes', v)),
     },
     inbound: resolveInbound(given.inbound ?? false),
-    publishTimeoutMs: durationMs('publishTimeout', given.publishTimeout ?? '5s'),
+    publishTimeoutMs: timerMs('publishTimeout', given.publishTimeout ?? '5s'),
     maxInFlight: integer('maxInFlight', given.maxInFlight ?? 4096, 1),
     whileDisconnected: given.whileDisconnected ?? 'wait',
     sign: given.sign,
-    shutdownGraceMs: durationMs('shutdownGrace', given.shutdownGrace ?? '25s'),
+    shutdownGraceMs: timerMs('shutdownGrace', given.shutdownGrace ?? '25s'),
     heartbeatMs: Math.max(100, durationMs('heartbeat', given.heartbeat ?? '1s')),
     stalledAfterMs: durationMs('stalledAfter', given.stalledAfter ?? '2m'),
   });
