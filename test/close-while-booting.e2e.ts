@@ -63,7 +63,7 @@ describe('an application that is closed while it starts', () => {
   ])('while %s consumes nothing afterwards, and its connection stays open', async (_, subject) => {
     const { app, done } = await create(nc);
     let closed: Promise<void> | undefined;
-    watch.subscribe(subject, { callback: () => (closed ??= app.close()) });
+    watch.subscribe(subject, { callback: () => void (closed ??= app.close()) });
     await watch.flush();
     const outcome = await app.listen().catch((error: Error) => error.message);
     await closed;
@@ -74,7 +74,7 @@ describe('an application that is closed while it starts', () => {
     await client.runMany(Array.from({ length: RUNS }, () => ({ workflow: 'Job', workspace: 'Space', payload: {}, userId: 'u' })));
     const other = await create(nc);
     await other.app.listen();
-    const isDone = (what: string) => (): boolean => other.done.filter((done) => done === what).length === RUNS;
+    const isDone = (what: string) => (): boolean => other.done.filter((one) => one === what).length === RUNS;
     await until('another one has run all', isDone('run'));
     await until('and was told of all', isDone('event'));
     expect(done).toEqual([]);
