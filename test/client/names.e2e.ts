@@ -1,7 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
 import { LoopstackModule, RunService, Workflow, Workspace } from '@loopstack/core';
 import { DeadLetters, NatsModule } from '@loopstack/nats';
-import type { RunEvent } from '@loopstack/shared/contract';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { connect } from 'nats';
@@ -70,7 +69,7 @@ describe('what is no name', () => {
     const run = client.handle<number>(ADDRESS, 'of-theirs_1');
     expect(await run.result()).toBe(7);
     const types: string[] = [];
-    for await (const event of run.events() as AsyncIterable<RunEvent>) types.push(event.type);
+    for await (const event of run.events()) types.push(event.type);
     expect(types).toEqual(['succeeded']);
   });
 
