@@ -237,7 +237,7 @@ describe('in a Nest application', () => {
     } finally {
       await producer.close();
     }
-  });
+  }, 180_000);
 
   it('the boot stops with every problem named', async () => {
     @Workflow({ concurrency: 0 })

@@ -53,7 +53,7 @@ describe('publishing run commands', () => {
     expect((await rig.count(names.streams.runs)) - before).toBe(100_000);
     await client.close();
     await nc.close();
-  });
+  }, 180_000);
 
   it('says to which server it could not connect', async () => {
     const gone = await Rig.start();
