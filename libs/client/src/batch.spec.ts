@@ -30,10 +30,10 @@ describe('the headers of a message in a batch', () => {
 
 describe('grouping', () => {
   /** Ticks of 50 ms under load, with a rate of acknowledgements for single messages and one for groups. */
-  const run = (grouping: Grouping, ticks: number, inFlight: number, singles: number, groups = singles): void => {
+  const run = (grouping: Grouping, ticks: number, inFlight: number, singles: number, groups = singles, busy = 0.4): void => {
     for (let i = 0; i < ticks; i++) {
       if (grouping.on) grouping.acknowledged();
-      grouping.tick((grouping.on ? groups : singles) / 20, inFlight);
+      grouping.tick((grouping.on ? groups : singles) / 20, inFlight, busy);
     }
   };
 
@@ -67,7 +67,7 @@ describe('grouping', () => {
   it('is judged from the first group on: what was written before it is acknowledged slowly', () => {
     const grouping = new Grouping('auto', 50);
     run(grouping, 3, 1000, 4000);
-    for (let i = 0; i < 30; i++) grouping.tick(200, 1000);
+    for (let i = 0; i < 30; i++) grouping.tick(200, 1000, 0.4);
     expect(grouping.on).toBe(true);
     run(grouping, 10, 1000, 4000, 40_000);
     expect(grouping.on).toBe(true);
@@ -80,6 +80,14 @@ describe('grouping', () => {
     const grouping = new Grouping('auto', 50);
     run(grouping, 100, inFlight, perSecond);
     expect(grouping.on).toBe(false);
+  });
+
+  it('is not tried by a process that is slow itself', () => {
+    const grouping = new Grouping('auto', 50);
+    run(grouping, 30, 256, 4000, 40_000, 0.9);
+    expect(grouping.on).toBe(false);
+    run(grouping, 3, 256, 4000, 40_000, 0.5);
+    expect(grouping.on).toBe(true);
   });
 
   it('needs messages to be slow in a row', () => {

@@ -34,6 +34,11 @@ const SLOW_PER_SECOND = 10_000;
 /** Ticks under load in which single messages are judged, and groups after them. */
 const JUDGED_TICKS = 3;
 const TRIED_TICKS = 6;
+/**
+ * Share of their time in which this process is busy, from which on it is slow itself, as one is that has just started and compiles:
+ * 0.9 then, and 0.4 where it waits for a disk. Groups would seem to gain by what it gets faster meanwhile.
+ */
+const BUSY = 0.6;
 /** What groups must gain to be kept. */
 const GAIN = 1.3;
 /** After this many ticks the judgement is made anew. */
@@ -54,6 +59,7 @@ export class Grouping {
   #probing = false;
   #ticks = 0;
   #acknowledged = 0;
+  #busy = 0;
   #singlesPerTick = 0;
   #seen = false;
 
@@ -76,14 +82,17 @@ export class Grouping {
     this.#seen = true;
   }
 
-  /** @param acknowledged messages of the last tick */
-  tick(acknowledged: number, inFlight: number): void {
+  /**
+   * @param acknowledged messages of the last tick
+   * @param busy utilization of the event loop in it, 0 to 1
+   */
+  tick(acknowledged: number, inFlight: number, busy: number): void {
     if (this.#state === 'always' || this.#state === 'never') return;
     const load = inFlight >= LOAD;
     switch (this.#state) {
       case 'single':
         if (!load || (acknowledged * 1000) / this.#tickMs >= SLOW_PER_SECOND) this.#enter('single');
-        else if (this.#count(acknowledged) === JUDGED_TICKS) this.#try();
+        else this.#judge(acknowledged, busy);
         break;
       case 'trying':
         if (!load) this.#enter('single');
@@ -103,6 +112,13 @@ export class Grouping {
     this.#enter('never');
   }
 
+  #judge(acknowledged: number, busy: number): void {
+    this.#busy += busy;
+    if (this.#count(acknowledged) < JUDGED_TICKS) return;
+    if (this.#busy / JUDGED_TICKS >= BUSY) this.#enter('single');
+    else this.#try();
+  }
+
   #try(): void {
     this.#singlesPerTick = this.#acknowledged / JUDGED_TICKS;
     this.#seen = false;
@@ -117,6 +133,6 @@ export class Grouping {
   #enter(state: GroupingState): void {
     this.#state = state;
     this.#probing = false;
-    this.#ticks = this.#acknowledged = 0;
+    this.#ticks = this.#acknowledged = this.#busy = 0;
   }
 }

@@ -100,6 +100,7 @@ export class Publisher {
   /** A stream has acknowledged a message. */
   #proven = false;
   #tick = 0;
+  #loop = performance.eventLoopUtilization();
   #idleTicks = 0;
   #timer: NodeJS.Timeout | undefined;
   #connected: boolean;
@@ -400,7 +401,9 @@ export class Publisher {
   #sweep(): void {
     this.#tick++;
     this.#window.tick(this.#acknowledged, this.#connected && this.#queue.length > 0);
-    this.#grouping.tick(this.#acknowledged, this.#inFlight.messages);
+    const loop = performance.eventLoopUtilization();
+    this.#grouping.tick(this.#acknowledged, this.#inFlight.messages, performance.eventLoopUtilization(loop, this.#loop).utilization);
+    this.#loop = loop;
     this.#acknowledged = 0;
     if (this.inFlight === 0) {
       if (++this.#idleTicks >= IDLE_TICKS) {
