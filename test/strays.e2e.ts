@@ -6,17 +6,9 @@ import type { INestMicroservice } from '@nestjs/common';
 import { connect, headers, type NatsConnection } from 'nats';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
+import { GAGGED } from './rig/accounts.js';
 import { startApp } from './rig/app.js';
 import { until } from './until.js';
-
-/** The user `gagged` may not write dead letters. */
-const ACCOUNTS = `
-authorization {
-  users: [
-    { user: admin, password: admin }
-    { user: gagged, password: gagged, permissions: { publish: { deny: ["loopstack.dead.>"] } } }
-  ]
-}`;
 
 @Workflow()
 class Job {
@@ -37,7 +29,7 @@ describe('a stray command', () => {
   const apps: INestMicroservice[] = [];
 
   beforeEach(async () => {
-    server = await startNatsServer({ config: ACCOUNTS });
+    server = await startNatsServer({ config: GAGGED });
     nc = await connect({ servers: server.url, ...as('admin') });
   });
   afterEach(async () => {

@@ -1,14 +1,6 @@
 import { HEADER } from '@loopstack/shared';
+import { GAGGED } from '../rig/accounts.js';
 import { Rig, STREAMS, WORKSPACE, held, until } from '../rig/rig.js';
-
-/** The user `gagged` may not write dead letters. */
-const ACCOUNTS = `
-authorization {
-  users: [
-    { user: admin, password: admin }
-    { user: gagged, password: gagged, permissions: { publish: { deny: ["loopstack.dead.>"] } } }
-  ]
-}`;
 
 const workflows = [{ workspace: WORKSPACE, name: 'Job', options: { lease: '1s', retry: { attempts: 2, delay: '50ms' } } }] as const;
 
@@ -52,7 +44,7 @@ describe('a dead letter', () => {
   });
 
   it('that may not be written keeps its command, with an alarm in the log and in readiness, until somebody can write it', async () => {
-    rig = await Rig.start({ workflows, server: { config: ACCOUNTS } });
+    rig = await Rig.start({ workflows, server: { config: GAGGED } });
     const gagged = await rig.worker({ connect: { user: 'gagged', pass: 'gagged' } });
     const run = await rig.run({ job: { do: 'throw' } });
     await until('readiness is red', async () => !(await gagged.ready()).up);

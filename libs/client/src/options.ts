@@ -2,6 +2,7 @@ import {
   LoopstackError,
   durationMs,
   jsonType,
+  timerMs,
   type CommandSigner,
   wireNames,
   type Duration,
@@ -69,9 +70,6 @@ export interface ResolvedClientOptions {
   readonly sign: CommandSigner | undefined;
 }
 
-/** What setTimeout takes: almost 25 days. It fires at once for more. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
 const DOMAIN = /^[^\s.*>]+$/;
 
 /** @throws LoopstackError OPTION_INVALID */
@@ -108,7 +106,7 @@ export function resolveClientOptions(options: ClientOptions = {}): ResolvedClien
     whileDisconnected: oneOf('whileDisconnected', ['fail', 'wait'], options.whileDisconnected ?? 'wait'),
     groupCommit: oneOf<boolean | 'auto'>('groupCommit', [true, false, 'auto'], options.groupCommit ?? 'auto'),
     resultTimeoutMs: durationMs('resultTimeout', options.resultTimeout ?? '30s'),
-    requestTimeoutMs: Math.min(durationMs('requestTimeout', options.requestTimeout ?? '5s'), LONGEST_TIMER_MS),
+    requestTimeoutMs: timerMs('requestTimeout', options.requestTimeout ?? '5s'),
     checkCatalogue: options.checkCatalogue ?? false,
     checkSchema: options.checkSchema,
     context: options.context,

@@ -443,14 +443,11 @@ export class Publisher {
   /** Ends what waits in the queue, was never written, and has seen nothing move for longer than its timeout. */
   #failStalled(): void {
     const moved = this.#movedAt;
-    const stalled: Pending[] = [];
-    this.#queue.forEach((pending) => {
-      if (this.#tick - Math.max(moved, pending.resendAt) > Math.ceil(pending.timeoutMs / TICK_MS)) stalled.push(pending);
+    this.#queue.removeWhere((pending) => {
+      const stalled = this.#tick - Math.max(moved, pending.resendAt) > Math.ceil(pending.timeoutMs / TICK_MS);
+      if (stalled) pending.reject(stalledQueue(pending));
+      return stalled;
     });
-    if (stalled.length === 0) return;
-    const failed = new Set(stalled);
-    this.#queue.removeWhere((pending) => failed.has(pending));
-    for (const pending of stalled) pending.reject(stalledQueue(pending));
   }
 
   /** A server that is cut off from the others takes messages all the same. */

@@ -1,4 +1,5 @@
 import {
+  LONGEST_TIMER_MS,
   LoopstackError,
   decodeRunEvent,
   durationMs,
@@ -10,7 +11,7 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { followConnection } from './connection.js';
-import { LONGEST_TIMER_MS, type ResolvedClientOptions } from './options.js';
+import type { ResolvedClientOptions } from './options.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
 
 export interface StoredEvent {

@@ -5,6 +5,7 @@ import {
   isSubjectFilter,
   jsonType,
   sizeBytes,
+  timerMs,
   wireNames,
   type CommandSigner,
   type Duration,
@@ -109,11 +110,6 @@ export interface ResolvedNatsOptions {
   readonly heartbeatMs: number;
   readonly stalledAfterMs: number;
 }
-
-/** A longer timer fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-const timerMs = (option: string, value: Duration): number => Math.min(durationMs(option, value), LONGEST_TIMER_MS);
 
 const maybe = <T, R>(value: T | undefined, map: (value: T) => R): R | undefined => (value === undefined ? undefined : map(value));
 

@@ -53,10 +53,9 @@ export class Strays {
   /** A workflow without a consumer was never served: its worker is still to come, or its name is wrong. Told once. */
   private async tellOfUnserved(subject: string, address: RunAddress, count: number): Promise<void> {
     this.#known.add(subject);
-    const error = await this.api
-      .consumerInfo(this.names.streams.runs, this.names.durable(address, 'normal'))
-      .catch((cause: unknown) => cause);
-    if (!(error instanceof JetStreamApiError) || error.errCode !== API.CONSUMER_NOT_FOUND) return;
+    // Who may not ask cannot know.
+    const served = await this.api.findConsumer(this.names.streams.runs, this.names.durable(address)).catch(() => true);
+    if (served) return;
     const { workspace, workflow } = address;
     this.#logger.warn(`Commands wait for ${workspace}.${workflow} (${count} so far), which no worker has ever served: is the name right?`);
   }

@@ -104,10 +104,13 @@ export class Topology {
   async consumersOf(wanted: DesiredConsumers): Promise<{ readonly consumers: readonly DesiredConsumer[]; readonly sharedUntilMs: number }> {
     const { address } = wanted;
     const { names, provision } = this.options;
-    const main = await this.api.findConsumer(names.streams.runs, names.durable(address));
+    const [main, laneExists] = await Promise.all([
+      this.api.findConsumer(names.streams.runs, names.durable(address)),
+      // Without the right to provision nothing is split: what differs is a conflict.
+      provision && !wanted.lanes && this.laneExists(address),
+    ]);
     const isSplit = main !== undefined && hasLanes(names, address, main.config);
-    // Without the right to provision nothing is split: what differs is a conflict.
-    const lanes = wanted.lanes || isSplit || (provision && (await this.laneExists(address)));
+    const lanes = wanted.lanes || isSplit || laneExists;
     if (lanes && !wanted.lanes) {
       const reason = 'has queues of its own for priorities, and they stay';
       this.#logger.warn(`${address.workspace}.${address.workflow} ${reason}: say so with priorities: true (docs/adr/0011)`);

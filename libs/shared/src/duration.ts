@@ -27,6 +27,14 @@ export function durationMs(option: string, value: Duration): number {
   return parse(option, value, MS, "a duration such as '30s' (ms, s, m, h, d) or milliseconds");
 }
 
+/** A longer timer of Node.js fires at once: 2^31 - 1 ms, nearly 25 days. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** As `durationMs`, for what a timer waits: at most `LONGEST_TIMER_MS`. @throws LoopstackError OPTION_INVALID naming `option` */
+export function timerMs(option: string, value: Duration): number {
+  return Math.min(durationMs(option, value), LONGEST_TIMER_MS);
+}
+
 /** @throws LoopstackError OPTION_INVALID naming `option` */
 export function sizeBytes(option: string, value: Size): number {
   return parse(option, value, BYTES, "a size such as '1MiB' (B, KiB, MiB, GiB) or a number of bytes");
