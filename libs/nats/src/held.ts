@@ -8,6 +8,8 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
   /** Open addressing with linear probing; what waits in a stream is mostly consecutive, and so has places of its own. */
   #places: (T | undefined)[] = Array.from({ length: FIRST_CAPACITY });
   #size = 0;
+  /** Those that are not where their search begins. While there are none, nothing has to move when one goes. */
+  #astray = 0;
 
   get size(): number {
     return this.#size;
@@ -21,7 +23,10 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
   put(message: T): void {
     if (2 * (this.#size + 1) > this.#places.length) this.#grow();
     const place = this.#find(message.sequence);
-    if (this.#places[place] === undefined) this.#size++;
+    if (this.#places[place] === undefined) {
+      this.#size++;
+      if (place !== this.#start(message)) this.#astray++;
+    }
     this.#places[place] = message;
   }
 
@@ -30,12 +35,14 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
     let free = this.#find(message.sequence);
     if (this.#places[free] !== message) return;
     this.#size--;
+    if (free !== this.#start(message)) this.#astray--;
     const places = this.#places;
     const last = places.length - 1;
     // Those behind it move up, unless that would put one before the place where its search begins.
-    for (let next = (free + 1) & last; places[next] !== undefined; next = (next + 1) & last) {
-      const start = (places[next] as T).sequence & last;
+    for (let next = (free + 1) & last; this.#astray > 0 && places[next] !== undefined; next = (next + 1) & last) {
+      const start = this.#start(places[next] as T);
       if (((next - start) & last) < ((next - free) & last)) continue;
+      if (free === start) this.#astray--;
       places[free] = places[next];
       free = next;
     }
@@ -44,7 +51,7 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
 
   clear(): void {
     this.#places.fill(undefined);
-    this.#size = 0;
+    this.#size = this.#astray = 0;
   }
 
   /** Those of now, in no order; they may come and go meanwhile. */
@@ -53,10 +60,15 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
     return all[Symbol.iterator]();
   }
 
+  /** Where the search for a message begins. */
+  #start({ sequence }: T): number {
+    // The lower 32 bits: what is beyond them differs by billions.
+    return sequence & (this.#places.length - 1);
+  }
+
   /** Where the sequence is, or would be. */
   #find(sequence: number): number {
     const last = this.#places.length - 1;
-    // The lower 32 bits: what is beyond them differs by billions.
     let place = sequence & last;
     for (let found = this.#places[place]; found !== undefined && found.sequence !== sequence; found = this.#places[place]) {
       place = (place + 1) & last;
@@ -67,7 +79,7 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
   #grow(): void {
     const all = [...this];
     this.#places = Array.from({ length: 2 * this.#places.length });
-    this.#size = 0;
+    this.#size = this.#astray = 0;
     for (const message of all) this.put(message);
   }
 }
