@@ -19,7 +19,9 @@ export interface EncodedMessage {
 export class Pending implements EncodedMessage {
   /** When it times out; 0 before it is written. */
   deadline = 0;
-  /** When it is written again; 0: not. Of one that waits for its first writing: since when. */
+  /** Since when it waits for its first writing. */
+  queuedAt = 0;
+  /** When it is written again; 0: not. */
   resendAt = 0;
   /** The last answer: nothing takes it now. */
   unavailable: LoopstackError | undefined;

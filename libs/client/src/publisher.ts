@@ -237,7 +237,7 @@ export class Publisher {
 
   #enqueue(pending: Pending): void {
     if (this.#timer === undefined) this.#startTimer();
-    pending.resendAt = this.#tick;
+    pending.queuedAt = this.#tick;
     this.#queue.push(pending);
   }
 
@@ -444,7 +444,7 @@ export class Publisher {
   #failStalled(): void {
     const moved = this.#movedAt;
     this.#queue.removeWhere((pending) => {
-      const stalled = this.#tick - Math.max(moved, pending.resendAt) > Math.ceil(pending.timeoutMs / TICK_MS);
+      const stalled = this.#tick - Math.max(moved, pending.queuedAt) > Math.ceil(pending.timeoutMs / TICK_MS);
       if (stalled) pending.reject(stalledQueue(pending));
       return stalled;
     });
