@@ -11,9 +11,9 @@ import { median } from '../statistics.js';
 /** One event starts some workflows; with BullMQ, its listener adds as many jobs. */
 export async function fanOut(lab: Lab): Promise<void> {
   const { short } = lab.plan;
-  await flood(lab, short ? 100 : 400, 50);
+  await flood(lab, short ? 100 : 1000, 50);
   await flood(lab, short ? 1000 : 10_000, 5);
-  await single(lab, short ? 10 : 30, 50);
+  await single(lab, short ? 10 : 150, 50);
 }
 
 /** Many events at once: from the first event to the last run. */
