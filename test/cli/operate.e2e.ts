@@ -1,3 +1,4 @@
+import { connect } from 'nats';
 import { CliRig } from './rig.js';
 
 let rig: CliRig;
@@ -72,6 +73,21 @@ describe('beside a worker', () => {
     expect(await rig.json(['schedules'])).toEqual([]);
     const wrong = await rig.loopstack('schedules', 'put', 'x', 'Orders.ProcessOrder', '--cron', 'now and then', '-u', 'u1');
     expect(wrong.code).toBe(2);
+  });
+
+  it('doctor names a workflow that somebody has paused, and how it goes on', async () => {
+    const nc = await connect({ servers: rig.server.url });
+    const pause = (body: object): Promise<unknown> =>
+      nc.request('$JS.API.CONSUMER.PAUSE.LOOPSTACK_RUNS.Orders~ProcessOrder', JSON.stringify(body));
+    await pause({ pause_until: '2999-01-01T00:00:00Z' });
+    expect(finding(await rig.json<Finding[]>(['doctor']), 'queue Orders.ProcessOrder')).toEqual({
+      check: 'queue Orders.ProcessOrder',
+      status: 'warning',
+      message: 'paused until 2999-01-01T00:00:00Z, 0 commands waiting',
+      fix: 'To let it go on: nats consumer resume LOOPSTACK_RUNS Orders~ProcessOrder.',
+    });
+    await pause({});
+    await nc.close();
   });
 
   it('doctor finds nothing, and sees with the monitor how the server writes', async () => {

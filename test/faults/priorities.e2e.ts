@@ -1,3 +1,4 @@
+import { gagged } from '../rig/accounts.js';
 import { Rig, STREAMS, WORKSPACE, held, until, type Published } from '../rig/rig.js';
 import type { PlannedWorkflow } from '../rig/worker/program.js';
 
@@ -80,5 +81,60 @@ describe('priorities', () => {
     expect(startsOf(waiting.id)).toBe(1);
     expect((await rig.consumer()).config).toMatchObject({ filter_subject: 'loopstack.run.Rig.Job' });
     held('lanes that were left behind', await rig.balance());
+  });
+});
+
+describe('the split of a durable into lanes', () => {
+  let rig: Rig;
+  afterEach(() => rig.end());
+
+  const GAGGED = { connect: { user: 'gagged', pass: 'gagged' } } as const;
+  const ADMIN = { connect: { user: 'admin', pass: 'admin' } } as const;
+  const API = '$JS.API.CONSUMER';
+  /** Nothing tells of a run that it was executed. */
+  const unrecorded = (priorities: boolean): readonly PlannedWorkflow[] => [
+    { workspace: WORKSPACE, name: 'Job', options: { priorities, concurrency: 4, lease: '2s', record: 'none' } },
+  ];
+  const highs = (count: number, published: Published = {}): Promise<readonly { id: string }[]> =>
+    Promise.all(Array.from({ length: count }, () => rig.run(published, { priority: 'high' })));
+
+  async function expectOnce(name: string): Promise<void> {
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: rig.acked.length, dead: 0, lost: [], duplicates: 0 });
+    expect(rig.journal.entries.filter(({ kind }) => kind === 'start')).toHaveLength(rig.acked.length);
+    held(name, balance);
+  }
+
+  it.each([
+    ['before the durable is narrowed', `${API}.DURABLE.CREATE.*.Rig~Job`],
+    ['before the first lane is made', `${API}.DURABLE.CREATE.*.Rig~Job~high`],
+    ['before the last lane is made', `${API}.DURABLE.CREATE.*.Rig~Job~low`],
+  ])('that ends %s is ended by the next worker: nothing is lost, and nothing is run again', async (when, denied) => {
+    rig = await Rig.start({ server: { config: gagged(denied) } });
+    await rig.worker(ADMIN, unrecorded(false));
+    await highs(10);
+    await rig.settled();
+    await expect(rig.worker(GAGGED, unrecorded(true))).rejects.toThrow(/did not start/);
+    await highs(10);
+    const gate = rig.gate();
+    const running = await rig.run({ job: { do: 'hold', gate: gate.path } });
+    await rig.journal.started(running.id);
+    await rig.worker(ADMIN, unrecorded(true));
+    await highs(10);
+    await gate.open();
+    await expectOnce(`split that ended ${when}`);
+  });
+
+  it('is made without the right to pause: what is held is not run again, and nothing is lost', async () => {
+    rig = await Rig.start({ server: { config: gagged(`${API}.PAUSE.>`) } });
+    await rig.worker(ADMIN, unrecorded(false));
+    const gate = rig.gate();
+    const [first] = await highs(10, { job: { do: 'hold', gate: gate.path } });
+    await rig.journal.started(first?.id ?? '');
+    await rig.worker(GAGGED, unrecorded(true));
+    await highs(10);
+    await gate.open();
+    await expectOnce('split without the right to pause');
   });
 });

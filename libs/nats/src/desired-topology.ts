@@ -1,4 +1,4 @@
-import { PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared/contract';
+import { DURABLE_METADATA, PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import type { Config, ConsumerInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
@@ -127,6 +127,8 @@ export interface DesiredConsumer {
   readonly address: RunAddress;
   readonly priorities: readonly Priority[];
   readonly leaseMs: number;
+  /** Of a lane that does not exist yet; absent: with the first command. */
+  readonly beginsAt?: number | undefined;
 }
 
 /** Fields of a consumer that are held against what is wanted. */
@@ -173,9 +175,23 @@ export function leaseToKeep(wantedMs: number, { config, num_waiting: pulls, num_
   return pulls + unsettled > 0 ? Math.max(wantedMs, leaseOf(config)) : wantedMs;
 }
 
+/** Longest pause of a durable while it is split: it ends by itself where the worker dies meanwhile. */
+export const SPLIT_PAUSE_MS = 10_000;
+
+/** Until when somebody has paused a durable, and not a worker for the moment of a split; undefined: it delivers. Pure. */
+export function pausedUntil({ paused, pause_remaining: ns = 0, config }: ConsumerInfo): string | undefined {
+  return paused && ns > SPLIT_PAUSE_MS * NS ? (config['pause_until'] as string) : undefined;
+}
+
 /** The subjects that a durable takes. */
 export function filterOf({ filter_subject: one, filter_subjects: many }: Config): readonly string[] {
   return typeof one === 'string' && one !== '' ? [one] : ((many as readonly string[] | undefined) ?? []);
+}
+
+/** Where the lanes begin of a durable that was split; what is below was its own. */
+export function lanesFrom({ metadata }: Config): number | undefined {
+  const from = (metadata as Readonly<Record<string, string>> | undefined)?.[DURABLE_METADATA.LANES_FROM];
+  return from === undefined ? undefined : Number(from);
 }
 
 /** Whether the durable that has the name of the workflow leaves the other priorities to lanes of their own. */
@@ -197,11 +213,12 @@ export function desiredConsumer(
   consumer: DesiredConsumer,
   existing: Config = {},
 ): Config & { readonly durable_name: string } {
-  const { address, priorities } = consumer;
+  const { address, priorities, beginsAt } = consumer;
   const subjects = hasLanes(names, address, existing) ? filterOf(existing) : priorities.map((priority) => names.run(address, priority));
   const isLane = priorities.length === 1 && priorities[0] !== 'normal';
-  const start =
-    isLane && existing['deliver_policy'] === 'by_start_sequence' ? existing : { deliver_policy: 'all', opt_start_seq: undefined };
+  const placed = existing['deliver_policy'] === undefined && beginsAt !== undefined;
+  const place = placed ? { deliver_policy: 'by_start_sequence', opt_start_seq: beginsAt } : existing;
+  const start = isLane && place['deliver_policy'] === 'by_start_sequence' ? place : { deliver_policy: 'all', opt_start_seq: undefined };
   return {
     durable_name: durableOf(names, consumer),
     ack_policy: 'explicit',
@@ -222,6 +239,7 @@ export function desiredConsumer(
     max_batch: 0,
     max_bytes: 0,
     max_expires: 0,
+    metadata: existing['metadata'],
     ...(subjects.length === 1 ? { filter_subject: subjects[0] } : { filter_subjects: subjects }),
   };
 }

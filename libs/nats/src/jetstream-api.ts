@@ -47,6 +47,8 @@ export interface ConsumerInfo {
   /** The server's time, as of 2.10. */
   readonly ts?: string;
   readonly paused?: boolean;
+  /** Nanoseconds that a pause goes on. */
+  readonly pause_remaining?: number;
   readonly config: Config;
   readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
   readonly ack_floor: { readonly consumer_seq: number; readonly stream_seq: number };

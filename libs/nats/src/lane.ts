@@ -70,6 +70,8 @@ export class Lane implements PullOwner {
   pending = 0;
   pendingAskedMs = 0;
   lastSettledMs = Date.now();
+  /** Until when somebody has paused the durable. */
+  pausedUntil: string | undefined;
 
   constructor(
     nc: NatsConnection,

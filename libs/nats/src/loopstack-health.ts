@@ -28,6 +28,7 @@ export class LoopstackHealth {
   /**
    * Up if connected, every consumer answers, nothing stalls, and no alarm is raised. `busy` tells, per workflow that has
    * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
+   * `paused` tells of workflows that somebody has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
     const problems = [...this.worker.alarms.raised.values()];
@@ -47,12 +48,14 @@ export class LoopstackHealth {
       if (!flow.consuming) problems.push(`${name}: the consumer does not answer`);
       if (flow.refusal !== undefined) problems.push(`${name}: the server refuses to deliver: ${flow.refusal}`);
       const stalledMs = now - flow.lastSettledMs;
-      if (flow.pending + flow.waiting > 0 && flow.active === 0 && stalledMs > this.options.stalledAfterMs)
+      const stands = flow.pending + flow.waiting > 0 && flow.active === 0 && flow.pausedUntil === undefined;
+      if (stands && stalledMs > this.options.stalledAfterMs)
         problems.push(`${name}: runs are queued and none has started for ${Math.round(stalledMs / 1000)} s`);
     }
     const { feeds, unused } = this.fanOut.state();
     for (const { title, consuming } of feeds) if (!consuming) problems.push(`${title}: the consumer does not answer`);
     const busy = workflows.filter((flow) => flow.active + flow.waiting + flow.pending > 0);
+    const paused = workflows.filter((flow) => flow.pausedUntil !== undefined);
     const details = {
       running,
       workflows: workflows.length,
@@ -61,6 +64,9 @@ export class LoopstackHealth {
         const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, now - sinceMs) };
         return { workspace, workflow, active, queued: waiting + pending, ...oldest };
       }),
+      ...(paused.length === 0
+        ? {}
+        : { paused: paused.map(({ workspace, workflow, pausedUntil: until }) => ({ workspace, workflow, until })) }),
       ...(feeds.length === 0 ? {} : { events: feeds.map(({ title, active, pending }) => ({ title, active, pending })) }),
       ...(unused.length === 0 ? {} : { unusedBindings: unused }),
     };

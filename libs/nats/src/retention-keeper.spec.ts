@@ -14,9 +14,9 @@ describe('the first sequence that retention keeps', () => {
 });
 
 describe('the floor of a subject', () => {
-  const durable = (floor: number, unsettled: number, filter: string[], began?: number): ConsumerInfo =>
+  const durable = (floor: number, unsettled: number, filter: string[], lanesFrom?: number): ConsumerInfo =>
     ({
-      config: { filter_subjects: filter, opt_start_seq: began },
+      config: { filter_subjects: filter, metadata: lanesFrom === undefined ? undefined : { 'loopstack.lanes-from': String(lanesFrom) } },
       ack_floor: { stream_seq: floor },
       num_ack_pending: unsettled,
     }) as unknown as ConsumerInfo;
@@ -29,9 +29,10 @@ describe('the floor of a subject', () => {
     ['a lane takes it', durable(3, 1, ['normal']), [durable(9, 1, ['high'])], 9],
     ['another lane says nothing', durable(20, 0, ['normal']), [durable(9, 0, ['high']), durable(1, 1, ['low'])], 9],
     ['two take it: the lower one', durable(20, 0, all), [durable(9, 0, ['high'])], 9],
-    ['what was delivered before the split is not settled', durable(3, 1, ['normal']), [durable(9, 0, ['high'], 5)], undefined],
-    ['it is settled', durable(3, 0, ['normal']), [durable(9, 0, ['high'], 5)], 9],
-    ['what is not settled came after the split', durable(4, 1, ['normal']), [durable(9, 0, ['high'], 5)], 9],
+    ['what was delivered before the split is not settled', durable(3, 1, ['normal'], 5), [durable(9, 0, ['high'])], undefined],
+    ['also while its lanes do not exist yet', durable(3, 1, ['normal'], 5), [], undefined],
+    ['it is settled', durable(3, 0, ['normal'], 5), [durable(9, 0, ['high'])], 9],
+    ['what is not settled came after the split', durable(4, 1, ['normal'], 5), [durable(9, 0, ['high'])], 9],
   ])('%s', (_, main, lanes, expected) => {
     expect(floorOf('high', main, lanes)).toBe(expected);
   });

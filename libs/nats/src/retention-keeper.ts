@@ -1,6 +1,6 @@
 import { PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
-import { filterOf } from './desired-topology.js';
+import { filterOf, lanesFrom } from './desired-topology.js';
 import type { ConsumerInfo, JetStreamApi } from './jetstream-api.js';
 
 /**
@@ -20,8 +20,7 @@ export function keepFrom(ackFloor: number, firstYoung: number | undefined): numb
  * @param main the durable that has the name of the workflow
  */
 export function floorOf(subject: string, main: ConsumerInfo | undefined, lanes: readonly ConsumerInfo[]): number | undefined {
-  const isBefore = (floor: number, { config }: ConsumerInfo): boolean => floor + 1 < ((config['opt_start_seq'] as number | undefined) ?? 0);
-  if (main && main.num_ack_pending > 0 && lanes.some((lane) => isBefore(main.ack_floor.stream_seq, lane))) return undefined;
+  if (main && main.num_ack_pending > 0 && main.ack_floor.stream_seq + 1 < (lanesFrom(main.config) ?? 0)) return undefined;
   const taking = (main ? [main, ...lanes] : lanes).filter(({ config }) => filterOf(config).includes(subject));
   return taking.length === 0 ? undefined : Math.min(...taking.map((info) => info.ack_floor.stream_seq));
 }

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
-import { LoopstackError, type RunAddress } from '@loopstack/shared';
+import { DURABLE_METADATA, LoopstackError, type RunAddress } from '@loopstack/shared';
 import {
   CONSUMER_FIELDS,
+  SPLIT_PAUSE_MS,
   ServerVersion,
   desiredConsumer,
   desiredConsumers,
@@ -9,8 +10,10 @@ import {
   drift,
   durableOf,
   hasLanes,
+  lanesFrom,
   leaseOf,
   leaseToKeep,
+  pausedUntil,
   type DesiredConsumer,
   type DesiredConsumers,
   type DesiredStream,
@@ -18,17 +21,19 @@ import {
 import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
-/** Longest pause of a durable while it is split: it ends by itself where the worker dies meanwhile. */
-const PAUSE_MS = 10_000;
-
 const normalOf = (consumer: DesiredConsumer): DesiredConsumer => ({ ...consumer, priorities: ['normal'] });
 
 export interface EnsuredConsumer {
   readonly createdMs: number;
   readonly leaseMs: number;
+  readonly pausedUntil: string | undefined;
 }
 
-const ensured = ({ created, config }: ConsumerInfo): EnsuredConsumer => ({ createdMs: Date.parse(created), leaseMs: leaseOf(config) });
+const ensured = (info: ConsumerInfo): EnsuredConsumer => ({
+  createdMs: Date.parse(info.created),
+  leaseMs: leaseOf(info.config),
+  pausedUntil: pausedUntil(info),
+});
 
 /** Provisions streams and consumers, or checks those that exist. Safe in any number of processes at once. */
 export class Topology {
@@ -110,13 +115,20 @@ export class Topology {
       provision && !wanted.lanes && this.laneExists(address),
     ]);
     const isSplit = main !== undefined && hasLanes(names, address, main.config);
-    const lanes = wanted.lanes || isSplit || laneExists;
+    // The lanes would not be paused.
+    const isPaused = main !== undefined && !isSplit && pausedUntil(main) !== undefined;
+    const lanes = !isPaused && (wanted.lanes || isSplit || laneExists);
+    if (isPaused && (wanted.lanes || laneExists)) {
+      const when = 'it gets queues for priorities from the first worker that starts when it is resumed';
+      this.#logger.warn(`${address.workspace}.${address.workflow} is paused: ${when}`);
+    }
     if (lanes && !wanted.lanes) {
       const reason = 'has queues of its own for priorities, and they stay';
       this.#logger.warn(`${address.workspace}.${address.workflow} ${reason}: say so with priorities: true (docs/adr/0011)`);
     }
-    const consumers = desiredConsumers({ ...wanted, lanes });
-    const sharedUntilMs = lanes && main && !isSplit && provision ? await this.split(address, consumers) : 0;
+    const { sharedUntilMs, beginsAt } =
+      lanes && main && !isSplit && provision ? await this.split(address) : { sharedUntilMs: 0, beginsAt: main && lanesFrom(main.config) };
+    const consumers = desiredConsumers({ ...wanted, lanes }).map((consumer) => ({ ...consumer, beginsAt }));
     return { consumers, sharedUntilMs };
   }
 
@@ -126,27 +138,25 @@ export class Topology {
     return (await Promise.all(lanes)).some((lane) => lane !== undefined);
   }
 
-  /** Narrows the durable of all priorities to its own, while it delivers nothing, and lets the lanes begin behind what it has delivered. */
-  private async split(address: RunAddress, consumers: readonly DesiredConsumer[]): Promise<number> {
+  /**
+   * Narrows the durable of all priorities to its own, while it delivers nothing. In the same step it says where the lanes begin, behind
+   * what it has delivered: wherever a split ends early, it is done or it has not begun.
+   */
+  private async split(address: RunAddress): Promise<{ readonly sharedUntilMs: number; readonly beginsAt: number | undefined }> {
     const { names } = this.options;
     const name = names.durable(address);
     const stream = names.streams.runs;
     await this.pause(stream, name);
     try {
       const { config, delivered } = await this.api.consumerInfo(stream, name);
-      for (const consumer of consumers) {
-        const lane = desiredConsumer(names, consumer);
-        if (lane.durable_name === name || (await this.api.findConsumer(stream, lane.durable_name))) continue;
-        const start = { deliver_policy: 'by_start_sequence', opt_start_seq: delivered.stream_seq + 1 };
-        await this.api.createConsumer(stream, { ...lane, ...start }).catch(async (error: unknown) => {
-          // Another worker was first: its place counts.
-          if (!(await this.api.findConsumer(stream, lane.durable_name))) throw error;
-        });
-      }
-      const narrow = { ...config, durable_name: name, filter_subjects: undefined, filter_subject: names.run(address) };
+      // Another worker was first: its place counts.
+      if (hasLanes(names, address, config)) return { sharedUntilMs: Date.now(), beginsAt: lanesFrom(config) };
+      const beginsAt = delivered.stream_seq + 1;
+      const metadata = { ...(config['metadata'] as object | undefined), [DURABLE_METADATA.LANES_FROM]: String(beginsAt) };
+      const narrow = { ...config, durable_name: name, filter_subjects: undefined, filter_subject: names.run(address), metadata };
       const { ts } = await this.api.createConsumer(stream, narrow);
-      this.#logger.warn(`Consumer ${name} leaves high and low priority to queues of their own, from ${delivered.stream_seq + 1} on`);
-      return ts === undefined ? Date.now() : Date.parse(ts);
+      this.#logger.warn(`Consumer ${name} leaves high and low priority to queues of their own, from ${beginsAt} on`);
+      return { sharedUntilMs: ts === undefined ? Date.now() : Date.parse(ts), beginsAt };
     } finally {
       await this.api.pauseConsumer(stream, name, undefined).catch(() => undefined);
     }
@@ -155,7 +165,7 @@ export class Topology {
   /** Servers before 2.11 and users without the right to it cannot: what is delivered in the moment of the split may be run twice then. */
   private async pause(stream: string, name: string): Promise<void> {
     try {
-      await this.api.pauseConsumer(stream, name, new Date(Date.now() + PAUSE_MS));
+      await this.api.pauseConsumer(stream, name, new Date(Date.now() + SPLIT_PAUSE_MS));
       // In a cluster the answer comes before the consumer's leader knows.
       for (let tries = 0; tries < 20; tries++) {
         if ((await this.api.consumerInfo(stream, name)).paused) return;
@@ -205,6 +215,8 @@ export class Topology {
       if (differing) this.#logger.log(`Updated consumer ${name}: ${differing.join(', ')}`);
       return ensured(made);
     } catch (error) {
+      // Another worker was first, with another place.
+      if (!existing && (await this.api.findConsumer(stream, name))) return this.ensureConsumer(consumer);
       if (field === undefined || !(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
       throw Object.assign(
         new LoopstackError('TOPOLOGY_CONFLICT', {

@@ -16,8 +16,8 @@ import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
 import { Strays } from './strays.js';
-import { durableOf, leaseOf, type DesiredConsumer } from './desired-topology.js';
-import type { Topology } from './topology.js';
+import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
+import type { EnsuredConsumer, Topology } from './topology.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
@@ -59,6 +59,8 @@ interface WorkflowState {
   readonly consuming: boolean;
   /** Why the server refuses to deliver to this process, as long as it does. */
   readonly refusal: string | undefined;
+  /** Until when somebody has paused it, or one of its lanes. */
+  readonly pausedUntil: string | undefined;
 }
 
 /** Consumes the workflows of this process until it is stopped. */
@@ -128,11 +130,11 @@ export class Worker {
       const { consumers, sharedUntilMs } = await this.topology.consumersOf(wanted);
       for (const desired of consumers) {
         try {
-          const { createdMs, leaseMs } = await this.topology.ensureConsumer(desired);
+          const standing = await this.topology.ensureConsumer(desired);
           const lane = this.#lane(desired, consumer);
-          lane.leaseMs = leaseMs;
+          this.#stands(lane, standing);
           // What was stored before its consumer was made may have been delivered by one that is gone.
-          lane.doubtUntil(Math.max(createdMs, sharedUntilMs));
+          lane.doubtUntil(Math.max(standing.createdMs, sharedUntilMs));
           lanes.push(lane);
         } catch (error) {
           if (!(error instanceof LoopstackError)) throw error;
@@ -179,6 +181,7 @@ export class Worker {
             (lane) => !lane.loop.restoring && (lane.loop.outstanding === 0 || now - lane.loop.heardAtMs < silentMs),
           ),
           refusal: consumer.lanes.find((lane) => lane.loop.refusal !== undefined)?.loop.refusal,
+          pausedUntil: consumer.lanes.find((lane) => lane.pausedUntil !== undefined)?.pausedUntil,
         };
       }),
     };
@@ -204,10 +207,11 @@ export class Worker {
 
   async #queuedSince(lane: Lane, now: number): Promise<number | undefined> {
     const { waitingSinceMs, desired } = lane;
-    if (lane.pending === 0 && now - lane.pendingAskedMs < ASK_AGAIN_MS) return waitingSinceMs;
+    if (lane.pending === 0 && lane.pausedUntil === undefined && now - lane.pendingAskedMs < ASK_AGAIN_MS) return waitingSinceMs;
     const { runs } = this.options.names.streams;
-    const { num_pending: pending, delivered, config } = await this.api.consumerInfo(runs, lane.target.durable);
-    lane.leaseMs = leaseOf(config);
+    const info = await this.api.consumerInfo(runs, lane.target.durable);
+    const { num_pending: pending, delivered, config } = info;
+    this.#stands(lane, { leaseMs: leaseOf(config), pausedUntil: pausedUntil(info) });
     lane.pending = pending;
     lane.pendingAskedMs = now;
     if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
@@ -313,12 +317,27 @@ export class Worker {
       if (lane.loop.restoring || !this.#running) continue;
       const alarm = `consumer:${lane.target.durable}`;
       try {
-        lane.leaseMs = (await this.topology.ensureConsumer(lane.desired)).leaseMs;
+        this.#stands(lane, await this.topology.ensureConsumer(lane.desired));
         this.alarms.clear(alarm);
       } catch (error) {
         if (!(error instanceof LoopstackError)) throw error;
         this.alarms.raise(alarm, `consumer ${lane.target.durable} is not as it should be: ${error.message}`);
       }
+    }
+  }
+
+  /** What a durable was found to be. One that somebody has paused is told of: nothing else tells why its commands wait. */
+  #stands(lane: Lane, { leaseMs, pausedUntil: until }: Pick<EnsuredConsumer, 'leaseMs' | 'pausedUntil'>): void {
+    lane.leaseMs = leaseMs;
+    if (lane.pausedUntil === until) return;
+    lane.pausedUntil = until;
+    const { stream, durable } = lane.target;
+    if (until === undefined) {
+      lane.lastSettledMs = Date.now();
+      this.#logger.log(`Consumer ${durable} is not paused any more`);
+    } else {
+      const fix = `nats consumer resume ${stream} ${durable}`;
+      this.#logger.warn(`Consumer ${durable} was paused by somebody until ${until}: its commands wait. To go on: ${fix}`);
     }
   }
 

@@ -17,6 +17,8 @@ export const DURABLE_METADATA = {
   WORKSPACE: 'loopstack.workspace',
   WORKFLOW: 'loopstack.workflow',
   SERVICE: 'loopstack.service',
+  /** Of a workflow's durable that was split: where its lanes begin. */
+  LANES_FROM: 'loopstack.lanes-from',
 } as const;
 
 /** The server takes 255 characters, and makes a folder of that name. */

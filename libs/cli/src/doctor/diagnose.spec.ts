@@ -73,7 +73,14 @@ it('tells a queue that nobody works on from one that is stuck, busy, or paused',
     { status: 'problem', message: expect.stringContaining('nothing has moved 10 min 0 s ago') },
   ]);
   expect(found({ queues: [queue({ pending: 5, active: 2, lastDelivery: at(1000) })] }, 'queue')).toEqual([]);
-  expect(found({ queues: [queue({ pending: 5, paused: true })] }, 'queue')).toMatchObject([{ status: 'warning' }]);
+  const info = { config: { pause_until: '2026-02-01T00:00:00Z' } } as unknown as Queue['info'];
+  expect(found({ queues: [queue({ pending: 0, paused: true, info })] }, 'queue')).toMatchObject([
+    {
+      status: 'warning',
+      message: 'paused until 2026-02-01T00:00:00Z, 0 commands waiting',
+      fix: 'To let it go on: nats consumer resume LOOPSTACK_RUNS W~F.',
+    },
+  ]);
   expect(found({ queues: [queue({ pending: 0, pulls: 0 })] }, 'queue')).toEqual([]);
 });
 

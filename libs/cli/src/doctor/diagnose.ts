@@ -180,7 +180,7 @@ function streamFindings({ name, info, drift: differing }: StreamFact): readonly 
   return findings.length > 0 ? findings : [ok(`stream ${name}`, text)];
 }
 
-function queueFindings({ queues, unserved, nowMs }: Facts): readonly Finding[] {
+function queueFindings({ queues, unserved, prefix, nowMs }: Facts): readonly Finding[] {
   const check = 'queues';
   const nobodys = unserved.map((waiting) =>
     problem(
@@ -190,16 +190,23 @@ function queueFindings({ queues, unserved, nowMs }: Facts): readonly Finding[] {
     ),
   );
   if (queues.length === 0) return [warning(check, 'no worker has ever served a workflow here', 'Start a worker.'), ...nobodys];
-  const findings = [...queues.flatMap((queue) => stuck(queue, nowMs)), ...nobodys];
+  const findings = [...queues.flatMap((queue) => stuck(queue, wireNames(prefix).streams.runs, nowMs)), ...nobodys];
   const queued = queues.reduce((sum, { pending }) => sum + pending, 0);
   return findings.length > 0 ? findings : [ok(check, `${many(queues.length, 'queue')}, ${many(queued, 'command')} waiting`)];
 }
 
-function stuck(queue: Queue, nowMs: number): readonly Finding[] {
-  const { pending, active, pulls, paused, lastDelivery, lastAck } = queue;
+function stuck(queue: Queue, stream: string, nowMs: number): readonly Finding[] {
+  const { durable, info, pending, active, pulls, paused, lastDelivery, lastAck } = queue;
   const check = `queue ${shown(queue)}${queue.lane === undefined ? '' : ` (${queue.lane})`}`;
   const since = (time: string | undefined): number => (time === undefined ? Number.POSITIVE_INFINITY : nowMs - Date.parse(time));
-  if (paused) return pending > 0 ? [warning(check, `paused with ${many(pending, 'command')}`, 'Resume its consumer.')] : [];
+  if (paused)
+    return [
+      warning(
+        check,
+        `paused until ${String(info.config['pause_until'])}, ${many(pending, 'command')} waiting`,
+        `To let it go on: nats consumer resume ${stream} ${durable}.`,
+      ),
+    ];
   if (pending > 0 && pulls === 0 && active === 0)
     return [
       problem(
