@@ -7,7 +7,7 @@ const NO_OP: Consumption = { concurrency: 256, outcomes: false };
 
 /** What a run costs with more queued behind it. */
 export async function flatByBacklog(lab: Lab): Promise<void> {
-  const measured = lab.plan.orders;
+  const measured = 3 * lab.plan.orders;
   const backlogs = lab.plan.short ? [1_000, 20_000] : [1_000, 10_000, 100_000, 1_000_000];
   const byBacklog: Record<string, () => Promise<number>> = {};
   for (const backlog of backlogs) {
