@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Actor } from './actor.js';
 import type { Consumption, Servers } from './contender.js';
 import type { ContenderName } from './contenders/all.js';
+import { quiet } from './machine.js';
 import type { Size } from './order.js';
 import type { Consumed } from './program.js';
 import { Redis } from './redis.js';
@@ -66,6 +67,7 @@ export class Lab {
       const labels = [...values.keys()];
       for (let i = 0; i < labels.length; i++) {
         const label = labels[(i + Math.max(0, round)) % labels.length] as string;
+        await quiet();
         try {
           const value = await (contenders[label] as () => Promise<number>)();
           if (round >= 0) values.get(label)?.push(value);
@@ -131,6 +133,7 @@ export class Lab {
     await producer.ask('produce', name, this.servers);
     await producer.ask('batch', 0, queued, size);
     await producer.end();
+    await quiet();
     return this.consume(name, consumption, orders, queued);
   }
 

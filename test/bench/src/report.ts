@@ -63,7 +63,8 @@ Versions: ${Object.entries(versions)
     .join(', ')}.
 
 How it is measured: the server, the producer and each worker are processes of their own, as in a deployment. The
-contenders of a case take turns, round by round; the table shows the median of the rounds and their spread. A new worker
+contenders of a case take turns, round by round, each when the servers have been idle for a moment: a redis-server that writes
+its append-only file anew takes a core for seconds. The table shows the median of the rounds and their spread. A new worker
 process drains a queue in each round, and its first third is warm-up. Each round counts every order: one that is lost or
 executed twice ends the case. The bare loop is the \`nats\` client in callback mode with \`JSON.parse\` and an
 acknowledgement: no validation, no framework. Nats by hand is the same client with an acknowledgement inbox of its own, and with
