@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { Actor } from './actor.js';
 import type { Consumption, Servers } from './contender.js';
 import type { ContenderName } from './contenders/all.js';
-import { quiet } from './machine.js';
 import type { Size } from './order.js';
 import type { Consumed } from './program.js';
+import { quiet } from './quiet.js';
 import { Redis } from './redis.js';
 import type { Row } from './statistics.js';
 

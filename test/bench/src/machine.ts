@@ -2,7 +2,6 @@ import { readServerInfo } from '@loopstack/nats-server';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from './lab.js';
 
 export interface Machine {
@@ -23,30 +22,6 @@ export function machine(): Machine {
     system: `${platform()} ${release()}`,
     loadBefore: Number((loadavg()[0] ?? 0).toFixed(1)),
   };
-}
-
-const QUIET_WINDOW_MS = 200;
-/** Cores at work, of all: what idle servers and an idle system need. */
-const QUIET_CORES = 0.1;
-const QUIET_DEADLINE_MS = 15_000;
-
-/**
- * Waits until nothing of this run is at work: what one contender leaves behind, such as a rewrite of the append-only file,
- * must not be paid by the next. Where others keep the machine busy it gives up after 15 s.
- */
-export async function quiet(): Promise<void> {
-  const deadline = performance.now() + QUIET_DEADLINE_MS;
-  let before = busyMs();
-  for (;;) {
-    await delay(QUIET_WINDOW_MS);
-    const now = busyMs();
-    if (now - before < QUIET_CORES * QUIET_WINDOW_MS || performance.now() > deadline) return;
-    before = now;
-  }
-}
-
-function busyMs(): number {
-  return cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
 }
 
 const require = createRequire(import.meta.url);
