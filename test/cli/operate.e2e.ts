@@ -1,4 +1,7 @@
+import { Workflow, Workspace } from '@loopstack/core';
 import { connect } from 'nats';
+import { startApp } from '../rig/app.js';
+import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
 let rig: CliRig;
@@ -73,6 +76,34 @@ describe('beside a worker', () => {
     expect(await rig.json(['schedules'])).toEqual([]);
     const wrong = await rig.loopstack('schedules', 'put', 'x', 'Orders.ProcessOrder', '--cron', 'now and then', '-u', 'u1');
     expect(wrong.code).toBe(2);
+  });
+
+  it('bindings are listed, named by doctor when nobody consumes them, and removed', async () => {
+    const nc = await connect({ servers: rig.server.url });
+    await (await nc.jetstreamManager()).streams.add({ name: 'SHOP', subjects: ['shop.>'] });
+    class Greet {
+      run(): void {}
+    }
+    Workflow({ on: [{ subject: 'shop.opened', userId: 'u1' }] })(Greet);
+    class Shop {}
+    Workspace({ workflows: [Greet] })(Shop);
+    const app = await startApp([Greet, Shop], { servers: rig.server.url });
+    expect((await rig.loopstack('bindings')).stdout).toMatch(
+      /^BINDING.*\nloopstack~on~Shop~Greet~shop,opened  on +SHOP +shop\.opened +now +Shop\.Greet/,
+    );
+    expect((await rig.loopstack('bindings', 'remove', 'loopstack~on~Shop~Greet~shop,opened', '-y')).code).toBe(2);
+    await app.close();
+    await nc.jetstream().publish('shop.opened', '{}');
+    await nc.close();
+    const stopped = async (): Promise<boolean> => !(await rig.json<{ consumed: boolean }[]>(['bindings', 'list']))[0]?.consumed;
+    await until('the server knows that nobody consumes it', stopped);
+    const [durable] = (await rig.json<{ durable: string }[]>(['bindings'])).map((binding) => binding.durable);
+    expect(finding(await rig.json<Finding[]>(['doctor'], 3), `binding ${durable}`)).toMatchObject({
+      status: 'problem',
+      message: '1 event of SHOP waiting and nobody consumes it',
+    });
+    expect((await rig.loopstack('bindings', 'remove', durable as string, '-y')).stdout).toContain('is removed');
+    expect(await rig.json(['bindings'])).toEqual([]);
   });
 
   it('doctor names a workflow that somebody has paused, and how it goes on', async () => {

@@ -86,7 +86,7 @@ describe('the start of a binding that exists', () => {
     await rig.stopService(await rig.service(listener('Fixed', { from: 'now' })));
     await expect(rig.service(listener('Fixed', { from: 'all' }))).rejects.toMatchObject({
       code: 'BOOT_FAILED',
-      message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, wanted is all.*Bindings\.remove\(\)/),
+      message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, wanted is all.*`loopstack bindings remove`/),
     });
   });
 
@@ -157,6 +157,34 @@ describe('a binding that nobody declares any more', () => {
     await expect(service.bindings.remove('loopstack~on~Kept~Late~numbers,#')).rejects.toMatchObject({ code: 'BINDING_IN_USE' });
     await expect(service.bindings.remove('loopstack~on~Kept~Late~nothing')).rejects.toMatchObject({ code: 'BINDING_UNKNOWN' });
     await expect(service.bindings.remove('Kept~Late')).rejects.toMatchObject({ code: 'BINDING_UNKNOWN' });
+  });
+});
+
+describe('a binding that somebody has paused', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+  });
+  afterAll(() => rig?.end());
+
+  it('is told of in readiness, which stays green, and takes its events when it is resumed', async () => {
+    await rig.stopService(await rig.service(listener('Paused', {})));
+    const pause = (body: object): Promise<unknown> =>
+      rig.nc.request('$JS.API.CONSUMER.PAUSE.NUMBERS.loopstack~on~Paused~Late~numbers,#', JSON.stringify(body));
+    const until1h = new Date(Date.now() + 3_600_000).toISOString();
+    await pause({ pause_until: until1h });
+    const listening = listener('Paused', {});
+    const service = await rig.service({ providers: listening.providers });
+    await rig.emit('numbers.x', { n: 1 });
+    await until('readiness tells', async () => {
+      const { status, events } = (await service.health())['loopstack'] as { status: string; events?: { pausedUntil?: string }[] };
+      return status === 'up' && events?.[0]?.pausedUntil === until1h;
+    });
+    expect(await service.bindings.list()).toMatchObject([{ pausedUntil: until1h, pending: 1 }]);
+    expect(listening.numbers).toEqual([]);
+    await pause({});
+    await until('its event', () => listening.numbers.length === 1);
   });
 });
 

@@ -1,5 +1,7 @@
 import type { LoopstackClient } from '@loopstack/client';
 import type { LoopstackError } from '@loopstack/shared';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Rig, STREAMS, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 
@@ -125,6 +127,21 @@ describe('a cluster of three', () => {
     load.acked.push(...cutOff.acked);
     await rig.cluster.ready();
     await expectHeld('leader cut off for 20 s', load, cutAt);
+  });
+
+  it('is waited for by a worker that starts while there is no leader', async () => {
+    const [, second, third] = rig.cluster.nodes;
+    await second?.kill();
+    await third?.kill();
+    const starting = rig.worker();
+    const said = async (): Promise<boolean> =>
+      (await readFile(join(rig.home, 'worker-3.log'), 'utf8')).includes('JetStream is asked again');
+    await Promise.race([starting, until('it says that it waits', said)]);
+    await second?.restart();
+    await third?.restart();
+    const worker = await starting;
+    await rig.cluster.ready();
+    await until('it is ready', async () => (await worker.ready()).up, RESUMES_WITHIN_MS);
   });
 
   it('acknowledges nothing while two of three are down, and loses nothing that it has acknowledged', async () => {

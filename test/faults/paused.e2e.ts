@@ -19,7 +19,7 @@ describe('a durable that somebody has paused', () => {
   };
   const isPaused = async (): Promise<boolean> => (await rig.consumer()).paused === true;
   const ready = async (worker: WorkerProcess) => (await worker.ask<HealthResult<'loopstack'>>('ready')).loopstack;
-  const TOLD = /WARN .*Consumer Rig~Job was paused by somebody until .*: nats consumer resume LOOPSTACK_RUNS Rig~Job/;
+  const TOLD = /WARN .*Consumer Rig~Job was paused by somebody until .*: its messages wait.*: nats consumer resume LOOPSTACK_RUNS Rig~Job/;
 
   it('is told of in the log and in readiness, which stays green, until it is resumed', async () => {
     await rig.worker();

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import type { Cli } from './cli.js';
+import { bindingsCommand } from './commands/bindings.js';
 import { completeCommand, completionCommand } from './commands/completion.js';
 import { contractCommand } from './commands/contract.js';
 import { deadCommand } from './commands/dead.js';
@@ -21,6 +22,7 @@ const COMMANDS = [
   deadCommand,
   workflowsCommand,
   schedulesCommand,
+  bindingsCommand,
   streamsCommand,
   doctorCommand,
   devCommand,

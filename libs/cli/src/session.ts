@@ -1,5 +1,6 @@
 import { LoopstackClient, Publisher } from '@loopstack/client';
 import {
+  Bindings,
   DeadLetters,
   Deployment,
   JetStreamApi,
@@ -91,6 +92,10 @@ export class Session {
     checkKnown(address, known);
     // A worker that is starting has its queue before its entry.
     if (known.some((one) => one.catalogued && shown(one) === shown(address))) await this.client.check(address, payload);
+  }
+
+  get bindings(): Bindings {
+    return new Bindings(this.api, this.names);
   }
 
   get deployment(): Deployment {

@@ -1,5 +1,6 @@
 import type { RunAddress, WireNames } from '@loopstack/shared';
 import type { NatsConnection, Subscription } from 'nats';
+import { outlastElection } from './election.js';
 import type { JetStreamApi } from './jetstream-api.js';
 
 /**
@@ -18,9 +19,10 @@ export class CanceledRuns {
     private readonly onCancel: (address: RunAddress, runId: string) => void,
   ) {}
 
-  async start(nc: NatsConnection): Promise<void> {
+  /** @param goOn false: it is stopped while it starts */
+  async start(nc: NatsConnection, goOn: () => boolean): Promise<void> {
     this.#subscription = nc.subscribe(`${this.names.prefix}.cancel.*.*.*`, { callback: (error, msg) => error ?? this.#heard(msg.subject) });
-    await this.load();
+    await outlastElection(() => this.load(), goOn);
   }
 
   /** Reads the notices that the stream holds. */

@@ -2,6 +2,8 @@ import { ErrorCode as ClientErrorCode, RequestStrategy, headers as newHeaders, t
 
 /** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
 export const API = {
+  NO_PEERS: 10005,
+  CLUSTER_NOT_AVAILABLE: 10008,
   CONSUMER_NOT_FOUND: 10014,
   STREAM_NOT_FOUND: 10059,
   STREAM_NAME_IN_USE: 10058,
@@ -20,6 +22,13 @@ export class JetStreamApiError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** Whether JetStream is there and does not answer now, as while a cluster has no leader, or fewer nodes than a stream has copies. */
+export function isUnavailable(error: unknown): error is JetStreamApiError {
+  if (!(error instanceof JetStreamApiError)) return false;
+  const timedOut = (error.cause as { code?: string } | undefined)?.code === ClientErrorCode.Timeout;
+  return timedOut || error.errCode === API.CLUSTER_NOT_AVAILABLE || error.errCode === API.NO_PEERS;
 }
 
 /** Stream and consumer configuration as the server knows it: newer fields than the client's types have. */

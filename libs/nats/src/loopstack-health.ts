@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION } from './connection.js';
-import { FanOut } from './events/fan-out.js';
+import { FanOut, type FeedState } from './events/fan-out.js';
 import type { HealthResult } from './health.js';
 import type { ResolvedNatsOptions } from './options.js';
 import { NATS_OPTIONS } from './tokens.js';
@@ -28,7 +28,7 @@ export class LoopstackHealth {
   /**
    * Up if connected, every consumer answers, nothing stalls, and no alarm is raised. `busy` tells, per workflow that has
    * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
-   * `paused` tells of workflows that somebody has paused: that is no problem of this process, and takes none out of service.
+   * `paused`, and `pausedUntil` of `events`, tell of what somebody has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
     const problems = [...this.worker.alarms.raised.values()];
@@ -67,13 +67,17 @@ export class LoopstackHealth {
       ...(paused.length === 0
         ? {}
         : { paused: paused.map(({ workspace, workflow, pausedUntil: until }) => ({ workspace, workflow, until })) }),
-      ...(feeds.length === 0 ? {} : { events: feeds.map(({ title, active, pending }) => ({ title, active, pending })) }),
+      ...(feeds.length === 0 ? {} : { events: feeds.map(eventsOf) }),
       ...(unused.length === 0 ? {} : { unusedBindings: unused }),
     };
     return {
       [key]: problems.length > 0 ? { status: 'down', problems, ...details } : { status: 'up', ...details },
     } as unknown as HealthResult<Key>;
   }
+}
+
+function eventsOf({ title, active, pending, pausedUntil }: FeedState): object {
+  return { title, active, pending, ...(pausedUntil === undefined ? {} : { pausedUntil }) };
 }
 
 /** What it resolves to in time; undefined also where it fails. */

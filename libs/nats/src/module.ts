@@ -17,6 +17,7 @@ import { DeadLetters } from './dead-letters.js';
 import { DeclaredSchedules } from './declared-schedules.js';
 import { Bindings } from './events/bindings.js';
 import { FanOut } from './events/fan-out.js';
+import { outlastElection } from './election.js';
 import { Alarms } from './health.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LoopstackHealth } from './loopstack-health.js';
@@ -47,7 +48,7 @@ const PROVIDERS: Provider[] = [
     useFactory: async (api: JetStreamApi, options: ResolvedNatsOptions) => {
       const topology = new Topology(api, options);
       try {
-        await topology.ensureStreams();
+        await outlastElection(() => topology.ensureStreams());
       } catch (error) {
         // The boot stops here, and Nest closes nothing that is not made: without this the process would not end.
         if (!options.connection) await api.nc.close();

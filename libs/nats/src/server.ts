@@ -8,6 +8,7 @@ import { NATS_CONNECTION } from './connection.js';
 import type { AroundHandler } from './events/event-handlers.js';
 import { DeclaredSchedules } from './declared-schedules.js';
 import { FanOut } from './events/fan-out.js';
+import { outlastElection } from './election.js';
 import { Worker } from './worker.js';
 
 export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
@@ -46,7 +47,10 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       await this.workers.checkSchedules();
       const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
       this.#goOn();
-      await this.schedules.declare(workflows);
+      await outlastElection(
+        () => this.schedules.declare(workflows),
+        () => !this.#closed,
+      );
       await this.worker.start(runners);
       this.#goOn();
       startEvents();

@@ -18,10 +18,13 @@ import {
   type DesiredConsumers,
   type DesiredStream,
 } from './desired-topology.js';
-import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+import { API, JetStreamApiError, isUnavailable, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import type { ResolvedNatsOptions } from './options.js';
 
 const normalOf = (consumer: DesiredConsumer): DesiredConsumer => ({ ...consumer, priorities: ['normal'] });
+
+/** The server did not say what it thinks of a configuration. */
+const unanswered = (error: unknown): boolean => !(error instanceof JetStreamApiError) || error.errCode === 0 || isUnavailable(error);
 
 export interface EnsuredConsumer {
   readonly createdMs: number;
@@ -82,7 +85,7 @@ export class Topology {
       await this.api.request(`STREAM.UPDATE.${name}`, { ...info.config, ...Object.fromEntries(differing.map((f) => [f, config[f]])) });
       this.#logger.log(`Updated stream ${name}: ${differing.join(', ')}`);
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.errCode === 0) throw error;
+      if (unanswered(error)) throw error;
       throw Object.assign(conflict(), { cause: error });
     }
   }
@@ -217,7 +220,7 @@ export class Topology {
     } catch (error) {
       // Another worker was first, with another place.
       if (!existing && (await this.api.findConsumer(stream, name))) return this.ensureConsumer(consumer);
-      if (field === undefined || !(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
+      if (field === undefined || unanswered(error)) throw error;
       throw Object.assign(
         new LoopstackError('TOPOLOGY_CONFLICT', {
           kind: 'Consumer',

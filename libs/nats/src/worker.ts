@@ -7,11 +7,13 @@ import type { NatsConnection } from 'nats';
 import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
+import { outlastElection } from './election.js';
 import { Alarms } from './health.js';
 import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
+import { tellOfPause } from './pause.js';
 import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
@@ -116,7 +118,8 @@ export class Worker {
 
   async #start(runners: readonly WorkflowRunner[]): Promise<void> {
     if (this.#stopped) return;
-    await this.#canceled.start(this.nc);
+    const starting = (): boolean => this.#stopped === undefined;
+    await this.#canceled.start(this.nc, starting);
     const suspects = new SuspectGate();
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
@@ -127,10 +130,10 @@ export class Worker {
       const lanes: Lane[] = [];
       const { leaseMs: wantedMs, priorities } = runner.entry.options;
       const wanted = { address: runner.entry, leaseMs: wantedMs, lanes: priorities };
-      const { consumers, sharedUntilMs } = await this.topology.consumersOf(wanted);
+      const { consumers, sharedUntilMs } = await outlastElection(() => this.topology.consumersOf(wanted), starting);
       for (const desired of consumers) {
         try {
-          const standing = await this.topology.ensureConsumer(desired);
+          const standing = await outlastElection(() => this.topology.ensureConsumer(desired), starting);
           const lane = this.#lane(desired, consumer);
           this.#stands(lane, standing);
           // What was stored before its consumer was made may have been delivered by one that is gone.
@@ -326,19 +329,13 @@ export class Worker {
     }
   }
 
-  /** What a durable was found to be. One that somebody has paused is told of: nothing else tells why its commands wait. */
+  /** What a durable was found to be. */
   #stands(lane: Lane, { leaseMs, pausedUntil: until }: Pick<EnsuredConsumer, 'leaseMs' | 'pausedUntil'>): void {
     lane.leaseMs = leaseMs;
     if (lane.pausedUntil === until) return;
     lane.pausedUntil = until;
-    const { stream, durable } = lane.target;
-    if (until === undefined) {
-      lane.lastSettledMs = Date.now();
-      this.#logger.log(`Consumer ${durable} is not paused any more`);
-    } else {
-      const fix = `nats consumer resume ${stream} ${durable}`;
-      this.#logger.warn(`Consumer ${durable} was paused by somebody until ${until}: its commands wait. To go on: ${fix}`);
-    }
+    if (until === undefined) lane.lastSettledMs = Date.now();
+    tellOfPause(this.#logger, lane.target, until);
   }
 
   #lanes(): readonly Lane[] {

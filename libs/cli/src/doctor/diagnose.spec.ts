@@ -1,4 +1,4 @@
-import type { Queue } from '@loopstack/nats/operations';
+import type { BindingInfo, Queue } from '@loopstack/nats/operations';
 import { covers, diagnose, type Finding } from './diagnose.js';
 import type { Facts } from './facts.js';
 
@@ -13,6 +13,7 @@ const HEALTHY: Facts = {
   streams: [],
   queues: [],
   unserved: [],
+  bindings: [],
   dead: { letters: 0, newest: undefined },
   prefix: 'loopstack',
   nowMs: NOW,
@@ -82,6 +83,24 @@ it('tells a queue that nobody works on from one that is stuck, busy, or paused',
     },
   ]);
   expect(found({ queues: [queue({ pending: 0, pulls: 0 })] }, 'queue')).toEqual([]);
+});
+
+it('names a binding whose events nobody takes, or that somebody has paused', () => {
+  const binding = { durable: 'loopstack~on~W~F~x', stream: 'SHOP', pending: 2, unsettled: 0, consumed: false } as BindingInfo;
+  expect(found({ bindings: [binding] }, 'binding')).toMatchObject([
+    { check: 'binding loopstack~on~W~F~x', status: 'problem', message: '2 events of SHOP waiting and nobody consumes it' },
+  ]);
+  expect(found({ bindings: [{ ...binding, pausedUntil: '2026-02-01T00:00:00Z' }] }, 'binding')).toMatchObject([
+    { status: 'warning', fix: 'To let it go on: nats consumer resume SHOP loopstack~on~W~F~x.' },
+  ]);
+  const well = [
+    { ...binding, consumed: true },
+    { ...binding, unsettled: 1 },
+    { ...binding, pending: 0 },
+  ];
+  expect(found({ bindings: well }, 'binding')).toEqual([]);
+  expect(found({ bindings: well }, 'bindings')).toMatchObject([{ status: 'ok', message: '3 bindings, 4 events waiting' }]);
+  expect(found({ bindings: undefined }, 'bindings')).toMatchObject([{ status: 'unknown' }]);
 });
 
 it('names workflows that commands wait for and that no worker has ever served', () => {

@@ -1,4 +1,4 @@
-import type { Queue } from '@loopstack/nats/operations';
+import type { BindingInfo, Queue } from '@loopstack/nats/operations';
 import { wireNames, type WireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';
@@ -28,7 +28,9 @@ export function diagnose(facts: Facts): readonly Finding[] {
     version(facts),
     jetStream(facts),
     ...permissions(facts),
-    ...(facts.jetStreamError === undefined ? [...facts.streams.flatMap(streamFindings), ...queueFindings(facts), deadLetters(facts)] : []),
+    ...(facts.jetStreamError === undefined
+      ? [...facts.streams.flatMap(streamFindings), ...queueFindings(facts), ...bindingFindings(facts), deadLetters(facts)]
+      : []),
     durability(facts),
     clock(facts),
   ];
@@ -225,6 +227,32 @@ function stuck(queue: Queue, stream: string, nowMs: number): readonly Finding[] 
       ),
     ];
   return [];
+}
+
+function bindingFindings({ bindings }: Facts): readonly Finding[] {
+  const check = 'bindings';
+  if (bindings === undefined)
+    return [unknown(check, 'this user may not list them', 'Allow it $JS.API.STREAM.NAMES and $JS.API.CONSUMER.NAMES.*.')];
+  // Most deployments have none, and need not read of them.
+  if (bindings.length === 0) return [];
+  const findings = bindings.flatMap(heldUp);
+  const pending = bindings.reduce((sum, binding) => sum + binding.pending, 0);
+  return findings.length > 0 ? findings : [ok(check, `${many(bindings.length, 'binding')}, ${many(pending, 'event')} waiting`)];
+}
+
+function heldUp({ durable, stream, pending, unsettled, consumed, pausedUntil }: BindingInfo): readonly Finding[] {
+  const check = `binding ${durable}`;
+  const waiting = `${many(pending, 'event')} of ${stream} waiting`;
+  if (pausedUntil !== undefined)
+    return [warning(check, `paused until ${pausedUntil}, ${waiting}`, `To let it go on: nats consumer resume ${stream} ${durable}.`)];
+  if (pending === 0 || consumed || unsettled > 0) return [];
+  return [
+    problem(
+      check,
+      `${waiting} and nobody consumes it`,
+      'Start what declares it. If nothing does any more, `loopstack bindings remove` ends it; the events stay in their stream.',
+    ),
+  ];
 }
 
 function deadLetters({ dead, nowMs }: Facts): Finding {

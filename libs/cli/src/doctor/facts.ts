@@ -3,6 +3,7 @@ import {
   desiredStreams,
   drift,
   resolveNatsOptions,
+  type BindingInfo,
   type Queue,
   type StreamInfo,
   type UnservedCommands,
@@ -44,6 +45,8 @@ export interface Facts {
   readonly queues: readonly Queue[];
   /** What waits for workflows that have none. */
   readonly unserved: readonly UnservedCommands[];
+  /** Undefined: this user may not list them. */
+  readonly bindings: readonly BindingInfo[] | undefined;
   /** Dead letters, and when the last one was given up. */
   readonly dead: { readonly letters: number; readonly newest: string | undefined };
   readonly prefix: string;
@@ -80,7 +83,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
     nowMs: Date.now(),
   };
   try {
-    const { streams, queues, unserved } = await readTopology(session);
+    const { streams, queues, unserved, bindings } = await readTopology(session);
     const dead = streams.find(({ name }) => name === names.streams.dead)?.info?.state;
     return {
       ...facts,
@@ -88,6 +91,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       streams,
       queues,
       unserved,
+      bindings,
       dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
     };
   } catch (error) {
@@ -97,6 +101,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       streams: [],
       queues: [],
       unserved: [],
+      bindings: [],
       dead: { letters: 0, newest: undefined },
     };
   }
@@ -137,7 +142,12 @@ async function readSync({ nc }: Session, monitor: string | undefined): Promise<F
   }
 }
 
-async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Facts, 'streams' | 'queues' | 'unserved'>> {
+async function readTopology({
+  deployment,
+  bindings,
+  names,
+  nc,
+}: Session): Promise<Pick<Facts, 'streams' | 'queues' | 'unserved' | 'bindings'>> {
   const version = new ServerVersion(nc.info?.version ?? '0.0.0');
   const desired = desiredStreams(resolveNatsOptions({ prefix: names.prefix }), version);
   const streams: StreamFact[] = [];
@@ -152,5 +162,6 @@ async function readTopology({ deployment, names, nc }: Session): Promise<Pick<Fa
   }
   const queues = await deployment.queues();
   const hasRuns = streams.some(({ name, info }) => name === names.streams.runs && info !== undefined);
-  return { streams, queues, unserved: hasRuns ? await deployment.unserved(queues) : [] };
+  const unserved = hasRuns ? await deployment.unserved(queues) : [];
+  return { streams, queues, unserved, bindings: await bindings.list().catch(() => undefined) };
 }

@@ -1,4 +1,5 @@
 import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared';
+import { pausedUntil } from '../desired-topology.js';
 import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
 
 /** A durable of ours on a stream of events. */
@@ -21,6 +22,8 @@ export interface BindingInfo {
   readonly unsettled: number;
   /** A running process asks for its events now. */
   readonly consumed: boolean;
+  /** ISO 8601: somebody has paused it until then. */
+  readonly pausedUntil?: string;
 }
 
 interface Page<T> {
@@ -83,6 +86,7 @@ function gone(error: unknown): readonly string[] {
 function bindingInfo(stream: string, info: ConsumerInfo): BindingInfo {
   const metadata = (info.config['metadata'] ?? {}) as Readonly<Record<string, string | undefined>>;
   const { KIND, SUBJECT, FROM, WORKSPACE, WORKFLOW, SERVICE } = DURABLE_METADATA;
+  const until = pausedUntil(info);
   const label = (key: 'workspace' | 'workflow' | 'service', name: string): object =>
     metadata[name] === undefined ? {} : { [key]: metadata[name] };
   return {
@@ -97,5 +101,6 @@ function bindingInfo(stream: string, info: ConsumerInfo): BindingInfo {
     pending: info.num_pending,
     unsettled: info.num_ack_pending,
     consumed: info.num_waiting > 0,
+    ...(until === undefined ? {} : { pausedUntil: until }),
   };
 }

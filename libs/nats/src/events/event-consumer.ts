@@ -55,6 +55,8 @@ export class EventConsumer implements PullOwner {
   #stopping = false;
   /** Events behind the last one delivered, by the server's count. */
   pending = 0;
+  /** Until when somebody has paused the durable. */
+  pausedUntil: string | undefined;
 
   constructor(
     private readonly nc: NatsConnection,

@@ -5,9 +5,11 @@ import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } f
 import type { MessageHandler } from '@nestjs/microservices';
 import { Events, type NatsConnection, type Subscription } from 'nats';
 import { DeadLetterWriter } from '../dead-letter-writer.js';
+import { outlastElection } from '../election.js';
 import type { Alarms } from '../health.js';
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { ResolvedNatsOptions } from '../options.js';
+import { tellOfPause } from '../pause.js';
 import type { BindingInfo, Bindings } from './bindings.js';
 import { EventConsumer, type EventFeed, type EventFeedSupport } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
@@ -19,7 +21,7 @@ import { RunStarter } from './run-starter.js';
 
 const TICK_MS = 100;
 const PULL_EXPIRES_MS = 30_000;
-/** Between looks for bindings that nobody declares. */
+/** Between looks at the bindings of the server. */
 const LOOK_MS = 60_000;
 
 /** How a feed stands; what health reads. */
@@ -29,6 +31,8 @@ export interface FeedState {
   readonly pending: number;
   /** The consumer answers. */
   readonly consuming: boolean;
+  /** Until when somebody has paused it. */
+  readonly pausedUntil: string | undefined;
 }
 
 /**
@@ -74,7 +78,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     );
     start();
     for (const reaction of reactions) if (reaction.delivery === 'live') await this.#startLive(reaction);
-    if (this.subscriptions.service !== undefined) this.#lookForUnused('run');
+    if (this.subscriptions.service !== undefined) this.#lookAtBindings('run');
   }
 
   /**
@@ -92,7 +96,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     ]);
     return () => {
       start();
-      this.#lookForUnused('run', 'on', 'then', 'event');
+      this.#lookAtBindings('run', 'on', 'then', 'event');
     };
   }
 
@@ -108,10 +112,11 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   state(): { readonly feeds: readonly FeedState[]; readonly unused: readonly string[] } {
     const silentMs = 5 * this.options.heartbeatMs;
     const now = Date.now();
-    const feeds = [...this.#consumers, ...this.#live].map(({ loop, title, active, pending }) => ({
+    const feeds = [...this.#consumers, ...this.#live].map(({ loop, title, active, pending, pausedUntil }) => ({
       title,
       active,
       pending,
+      pausedUntil,
       consuming: !loop.restoring && (loop.outstanding === 0 || now - loop.heardAtMs < silentMs),
     }));
     return { feeds, unused: this.#unused };
@@ -119,11 +124,12 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   /** Makes the durables of all, or tells what is wrong with each; nothing is pulled before the returned function is called. */
   async #prepare(plans: readonly FeedPlan[]): Promise<() => void> {
+    const starting = (): boolean => this.#stopped === undefined;
     const problems: string[] = [];
     const consumers: EventConsumer[] = [];
     for (const plan of plans) {
       try {
-        consumers.push(await this.#consumerOf(plan));
+        consumers.push(await outlastElection(() => this.#consumerOf(plan), starting));
       } catch (error) {
         const { message, fix } = error as { message: string; fix?: string };
         problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
@@ -172,7 +178,10 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   async #startLive(reaction: Reaction): Promise<void> {
     const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms);
     if (this.#stopped) return;
-    await live.start();
+    await outlastElection(
+      () => live.start(),
+      () => this.#stopped === undefined,
+    );
     // Stopped meanwhile, by somebody who did not know of it.
     if (this.#stopped) return live.stop(Promise.resolve());
     this.#live.push(live);
@@ -220,20 +229,32 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     }
   }
 
-  /** Looks now and then for bindings that this process would declare if anybody did. */
-  #lookForUnused(...kinds: DurableKind[]): void {
+  /** Looks now and then at its bindings, and for those that this process would declare if anybody did. */
+  #lookAtBindings(...kinds: DurableKind[]): void {
     clearInterval(this.#look);
     // Who may not make streams may not list them either.
     if (!this.options.provision || this.#stopped) return;
     const look = async (): Promise<void> => {
       try {
-        this.#reportUnused(await this.bindings.list(), kinds);
+        const found = await this.bindings.list();
+        this.#reportPaused(found);
+        this.#reportUnused(found, kinds);
       } catch (error) {
-        this.#logger.debug(`Unused bindings could not be looked for: ${(error as Error).message}`);
+        this.#logger.debug(`Bindings could not be looked at: ${(error as Error).message}`);
       }
     };
     void look();
     this.#look = setInterval(() => void look(), LOOK_MS).unref();
+  }
+
+  #reportPaused(found: readonly BindingInfo[]): void {
+    for (const consumer of this.#consumers) {
+      const target = consumer.feed.consumer;
+      const until = found.find(({ durable, stream }) => durable === target.durable && stream === target.stream)?.pausedUntil;
+      if (until === consumer.pausedUntil) continue;
+      consumer.pausedUntil = until;
+      tellOfPause(this.#logger, target, until);
+    }
   }
 
   /** Of its workflows and its service, that is; one that is still consumed is declared by an older replica. */
@@ -245,7 +266,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     });
     for (const { durable, stream, pending } of unused) {
       if (this.#unused.includes(durable)) continue;
-      const remedy = `Bindings.remove('${durable}') ends it`;
+      const remedy = `loopstack bindings remove '${durable}' ends it`;
       this.#logger.warn(`Nothing declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. ${remedy}`);
     }
     this.#unused = unused.map(({ durable }) => durable);

@@ -24,6 +24,8 @@ export class LiveReaction implements PullOwner {
   #whenIdle: (() => void) | undefined;
   active = 0;
   readonly pending = 0;
+  /** Nobody else knows of its consumer. */
+  readonly pausedUntil = undefined;
 
   constructor(
     nc: NatsConnection,

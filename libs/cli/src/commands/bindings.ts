@@ -1,0 +1,55 @@
+import type { BindingInfo } from '@loopstack/nats/operations';
+import { Command } from 'commander';
+import type { Cli, Invocation } from '../cli.js';
+import { EXIT, type ExitCode } from '../exit.js';
+import { count } from '../format.js';
+import { shown } from '../target.js';
+
+export function bindingsCommand(cli: Cli): Command {
+  const bindings = new Command('bindings').description('what starts runs, or is called, by events');
+  bindings.command('list', { isDefault: true }).description('bindings on every stream of the account').action(cli.action<object>(list));
+  bindings
+    .command('remove')
+    .description('end a binding that nobody declares any more; what waits for it is given up')
+    .argument('<durable>', 'name of its durable, as list tells it')
+    .action(cli.action<object, [string]>(remove));
+  return bindings;
+}
+
+/** What a binding leads to: a workflow, or a service. */
+const target = ({ workspace, workflow, service = '' }: BindingInfo): string =>
+  workspace !== undefined && workflow !== undefined ? shown({ workspace, workflow }) : service;
+
+const state = ({ pausedUntil, consumed, unsettled }: BindingInfo): string => {
+  if (pausedUntil !== undefined) return `paused until ${pausedUntil}`;
+  return consumed || unsettled > 0 ? '' : 'nobody consumes it';
+};
+
+async function list({ terminal, session }: Invocation<object>): Promise<void> {
+  const found = await (await session()).bindings.list();
+  terminal.result(found, () =>
+    found.length === 0
+      ? 'no bindings'
+      : terminal.table(
+          ['BINDING', 'KIND', 'STREAM', 'EVENTS', 'FROM', 'LEADS TO', 'PENDING', 'ACTIVE', ''],
+          found.map((binding) => [
+            binding.durable,
+            binding.kind,
+            binding.stream,
+            binding.subject,
+            binding.from,
+            target(binding),
+            count(binding.pending),
+            count(binding.unsettled),
+            state(binding),
+          ]),
+        ),
+  );
+}
+
+async function remove({ terminal, session }: Invocation<object>, durable: string): Promise<ExitCode> {
+  if (!(await terminal.confirm(`End binding ${durable} for good?`))) return EXIT.PARTLY;
+  await (await session()).bindings.remove(durable);
+  terminal.result({ durable, removed: true }, `binding ${durable} is removed`);
+  return EXIT.DONE;
+}
