@@ -1,4 +1,4 @@
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, encodeRunCommand } from '@loopstack/shared';
 import { readEvent, settleEvent, type EventOutcome, type EventPolicy, type EventReading } from './event-use.js';
 
 const error = new LoopstackError('HANDLER_FAILED', { workflow: 'w', reason: 'r' });
@@ -32,6 +32,9 @@ describe('settleEvent', () => {
   });
 });
 
+/** The run that an event comes to. */
+const start = (payload: unknown, userId = 'u'): object => ({ kind: 'start', command: encodeRunCommand({ payload, userId }), userId });
+
 describe('readEvent', () => {
   const target = { workspace: 'W', workflow: 'F', validator: undefined };
   const made = (reason: string, cause: unknown): LoopstackError =>
@@ -48,12 +51,8 @@ describe('readEvent', () => {
   };
 
   it('makes a run of it', async () => {
-    expect(await read({})).toEqual({ kind: 'start', payload: { a: 1 }, userId: 'u' });
-    expect(await read({ wanted: async () => true, payload: async () => 7, userId: async () => 'v' })).toEqual({
-      kind: 'start',
-      payload: 7,
-      userId: 'v',
-    });
+    expect(await read({})).toEqual(start({ a: 1 }));
+    expect(await read({ wanted: async () => true, payload: async () => 7, userId: async () => 'v' })).toEqual(start(7, 'v'));
   });
 
   it('skips what is not wanted, without reading further', async () => {

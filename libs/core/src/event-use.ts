@@ -1,12 +1,13 @@
-import { LoopstackError, isUserId, jsonType } from '@loopstack/shared';
+import { LoopstackError, NO_HEADERS, decodeRunCommand, encodeRunCommand } from '@loopstack/shared';
 import { retryDelayMs, type RetryPolicy } from './settle.js';
 import { isA, reasonOf } from './thrown.js';
-import { checkPayload } from './validation/check-payload.js';
+import { assertValid } from './validation/check-payload.js';
 import type { PayloadValidator } from './validation/payload-validator.js';
 
 /** What an event comes to: a run, nothing, or a reason why it cannot be used. */
 export type EventUse =
-  | { readonly kind: 'start'; readonly payload: unknown; readonly userId: string }
+  /** `command`: the body of the run command. */
+  | { readonly kind: 'start'; readonly command: Uint8Array; readonly userId: string }
   | { readonly kind: 'skip' }
   | { readonly kind: 'invalid'; readonly error: LoopstackError };
 
@@ -41,21 +42,20 @@ export async function readEvent(
     const mapped = reading.payload();
     const payload: unknown = isThenable(mapped) ? await mapped : mapped;
     const named = reading.userId();
-    const userId: unknown = isThenable(named) ? await named : named;
-    if (!isUserId(userId)) {
-      return {
-        kind: 'invalid',
-        error: new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) }),
-      };
+    const userId = (isThenable(named) ? await named : named) as string;
+    const command = encodeRunCommand({ payload, userId });
+    if (target.validator) {
+      // What the worker will read, not what is here.
+      const validated = target.validator.validate(decodeRunCommand(command, NO_HEADERS, maxDepth).payload);
+      assertValid(target.workflow, isThenable(validated) ? await validated : validated);
     }
-    if (target.validator) await checkPayload(target.validator, target.workflow, payload, maxDepth);
-    return { kind: 'start', payload, userId };
+    return { kind: 'start', command, userId };
   } catch (thrown) {
     return { kind: 'invalid', error: isA(thrown, LoopstackError) ? thrown : invalid(reasonOf(thrown), thrown) };
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 

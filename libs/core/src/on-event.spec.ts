@@ -1,3 +1,4 @@
+import { encodeRunCommand } from '@loopstack/shared';
 import { OnEvent, declaredEvents, describeStart, resolveBindings, useEvent, type EventBinding, type EventInfo } from './on-event.js';
 import { Workflow, workflowOptions } from './workflow.js';
 
@@ -6,6 +7,9 @@ const resolve = (...given: Partial<EventBinding>[]) =>
     'W.on',
     given.map((binding) => ({ subject: 'orders.created', ...binding })),
   );
+
+/** The run that an event comes to. */
+const start = (payload: unknown, userId = 'u'): object => ({ kind: 'start', command: encodeRunCommand({ payload, userId }), userId });
 
 describe('resolveBindings', () => {
   it('knows every default', () => {
@@ -91,7 +95,7 @@ describe('useEvent', () => {
     useEvent(resolve(binding)[0] as never, target, { data: Buffer.from(body, 'latin1'), info }, 8);
 
   it('takes the event and its field userId where nothing else is said', async () => {
-    expect(await use({}, '{"userId":"u","n":1}')).toEqual({ kind: 'start', payload: { userId: 'u', n: 1 }, userId: 'u' });
+    expect(await use({}, '{"userId":"u","n":1}')).toEqual(start({ userId: 'u', n: 1 }));
     expect(await use({}, '"text"')).toMatchObject({ kind: 'invalid', error: { code: 'USER_MISSING' } });
   });
 
@@ -99,11 +103,7 @@ describe('useEvent', () => {
     const map = (event: unknown, given: EventInfo): object => ({ event, ...given });
     expect(
       await use({ map, userId: (event: unknown, { headers }) => `${(event as { n: number }).n} ${headers['Tenant']}` }, '{"n":1}'),
-    ).toEqual({
-      kind: 'start',
-      payload: { event: { n: 1 }, ...info },
-      userId: '1 acme',
-    });
+    ).toEqual(start({ event: { n: 1 }, ...info }, '1 acme'));
   });
 
   it('maps only what is wanted', async () => {
@@ -127,7 +127,7 @@ describe('useEvent', () => {
     ['bytes', 'plain', Buffer.from('plain')],
     ['json', '[1]', [1]],
   ] as const)('gives the body as %s', async (format, body, payload) => {
-    expect(await use({ format, userId: 'u' }, body)).toEqual({ kind: 'start', payload, userId: 'u' });
+    expect(await use({ format, userId: 'u' }, body)).toEqual(start(payload));
   });
 
   it('says which event could not be mapped, and why', async () => {

@@ -1,7 +1,10 @@
-import type { RunEvent } from '@loopstack/shared';
+import { encodeRunCommand, type RunEvent } from '@loopstack/shared';
 import { runNotice } from './run-notice.js';
 import { resolveChains, useOutcome, type ResolvedChain } from './then.js';
 import { Workflow, Workspace, type ChainDeclaration } from './workflow.js';
+
+/** The run that an event comes to. */
+const start = (payload: unknown, userId = 'u'): object => ({ kind: 'start', command: encodeRunCommand({ payload, userId }), userId });
 
 @Workflow({ name: 'Ship' })
 class ShipOrder {
@@ -54,18 +57,13 @@ describe('useOutcome', () => {
     useOutcome(resolve([declared])[0] as ResolvedChain, ended(event), at, 64);
 
   it.each([
-    ['the result', 'Ship', { result: { id: 1 } }, { kind: 'start', payload: { id: 1 }, userId: 'u' }],
-    ['an empty payload where there is none', 'Ship', {}, { kind: 'start', payload: {}, userId: 'u' }],
+    ['the result', 'Ship', { result: { id: 1 } }, start({ id: 1 })],
+    ['an empty payload where there is none', 'Ship', {}, start({})],
     ['nothing of another outcome', 'Ship', { type: 'failed' }, { kind: 'skip' }],
     ['nothing of a run that is under way', 'Ship', { type: 'started' }, { kind: 'skip' }],
-    ['a failure', { workflow: 'Ship', on: 'failed' }, { type: 'failed' }, { kind: 'start', payload: {}, userId: 'u' }],
+    ['a failure', { workflow: 'Ship', on: 'failed' }, { type: 'failed' }, start({})],
     ['what is wanted', { workflow: 'Ship', when: (n: number) => n > 1 }, { result: 1 }, { kind: 'skip' }],
-    [
-      'what the mapping makes',
-      { workflow: 'Ship', map: (n: number) => ({ n }), userId: 'v' },
-      { result: 1 },
-      { kind: 'start', payload: { n: 1 }, userId: 'v' },
-    ],
+    ['what the mapping makes', { workflow: 'Ship', map: (n: number) => ({ n }), userId: 'v' }, { result: 1 }, start({ n: 1 }, 'v')],
   ] as const)('%s', async (_, declared, event, expected) => {
     expect(await use(declared as never, event)).toEqual(expected);
   });

@@ -16,6 +16,11 @@ export class Answers {
     this.#send(reply, ACK);
   }
 
+  /** Asks for another delivery after `delayMs`. */
+  nak(reply: string, delayMs: number): void {
+    this.send(reply, delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK');
+  }
+
   /** Any other word. */
   send(reply: string, word: string): void {
     this.#send(reply, encoder.encode(word));

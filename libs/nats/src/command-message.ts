@@ -102,7 +102,7 @@ export class CommandMessage implements Delivery {
 
   /** Gives the command back, to be delivered again after `delayMs`. */
   nak(delayMs: number): void {
-    if (this.#end()) this.answers.send(this.#reply, delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK');
+    if (this.#end()) this.answers.nak(this.#reply, delayMs);
   }
 
   /** Keeps the lease for another period. */

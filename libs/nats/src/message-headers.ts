@@ -1,20 +1,8 @@
-import type { Msg, MsgHdrs } from 'nats';
+import type { MsgHdrs } from 'nats';
 
 /** First values of headers; the client answers an absent one with an empty string. */
 export class MessageHeaders {
-  constructor(
-    private readonly headers: MsgHdrs | undefined,
-    readonly malformed = false,
-  ) {}
-
-  /** The headers of a message. The client library reads them when they are asked for, and throws at what it does not like. */
-  static of(msg: Pick<Msg, 'headers'>): MessageHeaders {
-    try {
-      return new MessageHeaders(msg.headers);
-    } catch {
-      return new MessageHeaders(undefined, true);
-    }
-  }
+  constructor(private readonly headers: MsgHdrs | undefined) {}
 
   get(name: string): string | undefined {
     return this.headers?.get(name) || undefined;

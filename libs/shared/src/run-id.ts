@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomFillSync } from 'node:crypto';
+import { hash, randomBytes, randomFillSync } from 'node:crypto';
 
 /**
  * Run ids are UUIDs (RFC 9562) whose version tells where they come from:
@@ -82,7 +82,7 @@ export function runIdSequence(runId: string): number | undefined {
 
 /** The id of the run that an idempotency key of a workflow names. The name parts are joined by NUL, which is in none of them. */
 export function keyedRunId(workspace: string, workflow: string, key: string): string {
-  const h = createHash('sha1').update(`loopstack\0${workspace}\0${workflow}\0${key}`).digest();
+  const h = hash('sha1', `loopstack\0${workspace}\0${workflow}\0${key}`, 'buffer');
   h[6] = ((h[6] as number) & 0x0f) | 0x50;
   h[8] = ((h[8] as number) & 0x3f) | 0x80;
   const s = h.toString('hex', 0, 16);
@@ -95,6 +95,6 @@ export function keyedRunId(workspace: string, workflow: string, key: string): st
  */
 export function eventRunId(workspace: string, workflow: string, stream: string, sequence: number, timeMs: number): string {
   const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
-  const hash = createHash('sha1').update(`loopstack\0${workspace}\0${workflow}\0${stream}\0${sequence}\0${time}`).digest('hex');
-  return `${time.slice(0, 8)}-${time.slice(8)}-8${hash.slice(0, 3)}-b${hash.slice(3, 6)}-${hash.slice(6, 18)}`;
+  const h = hash('sha1', `loopstack\0${workspace}\0${workflow}\0${stream}\0${sequence}\0${time}`, 'hex');
+  return `${time.slice(0, 8)}-${time.slice(8)}-8${h.slice(0, 3)}-b${h.slice(3, 6)}-${h.slice(6, 18)}`;
 }

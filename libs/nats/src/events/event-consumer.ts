@@ -2,6 +2,7 @@ import { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement,
 import { LoopstackError, eventRunId, printable, type RunAddress } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { Msg, NatsConnection } from 'nats';
+import type { Answers } from '../answers.js';
 import type { DeadLetterWriter } from '../dead-letter-writer.js';
 import type { Alarms } from '../health.js';
 import { Held } from '../held.js';
@@ -27,6 +28,7 @@ export interface EventFeed {
 
 export interface EventFeedSupport {
   readonly pull: PullOptions;
+  readonly answers: Answers;
   readonly alarms: Alarms;
   readonly deadLetters: DeadLetterWriter;
   /** Makes sure of the durable after it was lost; a new one begins where this process knows that the old one was. */
@@ -46,6 +48,7 @@ const ABANDONED_MS = 5 * 60_000;
 export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
   readonly #logger: Logger;
+  readonly #alarm: string;
   readonly #held = new Held<EventMessage>();
   /** Given back, with the time by which they have been delivered again, here or elsewhere. */
   readonly #owed = new Map<number, number>();
@@ -59,13 +62,14 @@ export class EventConsumer implements PullOwner {
   pausedUntil: string | undefined;
 
   constructor(
-    private readonly nc: NatsConnection,
+    nc: NatsConnection,
     readonly feed: EventFeed,
     private readonly support: EventFeedSupport,
     /** Where the durable was when this process found or made it. */
     private readonly startedAt: StartFrom,
   ) {
     this.#logger = new Logger(feed.title);
+    this.#alarm = `events:${feed.consumer.durable}`;
     this.loop = new PullLoop(nc, feed.consumer, support.pull, this);
   }
 
@@ -82,7 +86,7 @@ export class EventConsumer implements PullOwner {
   }
 
   message(msg: Msg): void {
-    const message = new EventMessage(this.nc, msg, this.feed.consumer.stream, Date.now());
+    const message = new EventMessage(this.support.answers, msg, this.feed.consumer.stream, Date.now());
     this.pending = message.pending;
     this.#lastSequence = Math.max(this.#lastSequence, message.sequence);
     const held = this.#held.get(message.sequence);
@@ -147,35 +151,35 @@ export class EventConsumer implements PullOwner {
         error: new LoopstackError('HANDLER_FAILED', { workflow: this.feed.title, reason: String(cause) }, { cause }),
       };
     }
-    await this.#settle(message, outcome);
+    this.#settle(message, outcome);
   }
 
   #timedOut(message: EventMessage): void {
     const error = new LoopstackError('HANDLER_TIMEOUT', { workflow: this.feed.title, timeoutMs: TIMEOUT_MS });
-    void this.#settle(message, { kind: 'failed', error });
+    this.#settle(message, { kind: 'failed', error });
   }
 
-  async #settle(message: EventMessage, outcome: EventOutcome): Promise<void> {
+  #settle(message: EventMessage, outcome: EventOutcome): void {
     if (message.settled || message.settling) return;
-    message.settling = true;
     const settlement = settleEvent(outcome, message.deliveries, this.feed.policy, Math.random());
-    try {
-      await this.#carryOut(message, outcome, settlement);
-    } catch (error) {
+    // Of nearly all events, and without a promise.
+    if (settlement.action === 'ack') {
+      this.support.alarms.clear(this.#alarm);
+      this.#release(message, () => message.ack());
+      return;
+    }
+    message.settling = true;
+    this.#carryOut(message, outcome, settlement).catch((error: unknown) => {
       this.#logger.error(`The event at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
       this.#giveBack(message, KEEP_MS);
-    }
+    });
   }
 
-  async #carryOut(message: EventMessage, outcome: EventOutcome, settlement: EventSettlement): Promise<void> {
+  async #carryOut(message: EventMessage, outcome: EventOutcome, settlement: Exclude<EventSettlement, { action: 'ack' }>): Promise<void> {
     const { alarms } = this.support;
-    const alarm = `events:${this.feed.consumer.durable}`;
+    const alarm = this.#alarm;
     const at = `the event at ${message.sequence} of ${message.stream}`;
     switch (settlement.action) {
-      case 'ack':
-        alarms.clear(alarm);
-        this.#release(message, () => message.ack());
-        return;
       case 'retry':
         this.#logger.warn(
           `${at}: delivery ${message.deliveries} failed, the next one in ${settlement.delayMs} ms: ${settlement.error.message}`,

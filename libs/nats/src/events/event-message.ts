@@ -1,5 +1,8 @@
-import type { Msg, NatsConnection } from 'nats';
-import { MessageHeaders } from '../message-headers.js';
+import type { Msg } from 'nats';
+import type { Answers } from '../answers.js';
+import { deliveryFacts } from '../delivery-facts.js';
+import type { MessageHeaders } from '../message-headers.js';
+import { RawHeaders, replyOf } from '../raw-message.js';
 
 /** An event as it is handled: delivered, or read back for a redrive. */
 export interface StoredEvent {
@@ -9,31 +12,16 @@ export interface StoredEvent {
   /** Milliseconds since the epoch; when it was stored. */
   readonly timeMs: number;
   readonly data: Uint8Array;
-  readonly headers: MessageHeaders;
+  readonly headers: RawHeaders | MessageHeaders;
   /** From 1. */
   readonly deliveries: number;
 }
 
-const encoder = new TextEncoder();
-const ACK = encoder.encode('+ACK');
-const IN_PROGRESS = encoder.encode('+WPI');
-const NS_DIGITS = 6;
-
-/** Delivery facts in a reply subject (NATS ADR-15, see CommandMessage). */
-export function deliveryOf(reply: string): { deliveries: number; sequence: number; timeMs: number; pending: number } {
-  const tokens = reply.split('.');
-  const at = tokens.length > 9 ? 6 : 4;
-  return {
-    deliveries: Number(tokens[at]),
-    sequence: Number(tokens[at + 1]),
-    timeMs: Number((tokens[at + 3] ?? '').slice(0, -NS_DIGITS)),
-    pending: Number(tokens[at + 4]),
-  };
-}
+const IN_PROGRESS = '+WPI';
 
 /** An event that this process holds: delivered, and leased until it is settled. */
 export class EventMessage implements StoredEvent {
-  readonly headers: MessageHeaders;
+  readonly headers: RawHeaders;
   readonly sequence: number;
   readonly timeMs: number;
   /** Events that wait behind this one. */
@@ -43,20 +31,23 @@ export class EventMessage implements StoredEvent {
   leasedAtMs: number;
   /** What becomes of it is decided, and being carried out. */
   settling = false;
+  /** Where the delivery is answered. */
+  #reply: string;
   #settled = false;
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly answers: Answers,
     private msg: Msg,
     readonly stream: string,
     nowMs: number,
   ) {
-    const { deliveries, sequence, timeMs, pending } = deliveryOf(msg.reply ?? '');
+    this.#reply = replyOf(msg);
+    const { deliveries, sequence, timeMs, pending } = deliveryFacts(this.#reply);
     this.deliveries = deliveries;
     this.sequence = sequence;
     this.timeMs = timeMs;
     this.pending = pending;
-    this.headers = MessageHeaders.of(msg);
+    this.headers = new RawHeaders(msg);
     this.arrivedAtMs = nowMs;
     this.leasedAtMs = nowMs;
   }
@@ -76,36 +67,33 @@ export class EventMessage implements StoredEvent {
   /** It was delivered again to the process that holds it: from now on that delivery is answered. */
   redelivered(again: EventMessage): void {
     this.msg = again.msg;
+    this.#reply = again.#reply;
     this.deliveries = again.deliveries;
     this.leasedAtMs = again.leasedAtMs;
   }
 
   ack(): void {
-    this.#settle(ACK);
+    if (this.#end()) this.answers.ack(this.#reply);
   }
 
+  /** Gives the event back, to be delivered again after `delayMs`. */
   nak(delayMs: number): void {
-    this.#settle(encoder.encode(delayMs > 0 ? `-NAK {"delay":${Math.round(delayMs * 1e6)}}` : '-NAK'));
+    if (this.#end()) this.answers.nak(this.#reply, delayMs);
   }
 
   extend(nowMs: number): void {
     if (this.#settled) return;
     this.leasedAtMs = nowMs;
-    this.#reply(IN_PROGRESS);
+    this.answers.send(this.#reply, IN_PROGRESS);
   }
 
   /** Forgets it without a word to the server: another process may have it. */
   drop(): void {
-    this.#settled = true;
+    this.#end();
   }
 
-  #settle(word: Uint8Array): void {
-    if (this.#settled) return;
-    this.#settled = true;
-    this.#reply(word);
-  }
-
-  #reply(word: Uint8Array): void {
-    if (!this.nc.isClosed()) this.nc.publish(this.msg.reply as string, word);
+  #end(): boolean {
+    if (this.#settled) return false;
+    return (this.#settled = true);
   }
 }

@@ -4,6 +4,7 @@ import { LoopstackError, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { Events, type NatsConnection, type Subscription } from 'nats';
+import { Answers } from '../answers.js';
 import { DeadLetterWriter } from '../dead-letter-writer.js';
 import { outlastElection } from '../election.js';
 import type { Alarms } from '../health.js';
@@ -46,6 +47,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   readonly #live: LiveReaction[] = [];
   readonly #redrives: Subscription[] = [];
   readonly #starter: RunStarter;
+  readonly #answers: Answers;
   readonly #deadLetters: DeadLetterWriter;
   #tick: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
@@ -66,6 +68,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   ) {
     this.#sources = new EventSources(api, options);
     this.#starter = new RunStarter(publisher, options.names, options.sign, subscriptions.maxCauseDepth);
+    this.#answers = new Answers(nc);
     this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
   }
 
@@ -153,6 +156,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     const startedAt = positionOf(await this.#sources.ensure(feed.consumer), feed.consumer.from);
     const support: EventFeedSupport = {
       pull: this.#pull,
+      answers: this.#answers,
       alarms: this.alarms,
       deadLetters: this.#deadLetters,
       restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
@@ -278,6 +282,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.shutdownGraceMs)));
     await Promise.all([...this.#consumers.map((consumer) => consumer.stop(deadline)), ...this.#live.map((live) => live.stop(deadline))]);
+    this.#answers.flush();
     clearTimeout(timer);
     clearInterval(this.#tick);
   }

@@ -4,7 +4,8 @@ import { Logger } from '@nestjs/common';
 import { nuid, type Msg, type NatsConnection } from 'nats';
 import type { Alarms } from '../health.js';
 import type { Config, JetStreamApi } from '../jetstream-api.js';
-import { deliveryOf } from './event-message.js';
+import { deliveryFacts } from '../delivery-facts.js';
+import { replyOf } from '../raw-message.js';
 import { PullLoop, type PullOptions, type PullOwner } from '../pull-loop.js';
 
 /** The server forgets the consumer of a process that has ended after this. */
@@ -50,7 +51,7 @@ export class LiveReaction implements PullOwner {
   }
 
   message(msg: Msg): void {
-    this.#lastSequence = deliveryOf(msg.reply ?? '').sequence || this.#lastSequence;
+    this.#lastSequence = deliveryFacts(replyOf(msg)).sequence || this.#lastSequence;
     const address = this.names.parseEvent(msg.subject);
     const event = address && decodeRunEvent(msg.data);
     if (address && event && this.reaction.types.has(event.type)) void this.#call(address, address.runId, event);

@@ -3,7 +3,6 @@ import { assertCauseDepth, type EventOutcome, type EventUse } from '@loopstack/c
 import {
   HEADER,
   LoopstackError,
-  encodeRunCommand,
   eventRunId,
   messageId,
   type CommandSigner,
@@ -16,13 +15,7 @@ import type { StoredEvent } from './event-message.js';
 export const DONE: EventOutcome = { kind: 'done' };
 
 /** Errors of what was to be published; any other one is the broker's, and passes. */
-const OF_THE_EVENT: ReadonlySet<string> = new Set([
-  'PAYLOAD_TOO_LARGE',
-  'PAYLOAD_UNSERIALIZABLE',
-  'OPTION_INVALID',
-  'USER_MISSING',
-  'CAUSE_TOO_DEEP',
-]);
+const OF_THE_EVENT: ReadonlySet<string> = new Set(['PAYLOAD_TOO_LARGE', 'OPTION_INVALID', 'CAUSE_TOO_DEEP']);
 
 /**
  * Publishes the run commands of events. Message id and run id are derived from stream, sequence and workflow: within the
@@ -46,14 +39,14 @@ export class RunStarter {
       // Here and not only in the worker: a run that fails of it could be what the circle is made of.
       assertCauseDepth(headers[HEADER.CAUSE_DEPTH], this.maxCauseDepth);
       const subject = this.names.run(target);
-      const data = encodeRunCommand(use);
+      const { command: data, userId } = use;
       const id = messageId(target, runId);
       await this.publisher.publish(subject, data, {
         [HEADER.MSG_ID]: id,
         [HEADER.RUN_ID]: runId,
         [HEADER.EVENT]: `${stream}:${sequence}`,
         ...headers,
-        ...this.sign?.({ subject, messageId: id, userId: use.userId, data }),
+        ...this.sign?.({ subject, messageId: id, userId, data }),
       });
       return DONE;
     } catch (error) {
