@@ -2,6 +2,7 @@ import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { fileURLToPath } from 'node:url';
 import { Actor } from '../bench/src/actor.js';
 import type { Servers } from '../bench/src/contender.js';
+import { until } from '../until.js';
 
 // A guard against changes that make each run cost more, where time cannot be measured: what a run allocates in the process
 // of a producer or a worker hardly depends on the machine.
@@ -11,7 +12,7 @@ const WARM_UP = 15_000;
 const MEASURED = 15_000;
 
 /** Bytes a run. A change for the better lowers them; one that must raise them says why in its message. */
-const LIMITS = { publish: 5000, bulk: 3800, consume: 6700, record: 10_700 };
+const LIMITS = { publish: 5000, bulk: 3800, consume: 6700, record: 10_700, fanOut: 26_500 };
 
 describe('what a run allocates', () => {
   let server: NatsServer;
@@ -58,6 +59,25 @@ describe('what a run allocates', () => {
     return allocated / MEASURED;
   }
 
+  /** Events that start five workflows each. */
+  async function fannedOut(): Promise<number> {
+    const times = 5;
+    const producer = started();
+    await producer.ask('reset', 'loopstack', servers);
+    await producer.ask('produce', 'loopstack', servers);
+    const worker = started();
+    const consumption = { concurrency: 16, outcomes: false, fanOut: times };
+    const expectation = { expected: (WARM_UP + MEASURED) / times, times, warmUp: WARM_UP, allocations: true };
+    await worker.ask('consume', 'loopstack', servers, consumption, expectation);
+    await producer.ask('announce', 0, WARM_UP / times, times);
+    // What is measured begins with the first event of the second half, not with the runs of events that were handled before.
+    await until('the warm-up is over', async () => (await worker.ask('executed')) === WARM_UP);
+    await producer.ask('announce', WARM_UP / times, MEASURED / times, times);
+    const { allocated, missing, twice } = await worker.ask('consumed');
+    expect({ missing, twice }).toEqual({ missing: 0, twice: 0 });
+    return allocated / MEASURED;
+  }
+
   const told = (what: string, bytes: number): number => {
     console.log(`hot path: ${what} allocates ${Math.round(bytes)} bytes a run`);
     return bytes;
@@ -77,6 +97,10 @@ describe('what a run allocates', () => {
 
   it('where it is consumed and its outcome is recorded', async () => {
     expect(told('record', await consumed(true))).toBeLessThan(LIMITS.record);
+  });
+
+  it('where an event starts it', async () => {
+    expect(told('fan-out', await fannedOut())).toBeLessThan(LIMITS.fanOut);
   });
 
   it('is above the limit once a change wastes two kilobytes (publish)', async () => {
