@@ -89,7 +89,7 @@ describe('beside a worker', () => {
     Workspace({ workflows: [Greet] })(Shop);
     const app = await startApp([Greet, Shop], { servers: rig.server.url });
     expect((await rig.loopstack('bindings')).stdout).toMatch(
-      /^BINDING.*\nloopstack~on~Shop~Greet~shop,opened  on +SHOP +shop\.opened +now +Shop\.Greet/,
+      /^BINDING .*DECLARED BY.*\nloopstack~on~Shop~Greet~shop,opened  on +SHOP +shop\.opened +now +Shop\.Greet/,
     );
     expect((await rig.loopstack('bindings', 'remove', 'loopstack~on~Shop~Greet~shop,opened', '-y')).code).toBe(2);
     await app.close();

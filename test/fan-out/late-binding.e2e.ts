@@ -1,4 +1,7 @@
 import { Workflow, Workspace, type EventBinding } from '@loopstack/core';
+import { Bindings, JetStreamApi } from '@loopstack/nats/operations';
+import { wireNames } from '@loopstack/shared';
+import { jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { Rig, until, type Service } from './rig.js';
 
@@ -152,6 +155,23 @@ describe('a binding that nobody declares any more', () => {
     expect((await service.bindings.list()).map(({ durable }) => durable)).toEqual(['loopstack~on~Left~Late~numbers,new']);
   });
 
+  it('is reported in health also where the worker is beside an HTTP server', async () => {
+    const { providers } = listener('Beside', { subject: 'numbers.old' });
+    await rig.stopService(await rig.service({ providers }));
+    const left = 'loopstack~on~Beside~Late~numbers,old';
+    const service = await rig.service({
+      name: 'beside',
+      worker: 'beside',
+      providers: listener('Beside', { subject: 'numbers.new' }).providers,
+    });
+    const reported = async (): Promise<boolean | undefined> =>
+      ((await service.health())['loopstack']?.['unusedBindings'] as string[] | undefined)?.includes(left);
+    await until('it is reported', reported);
+    // As long as the other look takes, that of the application.
+    await service.bindings.list();
+    expect(await reported()).toBe(true);
+  });
+
   it('is not removed while it is consumed', async () => {
     const [service] = [await rig.service(listener('Kept', {}))];
     await expect(service.bindings.remove('loopstack~on~Kept~Late~numbers,#')).rejects.toMatchObject({ code: 'BINDING_IN_USE' });
@@ -185,6 +205,45 @@ describe('a binding that somebody has paused', () => {
     expect(listening.numbers).toEqual([]);
     await pause({});
     await until('its event', () => listening.numbers.length === 1);
+  });
+});
+
+describe('bindings for which JetStream does not answer', () => {
+  const domain = 'led';
+  const asked = new Set<string>();
+  let rig: Rig;
+  /** Called when a binding is asked for. */
+  let heard: () => void = () => undefined;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.stream('NUMBERS', 'numbers.>');
+    const head = `$JS.${domain}.API.`;
+    const answer = async (path: string, data: Uint8Array): Promise<Uint8Array | string> => {
+      if (!path.startsWith('CONSUMER.INFO.NUMBERS.')) return (await rig.nc.request(`$JS.API.${path}`, data)).data;
+      asked.add(path);
+      heard();
+      return JSON.stringify({ error: { code: 503, err_code: 10008, description: 'no leader' } });
+    };
+    rig.nc.subscribe(`${head}>`, {
+      callback: (_, msg) => void answer(msg.subject.slice(head.length), msg.data).then((data) => msg.respond(data)),
+    });
+  });
+  afterEach(() => jest.restoreAllMocks());
+  afterAll(() => rig?.end());
+
+  it('stop the boot when one of them was waited for', async () => {
+    const { now } = Date;
+    // The time for which it is waited.
+    heard = () => void jest.spyOn(Date, 'now').mockImplementation(() => now() + 31_000);
+    const providers = [listener('One', {}), listener('Two', {})].flatMap((listening) => listening.providers);
+    await expect(rig.service({ providers, nats: { domain } })).rejects.toMatchObject({ message: expect.stringMatching(/no leader/) });
+    expect(asked.size).toBe(1);
+  });
+
+  it('are not left out of the list as if there were none', async () => {
+    heard = () => undefined;
+    await rig.service(listener('Listed', {}));
+    await expect(new Bindings(new JetStreamApi(rig.nc, domain), wireNames('loopstack')).list()).rejects.toThrow('no leader');
   });
 });
 

@@ -18,8 +18,8 @@ export interface ServiceOptions {
   readonly controllers?: readonly Type<object>[];
   readonly nats?: Omit<NatsOptions, 'servers'>;
   readonly loopstack?: LoopstackOptions;
-  /** False: an application without a worker, as a producer is. */
-  readonly worker?: boolean;
+  /** False: an application without a worker, as a producer is. `beside`: one that has its worker beside it, as an HTTP server has. */
+  readonly worker?: boolean | 'beside';
 }
 
 /** A service of its own: its Nest application, its connection. */
@@ -40,6 +40,12 @@ export class Service {
     })
     class App {}
     const quiet = { logger: ['fatal' as const], abortOnError: false };
+    if (worker === 'beside') {
+      const app = await NestFactory.create(App, quiet);
+      app.connectMicroservice({ strategy: app.get(JetStreamServer) });
+      await app.startAllMicroservices();
+      return new Service(await app.init());
+    }
     if (!worker) return new Service(await NestFactory.createApplicationContext(App, quiet));
     const strategy: AsyncMicroserviceOptions = {
       inject: [JetStreamServer],

@@ -25,12 +25,6 @@ export interface UnservedCommands extends RunAddress {
   readonly commands: number;
 }
 
-interface ListedConsumer extends ConsumerInfo {
-  readonly paused?: boolean;
-  readonly delivered: ConsumerInfo['delivered'] & { readonly last_active?: string };
-  readonly ack_floor: ConsumerInfo['ack_floor'] & { readonly last_active?: string };
-}
-
 /** What of Loopstack there is on a server: streams and queues as they stand. */
 export class Deployment {
   constructor(
@@ -97,10 +91,10 @@ export class Deployment {
     return [...waiting.values()];
   }
 
-  private async *consumers(stream: string): AsyncGenerator<ListedConsumer> {
+  private async *consumers(stream: string): AsyncGenerator<ConsumerInfo> {
     let seen = 0;
     for (;;) {
-      let page: { total: number; consumers?: readonly ListedConsumer[] | null };
+      let page: { total: number; consumers?: readonly ConsumerInfo[] | null };
       try {
         page = await this.api.request(`CONSUMER.LIST.${stream}`, { offset: seen });
       } catch (error) {

@@ -50,6 +50,13 @@ export interface StreamInfo {
   readonly cluster?: { readonly leader?: string };
 }
 
+interface Progress {
+  readonly consumer_seq: number;
+  readonly stream_seq: number;
+  /** Undefined: never. */
+  readonly last_active?: string;
+}
+
 export interface ConsumerInfo {
   readonly name: string;
   readonly created: string;
@@ -59,8 +66,8 @@ export interface ConsumerInfo {
   /** Nanoseconds that a pause goes on. */
   readonly pause_remaining?: number;
   readonly config: Config;
-  readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
-  readonly ack_floor: { readonly consumer_seq: number; readonly stream_seq: number };
+  readonly delivered: Progress;
+  readonly ack_floor: Progress;
   readonly num_ack_pending: number;
   readonly num_redelivered: number;
   readonly num_waiting: number;

@@ -16,8 +16,8 @@ export function bindingsCommand(cli: Cli): Command {
   return bindings;
 }
 
-/** What a binding leads to: a workflow, or a service. */
-const target = ({ workspace, workflow, service = '' }: BindingInfo): string =>
+/** What declares a binding: a workflow (of a chain the first one), or a service. */
+const owner = ({ workspace, workflow, service = '' }: BindingInfo): string =>
   workspace !== undefined && workflow !== undefined ? shown({ workspace, workflow }) : service;
 
 const state = ({ pausedUntil, consumed, unsettled }: BindingInfo): string => {
@@ -31,14 +31,14 @@ async function list({ terminal, session }: Invocation<object>): Promise<void> {
     found.length === 0
       ? 'no bindings'
       : terminal.table(
-          ['BINDING', 'KIND', 'STREAM', 'EVENTS', 'FROM', 'LEADS TO', 'PENDING', 'ACTIVE', ''],
+          ['BINDING', 'KIND', 'STREAM', 'EVENTS', 'FROM', 'DECLARED BY', 'PENDING', 'ACTIVE', ''],
           found.map((binding) => [
             binding.durable,
             binding.kind,
             binding.stream,
             binding.subject,
             binding.from,
-            target(binding),
+            owner(binding),
             count(binding.pending),
             count(binding.unsettled),
             state(binding),

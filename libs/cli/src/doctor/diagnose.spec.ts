@@ -93,9 +93,13 @@ it('names a binding whose events nobody takes, or that somebody has paused', () 
   expect(found({ bindings: [{ ...binding, pausedUntil: '2026-02-01T00:00:00Z' }] }, 'binding')).toMatchObject([
     { status: 'warning', fix: 'To let it go on: nats consumer resume SHOP loopstack~on~W~F~x.' },
   ]);
+  const held = { ...binding, unsettled: 64 };
+  expect(found({ bindings: [{ ...held, pending: 0, lastActive: new Date(NOW - 3 * 60_000).toISOString() }] }, 'binding')).toMatchObject([
+    { status: 'problem', message: '0 events of SHOP waiting, 64 held, and nothing has moved 3 min 0 s ago' },
+  ]);
   const well = [
     { ...binding, consumed: true },
-    { ...binding, unsettled: 1 },
+    { ...held, lastActive: new Date(NOW - 1000).toISOString() },
     { ...binding, pending: 0 },
   ];
   expect(found({ bindings: well }, 'binding')).toEqual([]);

@@ -229,23 +229,33 @@ function stuck(queue: Queue, stream: string, nowMs: number): readonly Finding[] 
   return [];
 }
 
-function bindingFindings({ bindings }: Facts): readonly Finding[] {
+function bindingFindings({ bindings, nowMs }: Facts): readonly Finding[] {
   const check = 'bindings';
   if (bindings === undefined)
-    return [unknown(check, 'this user may not list them', 'Allow it $JS.API.STREAM.NAMES and $JS.API.CONSUMER.NAMES.*.')];
+    return [
+      unknown(check, 'this user may not list them', 'Allow it $JS.API.STREAM.NAMES, $JS.API.CONSUMER.NAMES.* and $JS.API.CONSUMER.INFO.>.'),
+    ];
   // Most deployments have none, and need not read of them.
   if (bindings.length === 0) return [];
-  const findings = bindings.flatMap(heldUp);
+  const findings = bindings.flatMap((binding) => heldUp(binding, nowMs));
   const pending = bindings.reduce((sum, binding) => sum + binding.pending, 0);
   return findings.length > 0 ? findings : [ok(check, `${many(bindings.length, 'binding')}, ${many(pending, 'event')} waiting`)];
 }
 
-function heldUp({ durable, stream, pending, unsettled, consumed, pausedUntil }: BindingInfo): readonly Finding[] {
+function heldUp(binding: BindingInfo, nowMs: number): readonly Finding[] {
+  const { durable, stream, pending, unsettled, consumed, pausedUntil, lastActive } = binding;
   const check = `binding ${durable}`;
   const waiting = `${many(pending, 'event')} of ${stream} waiting`;
   if (pausedUntil !== undefined)
     return [warning(check, `paused until ${pausedUntil}, ${waiting}`, `To let it go on: nats consumer resume ${stream} ${durable}.`)];
-  if (pending === 0 || consumed || unsettled > 0) return [];
+  if (pending + unsettled === 0 || consumed) return [];
+  if (unsettled > 0) {
+    // A process that has as many as it takes asks for no more, and one that was killed leaves them as they are.
+    const quiet = lastActive === undefined ? Number.POSITIVE_INFINITY : nowMs - Date.parse(lastActive);
+    if (quiet <= STUCK_MS) return [];
+    const message = `${waiting}, ${count(unsettled)} held, and nothing has moved ${ago(lastActive, nowMs) || 'yet'}`;
+    return [problem(check, message, 'Start what declares it. If that runs, look at its log; a restart gives its events to others.')];
+  }
   return [
     problem(
       check,

@@ -22,6 +22,8 @@ export interface BindingInfo {
   readonly unsettled: number;
   /** A running process asks for its events now. */
   readonly consumed: boolean;
+  /** ISO 8601, when an event was last delivered, or one acknowledged; undefined: never. */
+  readonly lastActive?: string;
   /** ISO 8601: somebody has paused it until then. */
   readonly pausedUntil?: string;
 }
@@ -43,9 +45,9 @@ export class Bindings {
   async list(): Promise<readonly BindingInfo[]> {
     const found: BindingInfo[] = [];
     for (const stream of await this.#pages('STREAM.NAMES', ({ streams }: Page<never>) => streams)) {
-      const durables = await this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers).catch(gone);
+      const durables = (await this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers).catch(gone)) ?? [];
       for (const durable of durables.filter((name) => isEventDurable(this.names.prefix, name))) {
-        const info = await this.api.consumerInfo(stream, durable).catch(() => undefined);
+        const info = await this.api.consumerInfo(stream, durable).catch(gone);
         if (info) found.push(bindingInfo(stream, info));
       }
     }
@@ -77,9 +79,9 @@ export class Bindings {
   }
 }
 
-/** A stream that went away while it was looked at. */
-function gone(error: unknown): readonly string[] {
-  if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return [];
+/** A stream or a durable that went away while it was looked at; any other failure would make the list look complete. */
+function gone(error: unknown): undefined {
+  if (error instanceof JetStreamApiError && (error.errCode === API.STREAM_NOT_FOUND || error.errCode === API.CONSUMER_NOT_FOUND)) return;
   throw error;
 }
 
@@ -87,6 +89,10 @@ function bindingInfo(stream: string, info: ConsumerInfo): BindingInfo {
   const metadata = (info.config['metadata'] ?? {}) as Readonly<Record<string, string | undefined>>;
   const { KIND, SUBJECT, FROM, WORKSPACE, WORKFLOW, SERVICE } = DURABLE_METADATA;
   const until = pausedUntil(info);
+  const lastActive = [info.delivered.last_active, info.ack_floor.last_active]
+    .filter((time) => time !== undefined)
+    .toSorted()
+    .at(-1);
   const label = (key: 'workspace' | 'workflow' | 'service', name: string): object =>
     metadata[name] === undefined ? {} : { [key]: metadata[name] };
   return {
@@ -101,6 +107,7 @@ function bindingInfo(stream: string, info: ConsumerInfo): BindingInfo {
     pending: info.num_pending,
     unsettled: info.num_ack_pending,
     consumed: info.num_waiting > 0,
+    ...(lastActive === undefined ? {} : { lastActive }),
     ...(until === undefined ? {} : { pausedUntil: until }),
   };
 }

@@ -8,7 +8,7 @@ import { Answers } from '../answers.js';
 import { DeadLetterWriter } from '../dead-letter-writer.js';
 import { outlastElection } from '../election.js';
 import type { Alarms } from '../health.js';
-import type { JetStreamApi } from '../jetstream-api.js';
+import { isUnavailable, type JetStreamApi } from '../jetstream-api.js';
 import type { ResolvedNatsOptions } from '../options.js';
 import { tellOfPause } from '../pause.js';
 import type { BindingInfo, Bindings } from './bindings.js';
@@ -51,6 +51,8 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   readonly #deadLetters: DeadLetterWriter;
   #tick: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
+  /** Of bindings that this process would declare if anybody did. */
+  readonly #kinds = new Set<DurableKind>();
   #tickedAtMs = 0;
   #connected = true;
   #stopped: Promise<void> | undefined;
@@ -136,6 +138,8 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
       } catch (error) {
         const { message, fix } = error as { message: string; fix?: string };
         problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
+        // What JetStream does not answer for one it does not for the next: each would be waited for as long.
+        if (isUnavailable(error) || !starting()) break;
       }
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
@@ -233,16 +237,20 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     }
   }
 
-  /** Looks now and then at its bindings, and for those that this process would declare if anybody did. */
+  /**
+   * Looks now and then at its bindings, and for those that this process would declare if anybody did: of `kinds`, beside those said
+   * before. A worker beside an HTTP server starts before the application does.
+   */
   #lookAtBindings(...kinds: DurableKind[]): void {
     clearInterval(this.#look);
+    for (const kind of kinds) this.#kinds.add(kind);
     // Who may not make streams may not list them either.
     if (!this.options.provision || this.#stopped) return;
     const look = async (): Promise<void> => {
       try {
         const found = await this.bindings.list();
         this.#reportPaused(found);
-        this.#reportUnused(found, kinds);
+        this.#reportUnused(found);
       } catch (error) {
         this.#logger.debug(`Bindings could not be looked at: ${(error as Error).message}`);
       }
@@ -262,10 +270,10 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   /** Of its workflows and its service, that is; one that is still consumed is declared by an older replica. */
-  #reportUnused(found: readonly BindingInfo[], kinds: readonly DurableKind[]): void {
+  #reportUnused(found: readonly BindingInfo[]): void {
     const declared = new Set(this.#consumers.map(({ feed }) => feed.consumer.durable));
     const unused = found.filter(({ durable, kind, consumed, workspace = '', workflow = '', service }) => {
-      if (declared.has(durable) || consumed || !kinds.includes(kind)) return false;
+      if (declared.has(durable) || consumed || !this.#kinds.has(kind)) return false;
       return service === undefined ? this.subscriptions.has(workspace, workflow) : service === this.subscriptions.service;
     });
     for (const { durable, stream, pending } of unused) {
