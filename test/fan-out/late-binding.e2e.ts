@@ -318,6 +318,15 @@ describe('the stream of a subject', () => {
     await expect(boot({ subject: 'shop.*', stream: 'MOON' })).rejects.toMatchObject(refused(/Stream MOON does not exist/));
   });
 
+  it('may have a name that is not ASCII: its events are acknowledged', async () => {
+    await rig.stream('KÄUFE', 'buys.*');
+    const service = await boot({ subject: 'buys.*' });
+    await rig.emit('buys.x', { n: 1 });
+    const durable = 'loopstack~on~Found~Late~buys,+';
+    await until('it is acknowledged', async () => (await rig.consumer('KÄUFE', durable)).ack_floor.stream_seq === 1);
+    await rig.stopService(service);
+  });
+
   it.each(['loopstack.run.*.*', 'loopstack.event.*.*.*'])('is never our own: %s', async (subject) => {
     await rig.stopService(await rig.service({ providers: [] }));
     await expect(boot({ subject })).rejects.toMatchObject(refused(/expected events of an application, received the stream LOOPSTACK_/));

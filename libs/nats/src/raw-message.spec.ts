@@ -63,6 +63,7 @@ describe('headers of a message', () => {
 describe('a message of a pull', () => {
   it.each([
     ['a delivery', '$JS.ACK.S.C.1.1.1.1.0', true],
+    ['a delivery of a stream whose name is not ASCII', '$JS.ACK.Käufe.C.1.1.1.1.0', true],
     ['a status', undefined, false],
   ])('%s is told by its reply subject', (_, reply, delivered) => {
     for (const msg of [received(undefined, reply), opaque(undefined, reply)]) {

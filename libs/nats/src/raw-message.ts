@@ -7,12 +7,12 @@ interface MsgBytes {
 }
 
 /**
- * The reply subject, from the bytes of the message: a NATS subject of ours is ASCII, and the client's own getter costs
- * three times as much. A client library that keeps its bytes elsewhere is asked by its getter.
+ * The reply subject, from the bytes of the message: the client's own getter costs three times as much. It may hold the name of an
+ * application's stream, which need not be ASCII. A client library that keeps its bytes elsewhere is asked by its getter.
  */
 export function replyOf(msg: Msg): string {
   const reply = (msg as MsgBytes)._msg?.reply;
-  return Buffer.isBuffer(reply) ? reply.toString('latin1') : (msg.reply ?? '');
+  return Buffer.isBuffer(reply) ? reply.toString() : (msg.reply ?? '');
 }
 
 /** Whether a message of a pull is a delivery, which is answered, or a status, which is not. */
