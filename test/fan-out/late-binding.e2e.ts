@@ -172,6 +172,21 @@ describe('a binding that nobody declares any more', () => {
     expect(await reported()).toBe(true);
   });
 
+  it('is told from the one of the same name on the stream that is declared now', async () => {
+    await rig.stream('MOVED', 'moved.>');
+    const declared = (stream: string) => ({ providers: listener('Moved', { subject: 'numbers.>', stream }).providers });
+    await rig.jsm.streams.update('MOVED', { sources: [{ name: 'NUMBERS' }] });
+    await rig.stopService(await rig.service(declared('NUMBERS')));
+    const service = await rig.service(declared('MOVED'));
+    const moved = 'loopstack~on~Moved~Late~numbers,#';
+    await until('it is reported', async () =>
+      ((await service.health())['loopstack']?.['unusedBindings'] as string[] | undefined)?.includes(moved),
+    );
+    await expect(service.bindings.remove(moved)).rejects.toMatchObject({ code: 'OPTION_INVALID', message: expect.stringMatching(/MOVED/) });
+    await service.bindings.remove(moved, 'NUMBERS');
+    expect((await service.bindings.list()).filter(({ durable }) => durable === moved)).toMatchObject([{ stream: 'MOVED' }]);
+  });
+
   it('is not removed while it is consumed', async () => {
     const [service] = [await rig.service(listener('Kept', {}))];
     await expect(service.bindings.remove('loopstack~on~Kept~Late~numbers,#')).rejects.toMatchObject({ code: 'BINDING_IN_USE' });

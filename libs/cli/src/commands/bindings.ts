@@ -12,7 +12,8 @@ export function bindingsCommand(cli: Cli): Command {
     .command('remove')
     .description('end a binding that nobody declares any more; what waits for it is given up')
     .argument('<durable>', 'name of its durable, as list tells it')
-    .action(cli.action<object, [string]>(remove));
+    .option('--stream <name>', 'the stream that it is on, where several have one of that name')
+    .action(cli.action<{ stream?: string }, [string]>(remove));
   return bindings;
 }
 
@@ -47,9 +48,9 @@ async function list({ terminal, session }: Invocation<object>): Promise<void> {
   );
 }
 
-async function remove({ terminal, session }: Invocation<object>, durable: string): Promise<ExitCode> {
+async function remove({ options, terminal, session }: Invocation<{ readonly stream?: string }>, durable: string): Promise<ExitCode> {
   if (!(await terminal.confirm(`End binding ${durable} for good?`))) return EXIT.PARTLY;
-  await (await session()).bindings.remove(durable);
+  await (await session()).bindings.remove(durable, options.stream);
   terminal.result({ durable, removed: true }, `binding ${durable} is removed`);
   return EXIT.DONE;
 }

@@ -57,10 +57,18 @@ export class Bindings {
   /**
    * Removes a binding that no process consumes any more; its events are not kept for it from then on.
    * @param durable name of its durable, as `list()` tells it
-   * @throws LoopstackError BINDING_UNKNOWN, BINDING_IN_USE
+   * @param stream needed where several have a durable of that name: the declaration was moved from one to the other
+   * @throws LoopstackError BINDING_UNKNOWN, BINDING_IN_USE, OPTION_INVALID where the stream is needed
    */
-  async remove(durable: string): Promise<void> {
-    const binding = isEventDurable(this.names.prefix, durable) && (await this.list()).find((info) => info.durable === durable);
+  async remove(durable: string, stream?: string): Promise<void> {
+    const named = isEventDurable(this.names.prefix, durable)
+      ? (await this.list()).filter((info) => info.durable === durable && (stream ?? info.stream) === info.stream)
+      : [];
+    if (named.length > 1) {
+      const expected = `one of ${named.map((info) => info.stream).join(', ')}`;
+      throw new LoopstackError('OPTION_INVALID', { option: 'stream', expected, received: 'none' });
+    }
+    const [binding] = named;
     if (!binding) throw new LoopstackError('BINDING_UNKNOWN', { binding: durable });
     if (binding.consumed) throw new LoopstackError('BINDING_IN_USE', { binding: durable });
     await this.api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`).catch((error: unknown) => {

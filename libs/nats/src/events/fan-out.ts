@@ -271,14 +271,14 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   /** Of its workflows and its service, that is; one that is still consumed is declared by an older replica. */
   #reportUnused(found: readonly BindingInfo[]): void {
-    const declared = new Set(this.#consumers.map(({ feed }) => feed.consumer.durable));
-    const unused = found.filter(({ durable, kind, consumed, workspace = '', workflow = '', service }) => {
-      if (declared.has(durable) || consumed || !this.#kinds.has(kind)) return false;
+    const declared = new Set(this.#consumers.map(({ feed }) => `${feed.consumer.stream} ${feed.consumer.durable}`));
+    const unused = found.filter(({ stream, durable, kind, consumed, workspace = '', workflow = '', service }) => {
+      if (declared.has(`${stream} ${durable}`) || consumed || !this.#kinds.has(kind)) return false;
       return service === undefined ? this.subscriptions.has(workspace, workflow) : service === this.subscriptions.service;
     });
     for (const { durable, stream, pending } of unused) {
       if (this.#unused.includes(durable)) continue;
-      const remedy = `loopstack bindings remove '${durable}' ends it`;
+      const remedy = `loopstack bindings remove '${durable}' --stream '${stream}' ends it`;
       this.#logger.warn(`Nothing declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. ${remedy}`);
     }
     this.#unused = unused.map(({ durable }) => durable);
