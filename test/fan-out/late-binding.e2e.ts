@@ -338,8 +338,8 @@ describe('the stream of a subject', () => {
     await rig.stream('KÄUFE', 'buys.*');
     const service = await boot({ subject: 'buys.*' });
     await rig.emit('buys.x', { n: 1 });
-    const durable = 'loopstack~on~Found~Late~buys,+';
-    await until('it is acknowledged', async () => (await rig.consumer('KÄUFE', durable)).ack_floor.stream_seq === 1);
+    const floor = async (): Promise<number> => (await rig.consumer('KÄUFE', 'loopstack~on~Found~Late~buys,+')).ack_floor.stream_seq;
+    expect(await until('it is acknowledged', floor)).toBe(1);
     await rig.stopService(service);
   });
 
