@@ -4,6 +4,8 @@ import { ErrorCode as ClientErrorCode, RequestStrategy, headers as newHeaders, t
 export const API = {
   NO_PEERS: 10005,
   CLUSTER_NOT_AVAILABLE: 10008,
+  STREAM_OFFLINE: 10118,
+  CONSUMER_OFFLINE: 10119,
   CONSUMER_NOT_FOUND: 10014,
   STREAM_NOT_FOUND: 10059,
   STREAM_NAME_IN_USE: 10058,
@@ -24,11 +26,14 @@ export class JetStreamApiError extends Error {
   }
 }
 
-/** Whether JetStream is there and does not answer now, as while a cluster has no leader, or fewer nodes than a stream has copies. */
+/** Answers of a cluster without a leader, or with fewer nodes than a stream has copies. */
+const PASSING: readonly number[] = [API.CLUSTER_NOT_AVAILABLE, API.NO_PEERS, API.STREAM_OFFLINE, API.CONSUMER_OFFLINE];
+
+/** Whether JetStream is there and does not do now what it is asked for. */
 export function isUnavailable(error: unknown): error is JetStreamApiError {
   if (!(error instanceof JetStreamApiError)) return false;
   const timedOut = (error.cause as { code?: string } | undefined)?.code === ClientErrorCode.Timeout;
-  return timedOut || error.errCode === API.CLUSTER_NOT_AVAILABLE || error.errCode === API.NO_PEERS;
+  return timedOut || PASSING.includes(error.errCode);
 }
 
 /** Stream and consumer configuration as the server knows it: newer fields than the client's types have. */

@@ -10,7 +10,7 @@ export function bindingsCommand(cli: Cli): Command {
   bindings.command('list', { isDefault: true }).description('bindings on every stream of the account').action(cli.action<object>(list));
   bindings
     .command('remove')
-    .description('end a binding that nobody declares any more; what waits for it is given up')
+    .description('end a binding that nobody declares any more; what waits for it starts nothing any more')
     .argument('<durable>', 'name of its durable, as list tells it')
     .option('--stream <name>', 'the stream that it is on, where several have one of that name')
     .action(cli.action<{ stream?: string }, [string]>(remove));
