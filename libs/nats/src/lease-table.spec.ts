@@ -16,6 +16,13 @@ describe('the table of leases', () => {
     expect(due(table, 3000)).toEqual(['$JS.ACK.a']);
   });
 
+  it('renews where the domain is not ASCII', () => {
+    const table = new LeaseTable();
+    table.acquire('$JS.ACK.東京.a', 3000, 0);
+    table.acquire('$JS.ACK.b', 3000, 0);
+    expect(due(table, 1000)).toEqual(['$JS.ACK.東京.a', '$JS.ACK.b']);
+  });
+
   it('never renews a lease that is older than its period: another worker may have it', () => {
     const table = new LeaseTable();
     table.acquire('$JS.ACK.a', 3000, 1000);
@@ -41,6 +48,7 @@ describe('the table of leases', () => {
   it('says that it is full, and that a subject is too long, instead of forgetting a lease', () => {
     const table = new LeaseTable();
     expect(table.acquire('x'.repeat(1000), 3000, 0)).toBe(-1);
+    expect(table.acquire('東'.repeat(200), 3000, 0)).toBe(-1);
     for (let i = 0; i < SLOTS; i++) table.acquire(`$JS.ACK.${i}`, 3000, 0);
     expect(table.acquire('$JS.ACK.more', 3000, 0)).toBe(-1);
   });

@@ -39,10 +39,10 @@ export class LeaseTable {
   /** A slot for the lease that is answered on `reply`, or -1 if the table is full. Main thread only. */
   acquire(reply: string, leaseMs: number, nowMs: number): number {
     const used = this.#used[0] as number;
-    if (reply.length > SUBJECT_BYTES) return -1;
+    if (Buffer.byteLength(reply) > SUBJECT_BYTES) return -1;
     const slot = this.#free.pop() ?? (used < SLOTS ? used : -1);
     if (slot < 0) return -1;
-    this.#lengths[slot] = this.#subjects.write(reply, slot * SUBJECT_BYTES, 'latin1');
+    this.#lengths[slot] = this.#subjects.write(reply, slot * SUBJECT_BYTES);
     this.#leasedAtMs[slot] = nowMs;
     this.#leaseMs[slot] = leaseMs;
     Atomics.store(this.#states, slot, LEASED);
@@ -82,7 +82,7 @@ export class LeaseTable {
       const period = this.#leaseMs[slot] as number;
       if (nowMs - leasedAt < period / 3 || nowMs - leasedAt >= period) continue;
       const start = slot * SUBJECT_BYTES;
-      const reply = this.#subjects.toString('latin1', start, start + (this.#lengths[slot] as number));
+      const reply = this.#subjects.toString('utf8', start, start + (this.#lengths[slot] as number));
       // Settled while it was read: the subject may be torn, and there is nothing to keep.
       if (Atomics.load(this.#states, slot) !== LEASED || this.#leasedAtMs[slot] !== leasedAt) continue;
       this.#leasedAtMs[slot] = nowMs;
