@@ -1,4 +1,4 @@
-import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared';
+import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared/contract';
 import { pausedUntil } from '../desired-topology.js';
 import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
 
