@@ -174,6 +174,15 @@ describe('the list of runs', () => {
       expect(await codeOf(client.list(wrong as never))).toBe('OPTION_INVALID');
   });
 
+  it('is in the order of the starts where many were started in one millisecond, whatever their priority', async () => {
+    const priorities = ['high', 'normal', 'low'] as const;
+    const runs = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => client.run('Job', 'Burst', {}, 'u1', { priority: priorities[i % 3] as 'high' })),
+    );
+    const listed = await client.list({ workspace: 'Burst', limit: 300 });
+    expect(listed.map((info) => info.id)).toEqual(runs.map((run) => run.id).reverse());
+  });
+
   it('is right and keeps few of the results in memory, however large they are', async () => {
     const address = { workspace: 'Large', workflow: 'Job' };
     const waiting = await client.run('Job', 'Large', {}, 'u1');

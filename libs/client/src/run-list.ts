@@ -31,7 +31,7 @@ interface Listed {
 }
 
 /**
- * Lists runs, those that changed last first, from the ends of the streams backwards: what it costs grows with the messages between now
+ * Lists runs, those that changed last first (of one millisecond those that were started last), from the ends of the streams backwards: what it costs grows with the messages between now
  * and the last run that is listed, not with the streams. A list reads at most 200,000 events and as many commands.
  */
 export class RunList {
@@ -58,7 +58,8 @@ export class RunList {
     if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(filter, limit)) found.push({ info });
     if (statuses === undefined || [...statuses].some((status) => status !== 'queued'))
       for (const one of await this.#recorded(filter, statuses, limit)) found.push(one);
-    found.sort((a, b) => timeOf(b.info) - timeOf(a.info));
+    // Ids begin with the time, and count within a millisecond.
+    found.sort((a, b) => timeOf(b.info) - timeOf(a.info) || (a.info.id < b.info.id ? 1 : -1));
     const listed: RunInfo[] = [];
     for (const { info, reread } of found.slice(0, limit)) listed.push(reread === undefined ? info : await this.#whole(info, reread));
     return listed;
