@@ -55,9 +55,26 @@ export function hasOtherServers(nc: NatsConnection): boolean {
   return Math.max(configured, nc.info?.connect_urls?.length ?? 0) > 1;
 }
 
+/** What the client library keeps of its servers: the next one to connect to is at the front, and goes behind the others then. */
+interface Listed {
+  readonly protocol?: {
+    readonly servers?: { readonly servers?: readonly unknown[]; getCurrentServer?(): unknown; selectServer?(): unknown };
+  };
+}
+
+/**
+ * Makes the connection anew, with another server where there is one. The client library would go back to the server that it connected to
+ * first: that one is at the front of its list until another one is taken.
+ */
+export async function reconnectElsewhere(nc: NatsConnection): Promise<void> {
+  const known = (nc as Listed).protocol?.servers;
+  if (known?.servers?.[0] === known?.getCurrentServer?.()) known?.selectServer?.();
+  await nc.reconnect().catch(() => undefined);
+}
+
 /** Leaves the server for another one, where there is one. A server that is cut off from the others still talks to its clients. */
 export async function moveOn(nc: NatsConnection): Promise<void> {
-  if (!nc.isClosed() && !nc.isDraining() && hasOtherServers(nc)) await nc.reconnect().catch(() => undefined);
+  if (!nc.isClosed() && !nc.isDraining() && hasOtherServers(nc)) await reconnectElsewhere(nc);
 }
 
 /** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */

@@ -23,7 +23,7 @@ export interface Standing {
 export interface LaneSupport {
   /** Since when a command that arrives now may have been on its way: its lease runs from there. */
   onItsWaySince(nowMs: number): number;
-  restore(reason: string): Promise<boolean>;
+  restore(reason: string, answeredAtMs: number | undefined): Promise<boolean>;
   /** How the durable stands on the server; undefined where the worker stops before it is known. */
   doubt(): Promise<Standing | undefined>;
 }
@@ -199,7 +199,7 @@ export class Lane implements PullOwner {
   }
 
   restore(reason: string): Promise<boolean> {
-    return this.support.restore(reason);
+    return this.support.restore(reason, this.loop.answeredAtMs);
   }
 
   /** Gives up a message that nobody works on. */

@@ -52,6 +52,7 @@ export class PullLoop {
   #refusal: string | undefined;
   /** Restorations since the server was last heard of. */
   #unheard = 0;
+  #answeredAtMs: number | undefined;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -71,6 +72,11 @@ export class PullLoop {
   /** Last time that the server was heard of, in milliseconds since the epoch. */
   get heardAtMs(): number {
     return Math.max(this.#slots[0].heardAtMs, this.#slots[1].heardAtMs);
+  }
+
+  /** When a pull was last answered over this connection, in milliseconds since the epoch; undefined: never. */
+  get answeredAtMs(): number | undefined {
+    return this.#answeredAtMs;
   }
 
   /** Why the server refuses pulls, as long as it does. */
@@ -122,6 +128,7 @@ export class PullLoop {
   /** The connection was made anew: what was asked before is forgotten by the server. */
   reconnected(): void {
     for (const slot of this.#slots) slot.remaining = 0;
+    this.#answeredAtMs = undefined;
     // What a restoration asked over the old connection gets no answer.
     if (this.#restoring) this.#restore('the connection is new');
     else this.pull();
@@ -147,7 +154,7 @@ export class PullLoop {
       this.#void(slot, error.message);
       return;
     }
-    slot.heardAtMs = Date.now();
+    slot.heardAtMs = this.#answeredAtMs = Date.now();
     this.#unheard = 0;
     if (isDelivery(msg)) {
       this.#refusal = undefined;

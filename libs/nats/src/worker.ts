@@ -1,4 +1,4 @@
-import { hasOtherServers, type Publisher } from '@loopstack/client';
+import { hasOtherServers, reconnectElsewhere, type Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
@@ -348,7 +348,7 @@ export class Worker {
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
     return new Lane(this.nc, this.#answers, desired, target, pull, consumer, this.#leases.table, {
       onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
-      restore: (reason) => this.#restore(desired, target.durable, reason),
+      restore: (reason, answeredAtMs) => this.#restore(desired, target.durable, reason, answeredAtMs),
       doubt: () => this.#doubt(target.durable),
     });
   }
@@ -393,7 +393,7 @@ export class Worker {
     this.#repairing = false;
   }
 
-  async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
+  async #restore(desired: DesiredConsumer, durable: string, reason: string, answeredAtMs: number | undefined): Promise<boolean> {
     const alarm = `consumer:${durable}`;
     const connection = this.#connection;
     if (this.nc.isClosed()) return false;
@@ -405,6 +405,8 @@ export class Worker {
       this.#failingSinceMs = undefined;
       this.alarms.clear(alarm);
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
+      // A leader that is cut off answers questions for a while, and delivers nothing.
+      if (answeredAtMs !== undefined && Date.now() - answeredAtMs > MOVE_AFTER_MS) void this.#moveOn();
       return true;
     } catch (error) {
       // What was asked over an old connection says nothing of the new one.
@@ -420,7 +422,7 @@ export class Worker {
     this.#failingSinceMs = undefined;
     if (!this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
-    await this.nc.reconnect().catch(() => undefined);
+    await reconnectElsewhere(this.nc);
   }
 
   #ticked(): void {
