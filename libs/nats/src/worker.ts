@@ -406,7 +406,8 @@ export class Worker {
       this.alarms.clear(alarm);
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
       // A leader that is cut off answers questions for a while, and delivers nothing.
-      if (answeredAtMs !== undefined && Date.now() - answeredAtMs > MOVE_AFTER_MS) void this.#moveOn();
+      const delivers = connection !== this.#connection || answeredAtMs === undefined || Date.now() - answeredAtMs <= MOVE_AFTER_MS;
+      if (!delivers) void this.#moveOn();
       return true;
     } catch (error) {
       // What was asked over an old connection says nothing of the new one.
