@@ -2,7 +2,7 @@ import type { LoopstackClient } from '@loopstack/client';
 import { HEADER, type LoopstackError } from '@loopstack/shared';
 import { headers } from 'nats';
 import { setTimeout as windowPasses } from 'node:timers/promises';
-import { Proxy, Rig, held, scaled, until } from '../rig/rig.js';
+import { JOB, Proxy, Rig, held, scaled, until } from '../rig/rig.js';
 
 /** Users without and with the right to acknowledge messages. */
 const ACCOUNTS = `
@@ -84,6 +84,26 @@ describe('an acknowledgement that is lost', () => {
     const balance = await rig.balance();
     expect(balance).toMatchObject({ executed: 16, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
     held('acknowledgements of outcomes lost', balance);
+  });
+
+  it('(of an outcome, with the connection) is asked for again over the next one, whatever the timeouts', async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '5m' } });
+    proxy = await Proxy.start(rig.url);
+    const gate = rig.gate();
+    const job = { do: 'hold', gate: gate.path } as const;
+    const worker = await rig.worker({ servers: proxy.url }, [{ ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m' } }]);
+    const runs = await rig.runs(16, { job });
+    for (const { id } of runs) await rig.journal.started(id);
+    proxy.set('down', 'drop');
+    await gate.open();
+    await until('the server has recorded the outcomes', async () => (await rig.events()).size === runs.length);
+    proxy.heal();
+    proxy.cut();
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 16, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    expect(worker.log()).not.toMatch(/could not be recorded|is refused/);
+    held('acknowledgements of outcomes lost with the connection', balance);
   });
 
   it('(of messages) leaves one outcome and one effect, and the stream settles when acknowledgements pass again', async () => {

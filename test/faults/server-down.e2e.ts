@@ -1,4 +1,6 @@
 import type { LoopstackError } from '@loopstack/shared';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as outage } from 'node:timers/promises';
 import { Proxy, Rig, held, scaled, timed, until } from '../rig/rig.js';
 
@@ -92,5 +94,43 @@ describe('a server that is down for a while', () => {
     // At most what ran in the moments of the kills.
     expect(balance.duplicates).toBeLessThanOrEqual(3 * 2 * 16);
     held('server killed three times under load', balance);
+  });
+
+  it('and has forgotten what it delivered has each command run once, where workers are back within a second', async () => {
+    const proxy = await Proxy.start(rig.url);
+    try {
+      const first = await rig.worker({ connect: { reconnectTimeWait: 50 } });
+      await rig.worker({ servers: proxy.url, connect: { reconnectTimeWait: 50 } });
+      const gate = rig.gate();
+      // Stored and not delivered yet, as the server will remember it.
+      const pause = { pause_until: new Date(Date.now() + 2000).toISOString() };
+      await rig.nc.request('$JS.API.CONSUMER.PAUSE.LOOPSTACK_RUNS.Rig~Job', JSON.stringify(pause));
+      const runs = await rig.runs(32, { job: { do: 'hold', gate: gate.path } });
+      await rig.server.kill();
+      const data = join(rig.server.storeDir, 'jetstream');
+      const before = join(rig.home, 'before');
+      await cp(data, before, { recursive: true });
+      await rig.server.restart();
+      for (const { id } of runs) await rig.journal.started(id);
+      proxy.isolate();
+      await rig.server.kill();
+      await gate.open();
+      await until('all have run', () => rig.journal.effects().size === runs.length);
+      await rm(data, { recursive: true });
+      await cp(before, data, { recursive: true });
+      const reconnects = (): number => first.log().split('Reconnected to').length;
+      const known = reconnects();
+      await rig.server.restart();
+      // One worker is back before the other one has told what it ran.
+      await until('the first worker is back', () => reconnects() > known);
+      proxy.heal();
+      await until('all are recorded', async () => (await rig.events()).size === runs.length);
+      await rig.settled();
+      const balance = await rig.balance();
+      expect(balance).toMatchObject({ executed: 32, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+      held('deliveries forgotten by a server', balance);
+    } finally {
+      await proxy.stop();
+    }
   });
 });

@@ -44,6 +44,32 @@ function tell(listener: ConnectionListener, status: Status): void {
   else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
 }
 
+/**
+ * The answer to a question. One that was asked over a connection that is gone gets none, and the client library would wait for it until its
+ * timeout: it is asked again over the next one, so it must be one that changes nothing.
+ */
+export function askedAgain<T>(nc: NatsConnection, ask: () => Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    let last = 0;
+    const attempt = (): void => {
+      const asked = ++last;
+      ask().then(
+        (answer) => {
+          unfollow();
+          resolve(answer);
+        },
+        (error: Error) => {
+          if (asked !== last) return;
+          unfollow();
+          reject(error);
+        },
+      );
+    };
+    const unfollow = followConnection(nc, { reconnected: attempt });
+    attempt();
+  });
+}
+
 /** What the client library keeps of the options of its connection. */
 interface Kept {
   readonly options?: { readonly inboxPrefix?: string; readonly servers?: string | readonly string[] };

@@ -1,7 +1,7 @@
 import { LoopstackError, printable, type HeaderReader } from '@loopstack/shared/contract';
 import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
-import { inboxOf } from './connection.js';
+import { askedAgain, inboxOf } from './connection.js';
 import { Turns } from './turns.js';
 
 /** A message as a stream holds it. */
@@ -122,7 +122,7 @@ export class StreamReader {
   #page(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
     return this.#pages.run(async () => {
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED');
-      return this.#batch(stream, query);
+      return askedAgain(this.nc, () => this.#batch(stream, query));
     });
   }
 
@@ -174,9 +174,9 @@ export class StreamReader {
 
   async request(subject: string, query: unknown, stream: string): Promise<Msg> {
     try {
-      return await this.nc.request(oneLine(subject), query === undefined ? undefined : encoder.encode(JSON.stringify(query)), {
-        timeout: this.timeoutMs,
-      });
+      const asked = oneLine(subject);
+      const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
+      return await askedAgain(this.nc, () => this.nc.request(asked, data, { timeout: this.timeoutMs }));
     } catch (cause) {
       if (cause instanceof LoopstackError) throw cause;
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED', {}, { cause });

@@ -96,7 +96,7 @@ export class Deployment {
     for (;;) {
       let page: { total: number; consumers?: readonly ConsumerInfo[] | null };
       try {
-        page = await this.api.request(`CONSUMER.LIST.${stream}`, { offset: seen });
+        page = await this.api.read(`CONSUMER.LIST.${stream}`, { offset: seen });
       } catch (error) {
         if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return;
         throw error;

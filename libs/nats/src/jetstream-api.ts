@@ -1,3 +1,4 @@
+import { askedAgain } from '@loopstack/client';
 import { ErrorCode as ClientErrorCode, RequestStrategy, headers as newHeaders, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
 
 /** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
@@ -128,8 +129,13 @@ export class JetStreamApi {
     return answer;
   }
 
+  /** As `request`, for what changes nothing: it is asked again when the connection is lost. @throws JetStreamApiError */
+  read<T>(path: string, body?: unknown, timeoutMs?: number): Promise<T> {
+    return askedAgain(this.nc, () => this.request<T>(path, body, timeoutMs));
+  }
+
   streamInfo(stream: string, request?: { subjects_filter?: string; offset?: number }): Promise<StreamInfo & { total?: number }> {
-    return this.request(`STREAM.INFO.${stream}`, request);
+    return this.read(`STREAM.INFO.${stream}`, request);
   }
 
   /** Subjects of a stream below a filter, with their number of messages; read in pages of the server's size. */
@@ -145,13 +151,13 @@ export class JetStreamApi {
 
   /** Resolves when the API answers for a consumer, whatever it says. @throws JetStreamApiError with `errCode` 0 */
   async probe(stream: string, consumer: string, timeoutMs: number): Promise<void> {
-    await this.request(`CONSUMER.INFO.${stream}.${consumer}`, undefined, timeoutMs).catch((error: unknown) => {
+    await this.read(`CONSUMER.INFO.${stream}.${consumer}`, undefined, timeoutMs).catch((error: unknown) => {
       if (!(error instanceof JetStreamApiError) || error.errCode === 0) throw error;
     });
   }
 
   consumerInfo(stream: string, consumer: string): Promise<ConsumerInfo> {
-    return this.request(`CONSUMER.INFO.${stream}.${consumer}`);
+    return this.read(`CONSUMER.INFO.${stream}.${consumer}`);
   }
 
   async findConsumer(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
@@ -173,7 +179,7 @@ export class JetStreamApi {
   /** Last message of a subject as the stream's leader has it, or undefined. A direct get could be answered by a replica that lags. */
   async lastOf(stream: string, subject: string): Promise<StoredMessage | undefined> {
     try {
-      const { message } = await this.request<{ message: { subject: string; seq: number; time: string; data?: string } }>(
+      const { message } = await this.read<{ message: { subject: string; seq: number; time: string; data?: string } }>(
         `STREAM.MSG.GET.${stream}`,
         {
           last_by_subj: subject,
@@ -207,7 +213,7 @@ export class JetStreamApi {
 
   private async leader(stream: string, query: Config): Promise<StoredMessage | undefined> {
     try {
-      const { message } = await this.request<{ message: { subject: string; seq: number; time: string; data?: string; hdrs?: string } }>(
+      const { message } = await this.read<{ message: { subject: string; seq: number; time: string; data?: string; hdrs?: string } }>(
         `STREAM.MSG.GET.${stream}`,
         query,
       );
@@ -265,11 +271,11 @@ export class JetStreamApi {
   }
 
   async direct(path: string, body?: unknown): Promise<StoredMessage | undefined> {
-    const msg = await this.nc
-      .request(`${this.prefix}.${path}`, body === undefined ? undefined : encoder.encode(JSON.stringify(body)), { timeout: this.timeoutMs })
-      .catch((cause: Error) => {
-        throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
-      });
+    const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
+    const ask = (): Promise<Msg> => this.nc.request(`${this.prefix}.${path}`, data, { timeout: this.timeoutMs });
+    const msg = await askedAgain(this.nc, ask).catch((cause: Error) => {
+      throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
+    });
     return this.stored(msg, path);
   }
 

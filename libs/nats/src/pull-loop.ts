@@ -48,7 +48,7 @@ export class PullLoop {
   #restoring = false;
   /** Counts restorations; one whose number is not the last is void. */
   #restoration = 0;
-  #refused: NodeJS.Timeout | undefined;
+  #resting: NodeJS.Timeout | undefined;
   #refusal: string | undefined;
   /** Restorations since the server was last heard of. */
   #unheard = 0;
@@ -98,7 +98,7 @@ export class PullLoop {
 
   /** Asks for as many messages as there is room for, if a pull is free and it is worth a request. */
   pull(): void {
-    if (!this.#running || this.#restoring || this.#refused) return;
+    if (!this.#running || this.#restoring || this.#resting) return;
     const slot = this.#slots[0].remaining === 0 ? this.#slots[0] : this.#slots[1].remaining === 0 ? this.#slots[1] : undefined;
     if (!slot) return;
     const { outstanding } = this;
@@ -125,10 +125,11 @@ export class PullLoop {
     this.pull();
   }
 
-  /** The connection was made anew: what was asked before is forgotten by the server. */
-  reconnected(): void {
+  /** The connection was made anew: what was asked before is forgotten by the server. Nothing is asked for before `restMs` have passed. */
+  reconnected(restMs = 0): void {
     for (const slot of this.#slots) slot.remaining = 0;
     this.#answeredAtMs = undefined;
+    if (restMs > 0) this.#later(restMs);
     // What a restoration asked over the old connection gets no answer.
     if (this.#restoring) this.#restore('the connection is new');
     else this.pull();
@@ -138,8 +139,8 @@ export class PullLoop {
   async stop(): Promise<void> {
     this.#running = false;
     this.#restoration++;
-    clearTimeout(this.#refused);
-    this.#refused = undefined;
+    clearTimeout(this.#resting);
+    this.#resting = undefined;
     for (const slot of this.#slots) slot.remaining = 0;
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
@@ -175,15 +176,16 @@ export class PullLoop {
     else {
       this.#refusal = reason;
       if (/leader|shutdown/i.test(reason)) this.owner.doubt();
-      this.#later();
+      if (!this.#resting) this.#later(REFUSED_MS);
     }
   }
 
-  #later(): void {
-    this.#refused ??= setTimeout(() => {
-      this.#refused = undefined;
+  #later(ms: number): void {
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
       this.pull();
-    }, REFUSED_MS);
+    }, ms);
   }
 
   #void(slot: Slot, reason: string): void {

@@ -1,6 +1,6 @@
 import { headerBlock, type Publisher } from '@loopstack/client';
 import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
-import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
+import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
 
 export interface RecordedEvent {
   readonly event: RunEvent;
@@ -8,9 +8,15 @@ export interface RecordedEvent {
   readonly sequence: number;
 }
 
-/** Thrown by `append` when the subject of the run is not where the caller last saw it. */
+/** Thrown by `append` when the subject of the run is not where the caller last saw it; `last` is where it is. */
 export class FencedError extends Error {
   override readonly name = 'FencedError';
+  constructor(
+    message: string,
+    readonly last: RecordedEvent | undefined,
+  ) {
+    super(message);
+  }
 }
 
 /** The events stream as the worker writes and reads it. */
@@ -30,12 +36,14 @@ export class RunEvents {
   }
 
   async last(address: RunAddress, runId: string): Promise<RecordedEvent | undefined> {
-    const found = await this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
+    return recorded(await this.#stored(address, runId));
+  }
+
+  async #stored(address: RunAddress, runId: string): Promise<StoredMessage | undefined> {
+    return this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
       if (error instanceof JetStreamApiError) this.missing();
       throw error;
     });
-    const event = found && decodeRunEvent(found.data);
-    return event && { event, sequence: found.sequence };
   }
 
   /**
@@ -49,25 +57,35 @@ export class RunEvents {
   }
 
   appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
-    return this.store(address, runId, expected, bytes).catch((error: unknown) => {
-      throw this.refusal(error);
-    });
+    return this.store(address, runId, expected, bytes).catch((error: unknown) => this.refused(address, runId, bytes, error));
   }
 
-  /** `appendBytes` on the path of every run, without the promise that translates errors: `refusal` does that. On a slow disk, outcomes share a write. */
+  /**
+   * `appendBytes` on the path of every run, without the promise that looks into errors: `refused` does that. On a slow disk, outcomes share
+   * a write. The fence makes it safe to write an event twice, as it is done where the answer is lost with the connection.
+   */
   store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
     const block = expected === 0 ? FIRST_EVENT : expectation(expected);
-    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, false, SEQUENCE, true);
+    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, true, SEQUENCE, true);
   }
 
-  /** What `append` throws for what `store` rejected with. */
-  refusal(error: unknown): Error {
+  /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
+  async refused(address: RunAddress, runId: string, bytes: Uint8Array, error: unknown): Promise<number> {
     if (error instanceof LoopstackError) {
-      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) return new FencedError(error.message);
+      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) {
+        const last = await this.#stored(address, runId);
+        if (last && Buffer.compare(last.data, bytes) === 0) return last.sequence;
+        throw new FencedError(error.message, recorded(last));
+      }
       if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
     }
-    return error as Error;
+    throw error;
   }
+}
+
+function recorded(stored: StoredMessage | undefined): RecordedEvent | undefined {
+  const event = stored && decodeRunEvent(stored.data);
+  return event && { event, sequence: stored.sequence };
 }
 
 /** An expectation, and what makes it one of a batch. */

@@ -11,6 +11,8 @@ import {
 import {
   HEADER,
   LoopstackError,
+  encodeRunEvent,
+  isOutcome,
   printable,
   type DeadLetterFacts,
   type DeadReason,
@@ -21,7 +23,7 @@ import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
-import { FencedError, type RunEvents } from './run-events.js';
+import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
 
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
 const WRITE_AGAIN_MS = 1000;
@@ -199,12 +201,11 @@ export class Settler {
         message.eventSequence = sequence;
         message.ack();
       },
-      (cause: unknown) =>
-        this.record(message, runId, event, this.events.refusal(cause)).catch((error: unknown) => this.keep(message, error)),
+      (cause: unknown) => this.record(message, runId, event, cause).catch((error: unknown) => this.keep(message, error)),
     );
   }
 
-  private async record(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: Error): Promise<void> {
+  private async record(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: unknown): Promise<void> {
     if (await this.append(message, runId, event, failed)) message.ack();
   }
 
@@ -230,19 +231,22 @@ export class Settler {
   }
 
   /**
-   * Appends to the run's history, trying again while the lease is held. `failed`: why the first try did not succeed.
+   * Appends to the run's history, trying again while the lease is held. `failed`: what the first try was rejected with.
    * @returns false if another worker was first; the message is answered or dropped then
    */
-  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: Error): Promise<boolean> {
+  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: unknown): Promise<boolean> {
+    const bytes = event instanceof Uint8Array ? event : encodeRunEvent(event);
     for (let first = failed; ; first = undefined) {
       try {
-        if (first !== undefined) throw first;
-        message.eventSequence = await (event instanceof Uint8Array
-          ? this.events.appendBytes(this.entry, runId, message.eventSequence, event)
-          : this.events.append(this.entry, runId, message.eventSequence, event));
+        message.eventSequence = await (first === undefined
+          ? this.events.appendBytes(this.entry, runId, message.eventSequence, bytes)
+          : this.events.refused(this.entry, runId, bytes, first));
         return true;
       } catch (error) {
-        if (error instanceof FencedError) return this.fenced(message, runId, event);
+        if (error instanceof FencedError) {
+          this.fenced(message, runId, error.last);
+          return false;
+        }
         if (!(error instanceof LoopstackError && error.retryable) || this.#stopping || message.settled) throw error;
         this.#logger.warn(`Run ${runId}: its outcome could not be recorded, trying again: ${error.message}`);
         await new Promise((resolve) => setTimeout(resolve, WRITE_AGAIN_MS));
@@ -250,21 +254,15 @@ export class Settler {
     }
   }
 
-  /** Another event came between: an outcome of another worker, or our own whose acknowledgement was lost. */
-  private async fenced(message: CommandMessage, runId: string, event: RunEvent | Uint8Array): Promise<boolean> {
-    const last = await this.events.last(this.entry, runId);
-    if (last && sameEvent(last.event, event)) {
-      message.eventSequence = last.sequence;
-      return true;
-    }
-    if (last && ['succeeded', 'failed', 'canceled', 'expired'].includes(last.event.type)) {
+  /** Another event came between: another worker has the run, or had it. */
+  private fenced(message: CommandMessage, runId: string, last: RecordedEvent | undefined): void {
+    if (last && isOutcome(last.event.type)) {
       this.#logger.warn(`Run ${runId}: the outcome ${last.event.type} stands already; the one of this execution is refused`);
       message.ack();
     } else {
       this.#logger.warn(`Run ${runId}: another worker has it; the outcome of this execution is refused`);
       message.drop();
     }
-    return false;
   }
 
   /** What cannot be settled is kept: delivered again later, never lost. */
@@ -276,11 +274,6 @@ export class Settler {
   event(type: RunEvent['type'], attempt: number, message: CommandMessage, more: Partial<RunEvent> = {}): RunEvent {
     return { type, at: new Date().toISOString(), attempt, sequence: message.sequence, worker: this.worker, ...more };
   }
-}
-
-function sameEvent(stored: RunEvent, event: RunEvent | Uint8Array): boolean {
-  const own = event instanceof Uint8Array ? (JSON.parse(new TextDecoder().decode(event)) as RunEvent) : event;
-  return stored.type === own.type && stored.at === own.at && stored.attempt === own.attempt && stored.worker === own.worker;
 }
 
 /** On whose behalf a run is, and what it passes on to what its outcome starts. */

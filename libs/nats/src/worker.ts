@@ -28,6 +28,11 @@ const BEHIND_MS = 300;
 /** How long JetStream may leave a question unanswered, and a server its consumers unrestored before another server is tried. */
 const PROBE_MS = 2000;
 const MOVE_AFTER_MS = 3000;
+/**
+ * A server that was killed has forgotten its last deliveries. After it, workers record first what they have run, and take no command for so
+ * long: what is delivered again has its outcome in its history then.
+ */
+const REST_MS = 1000;
 /** Between attempts to learn what a consumer may have forgotten. */
 const AGAIN_MS = 1000;
 /** Longest wait for the server to have read the last answers of a worker that stops. */
@@ -86,6 +91,8 @@ export class Worker {
   #failingSinceMs: number | undefined;
   /** Counts connections. */
   #connection = 0;
+  /** Of the last one: every process of a server has its own. */
+  #serverId: string | undefined;
   #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -159,6 +166,7 @@ export class Worker {
     }
     if (this.#stopped) return;
     this.#running = true;
+    this.#serverId = this.nc.info?.server_id;
     this.#tickedAtMs = Date.now();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
     for (const lane of this.#lanes()) lane.loop.start();
@@ -229,10 +237,12 @@ export class Worker {
     this.#connection++;
     // Nothing that was on its way over the old connection arrives any more.
     this.#behindSinceMs = undefined;
+    const restarted = this.#serverId !== this.nc.info?.server_id;
+    this.#serverId = this.nc.info?.server_id;
     for (const lane of this.#lanes()) {
       // A server that was killed has forgotten some of the last acknowledgements.
       lane.doubt();
-      lane.loop.reconnected();
+      lane.loop.reconnected(restarted ? REST_MS : 0);
     }
     void this.#canceled.load().catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
   }

@@ -233,7 +233,7 @@ export class WorkflowConsumer implements LaneOwner {
       return { event, sequence: await this.events.append(entry, run.runId, 0, event) };
     } catch (error) {
       if (!(error instanceof FencedError)) throw error;
-      return this.events.last(entry, run.runId);
+      return error.last;
     }
   }
 
@@ -274,7 +274,7 @@ export class WorkflowConsumer implements LaneOwner {
           this.settler.event('progress', attempt, message, { progress }),
         );
       } catch (error) {
-        if (error instanceof FencedError) message.execution?.abort((await this.#wasCanceled(run.runId)) ? 'canceled' : 'lease-lost');
+        if (error instanceof FencedError) message.execution?.abort(error.last?.event.type === 'canceled' ? 'canceled' : 'lease-lost');
         else this.#logger.warn(`Run ${run.runId}: progress was not recorded: ${(error as Error).message}`);
       }
     })();

@@ -79,7 +79,7 @@ export class Bindings {
   async #pages<T>(path: string, read: (page: Page<T>) => readonly string[] | null | undefined): Promise<readonly string[]> {
     const all: string[] = [];
     for (;;) {
-      const page = await this.api.request<Page<T>>(path, { offset: all.length });
+      const page = await this.api.read<Page<T>>(path, { offset: all.length });
       const items = read(page) ?? [];
       all.push(...items);
       if (items.length === 0 || all.length >= page.total) return all;

@@ -88,7 +88,7 @@ export class EventSources {
       return named;
     }
     const { inbound } = this.options.names;
-    const { streams } = await this.api.request<{ streams: string[] | null }>('STREAM.NAMES', { subject });
+    const { streams } = await this.api.read<{ streams: string[] | null }>('STREAM.NAMES', { subject });
     const names = streams ?? [];
     if (names.length > 1) throw new LoopstackError('STREAM_AMBIGUOUS', { binding, subject, streams: names.join(' and ') });
     if (names.length === 1 && names[0] !== inbound) return names[0] as string;
