@@ -1,7 +1,8 @@
 import { LoopstackClient, Publisher } from '@loopstack/client';
 import { HEADER, type RunHandle } from '@loopstack/shared/contract';
 import { connect, type NatsConnection } from 'nats';
-import { Rig, codeOf, errorOf, eventually, names } from './rig.js';
+import { Proxy } from '../rig/proxy.js';
+import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
 
 describe('publishing while the server dies and comes back', () => {
   let rig: Rig;
@@ -110,4 +111,35 @@ describe('publishing while the server dies and comes back', () => {
     expect(ids.length).toBe(state.messages);
     return ids;
   }
+});
+
+describe('reading while the connection is lost', () => {
+  let rig: Rig;
+  let proxy: Proxy;
+  beforeEach(async () => {
+    rig = await Rig.start();
+    proxy = await Proxy.start(rig.server.url);
+  });
+  afterEach(async () => {
+    await proxy.stop();
+    await rig.stop();
+  });
+
+  it.each([
+    ['one run', (client: LoopstackClient, id: string) => client.get(id)],
+    ['a list of runs', (client: LoopstackClient) => client.list(ADDRESS).then(([run]) => run)],
+  ])('%s is asked for again over the next connection, whatever the timeout', async (_, ask) => {
+    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    const client = new LoopstackClient(nc, { requestTimeout: '5m' });
+    const { id } = await client.run('ProcessOrder', 'Orders', {}, 'u1');
+    await rig.record(id, { type: 'started' });
+    proxy.set('up', 'drop');
+    const answer = ask(client, id);
+    await eventually(() => (proxy.swallowed('up') > 0 ? true : undefined));
+    proxy.heal();
+    proxy.cut();
+    expect(await answer).toMatchObject({ id, status: 'running' });
+    await client.close();
+    await nc.close();
+  });
 });

@@ -122,6 +122,34 @@ describe('an acknowledgement that is lost', () => {
   });
 });
 
+describe('a question that is lost with the connection', () => {
+  let rig: Rig;
+  let proxy: Proxy;
+  afterEach(async () => {
+    await proxy?.stop();
+    await rig.end();
+  });
+
+  it('(of a worker, about a run that comes again) is asked again over the next one', async () => {
+    rig = await Rig.start();
+    proxy = await Proxy.start(rig.url);
+    const retry = { attempts: 3, delay: '2s' } as const;
+    const worker = await rig.worker({ servers: proxy.url }, [{ ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', retry } }]);
+    const { id } = await rig.run({ job: { do: 'fail-first' } });
+    await until('the next attempt is announced', async () => (await rig.eventsOf(id)).at(-1)?.type === 'retrying');
+    proxy.set('up', 'drop');
+    await until('the command has come again', async () => (await rig.consumer()).delivered.consumer_seq === 2);
+    proxy.heal();
+    proxy.cut();
+    await rig.journal.started(id, 2);
+    await rig.settled();
+    expect(worker.log()).not.toContain('could not be examined');
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('question of a worker lost with the connection', balance);
+  });
+});
+
 describe('an idempotency key', () => {
   let rig: Rig;
   afterEach(() => rig.end());

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Rig, STREAMS, WORKSPACE, held, scaled, until } from '../rig/rig.js';
+import type { WorkerProcess } from '../rig/worker-process.js';
 
 const RESUMES_WITHIN_MS = 15_000;
 
@@ -55,21 +56,33 @@ class Load {
 
 describe('a cluster of three', () => {
   let rig: Rig;
+  let workers: WorkerProcess[];
   beforeEach(async () => {
     rig = await Rig.start({
       cluster: true,
       nats: { replicas: 3, publishTimeout: '2s' },
       workflows: [{ workspace: WORKSPACE, name: 'Job', options: { lease: '2s', concurrency: 16 } }],
     });
-    await rig.worker();
-    await rig.worker();
+    workers = [await rig.worker(), await rig.worker()];
     await until('a first run is done', async () => {
       const { id } = await rig.run();
       await rig.journal.started(id, 1, 5000);
       return true;
     });
   });
-  afterEach(() => rig.end());
+  afterEach(async () => {
+    const stopped = loads.splice(0).map((load) => load.stop());
+    await rig.end();
+    await Promise.allSettled(stopped);
+  });
+
+  /** Stopped with the case, however it ends. */
+  const loads: Load[] = [];
+  const loadOf = (client: LoopstackClient, name?: string): Load => {
+    const load = new Load(client, 20, name);
+    loads.push(load);
+    return load;
+  };
 
   const leader = async (): Promise<string> => (await rig.jsm.streams.info(STREAMS.runs)).cluster?.leader ?? '';
 
@@ -97,7 +110,7 @@ describe('a cluster of three', () => {
   }
 
   it('consumes again within fifteen seconds when the leader is killed, and nothing is lost', async () => {
-    const load = new Load(await rig.producer({ publishTimeout: '2s' }), 20);
+    const load = loadOf(await rig.producer({ publishTimeout: '2s' }));
     await until('the load is on', () => load.acked.length > 50);
     const node = rig.cluster.node(await leader());
     const killedAt = Date.now();
@@ -111,10 +124,10 @@ describe('a cluster of three', () => {
   it('consumes again within fifteen seconds when the leader is cut off from the others, and nothing is lost', async () => {
     const node = rig.cluster.node(await leader());
     const others = rig.cluster.nodes.filter(({ name }) => name !== node.name).map(({ url }) => url);
-    const load = new Load(await rig.producer({ publishTimeout: '2s', servers: others.join(',') }), 20);
+    const load = loadOf(await rig.producer({ publishTimeout: '2s', servers: others.join(',') }));
     // Connected to the node that is cut off, it gets no acknowledgement there, and moves on.
     const nearby = await rig.producer({ publishTimeout: '2s', servers: [node.url, ...others].join(','), noRandomize: true });
-    const cutOff = new Load(nearby, 20, 'cut');
+    const cutOff = loadOf(nearby, 'cut');
     await until('both loads are on', () => Math.min(load.acked.length, cutOff.acked.length) > 50);
     const cutAt = Date.now();
     rig.cluster.cutOff(node);
@@ -127,6 +140,23 @@ describe('a cluster of three', () => {
     load.acked.push(...cutOff.acked);
     await rig.cluster.ready();
     await expectHeld('leader cut off for 20 s', load, cutAt);
+  });
+
+  it('is consumed again within fifteen seconds by workers that are connected to the leader that is cut off', async () => {
+    const node = rig.cluster.node(await leader());
+    const others = rig.cluster.nodes.filter(({ name }) => name !== node.name).map(({ url }) => url);
+    await Promise.all(workers.map((worker) => worker.end()));
+    // Answers of a node that is cut off look as if all were well, and its servers are gone back to first.
+    const near = await rig.worker({ servers: [node.url, ...others], connect: { noRandomize: true } });
+    const load = loadOf(await rig.producer({ publishTimeout: '2s', servers: others.join(',') }));
+    await until('the load is on', () => load.acked.length > 50);
+    const cutAt = Date.now();
+    rig.cluster.cutOff(node);
+    await until('runs begin again', () => rig.journal.entries.some(({ kind, at }) => kind === 'start' && at > cutAt + 3000), 60_000);
+    rig.cluster.heal(node);
+    await rig.cluster.ready();
+    await expectHeld('leader cut off with its workers', load, cutAt);
+    expect(near.log()).toContain('the connection is made anew');
   });
 
   it('is waited for by a worker that starts while there is no leader', async () => {

@@ -13,6 +13,7 @@ export type Mode = 'pass' | 'pause' | 'drop';
 class Flow {
   mode: Mode = 'pass';
   delayMs = 0;
+  swallowed = 0;
 }
 
 /** A TCP proxy on the loopback address in front of a port, to be broken in the ways in which networks break. */
@@ -47,6 +48,11 @@ export class Proxy {
 
   get connections(): number {
     return this.#pairs.size;
+  }
+
+  /** Bytes that were dropped so far. */
+  swallowed(direction: Direction): number {
+    return this.#flows[direction].swallowed;
   }
 
   set(direction: Direction, mode: Mode): void {
@@ -151,8 +157,8 @@ class Pipe {
   }
 
   #received(chunk: Buffer): void {
-    if (this.forgotten || this.flow.mode === 'drop') return;
-    if (this.flow.mode === 'pause') this.#held.push(chunk);
+    if (this.forgotten || this.flow.mode === 'drop') this.flow.swallowed += chunk.length;
+    else if (this.flow.mode === 'pause') this.#held.push(chunk);
     else if (this.flow.delayMs === 0) this.to.write(chunk);
     else setTimeout(() => this.to.writable && this.to.write(chunk), this.flow.delayMs);
   }

@@ -66,6 +66,8 @@ describe('refusals', () => {
     [10023, 503, 'STREAM_FULL'],
     [10054, 400, 'PAYLOAD_TOO_LARGE'],
     [10008, 503, 'PUBLISH_UNAVAILABLE'],
+    [10158, 409, 'PUBLISH_UNAVAILABLE'],
+    [10164, 400, 'PUBLISH_UNAVAILABLE'],
     [10177, 400, 'PUBLISH_REFUSED'],
   ])('err_code %i (status %i) is %s', (err_code, code, expected) => {
     const error = refusal('s', { code, err_code, description: 'because\n' }, 'S', 10);

@@ -32,7 +32,11 @@ export const ERR_CODE = {
   STORE_FAILED: 10077,
   NO_MESSAGE: 10037,
   DUPLICATE_IN_PROCESS: 10158,
+  SUBJECT_IN_PROCESS: 10164,
 } as const;
+
+/** An earlier message with this id, or on this subject where one expects a sequence, waits for a majority: what follows is not known yet. */
+export const IN_PROCESS: ReadonlySet<unknown> = new Set([ERR_CODE.DUPLICATE_IN_PROCESS, ERR_CODE.SUBJECT_IN_PROCESS]);
 
 const FULL: ReadonlySet<number> = new Set([
   ERR_CODE.STORAGE_EXCEEDED,
@@ -47,8 +51,7 @@ export function refusal(subject: string, error: ApiError, stream?: string, bytes
   const reason = printable(error.description ?? `status ${error.code}`, 300);
   if (FULL.has(errCode)) return new LoopstackError('STREAM_FULL', { stream: stream ?? subject, reason, errCode });
   if (errCode === ERR_CODE.MESSAGE_TOO_LARGE) return new LoopstackError('PAYLOAD_TOO_LARGE', { bytes: bytes ?? 0, limit: 'less', errCode });
-  if (error.code === 503 || errCode === ERR_CODE.DUPLICATE_IN_PROCESS)
-    return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
+  if (error.code === 503 || IN_PROCESS.has(errCode)) return new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason, errCode });
   return new LoopstackError('PUBLISH_REFUSED', { subject, reason, errCode });
 }
 

@@ -1,6 +1,6 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
-import { AckReader, ERR_CODE, refusal, type PubAck } from './acknowledgement.js';
+import { AckReader, IN_PROCESS, refusal, type PubAck } from './acknowledgement.js';
 import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, takesNoBatches } from './batch.js';
 import { followConnection } from './connection.js';
 import { Fifo } from './fifo.js';
@@ -296,7 +296,7 @@ export class Publisher {
     } else if ('error' in answer) {
       const refused = refusal(subject, answer.error, answer.stream, pending.bytes);
       // An earlier writing of it waits for a majority: whether it is stored is not known yet.
-      if (refused.details['errCode'] === ERR_CODE.DUPLICATE_IN_PROCESS) pending.maybeStored = true;
+      if (IN_PROCESS.has(refused.details['errCode'])) pending.maybeStored = true;
       if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused, false);
       else {
         this.#refusedAt = this.#tick;

@@ -53,7 +53,12 @@ export interface StreamInfo {
     readonly num_subjects?: number;
     readonly subjects?: Readonly<Record<string, number>>;
   };
-  readonly cluster?: { readonly leader?: string };
+  /** Undefined: the server is none of a cluster. */
+  readonly cluster?: {
+    readonly leader?: string;
+    /** The other servers, as the one that answers knows them; `active`: nanoseconds since it heard of one. */
+    readonly replicas?: readonly { readonly active: number }[];
+  };
 }
 
 interface Progress {

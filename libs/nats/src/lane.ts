@@ -23,7 +23,7 @@ export interface Standing {
 export interface LaneSupport {
   /** Since when a command that arrives now may have been on its way: its lease runs from there. */
   onItsWaySince(nowMs: number): number;
-  restore(reason: string, answeredAtMs: number | undefined): Promise<boolean>;
+  restore(reason: string): Promise<boolean>;
   /** How the durable stands on the server; undefined where the worker stops before it is known. */
   doubt(): Promise<Standing | undefined>;
 }
@@ -56,6 +56,7 @@ export class Lane implements PullOwner {
   #whenEmpty: (() => void) | undefined;
   #refused: ((message: CommandMessage) => void) | undefined;
   #doubtfulUntilMs = 0;
+  #doubts = 0;
   #doubting = false;
   #consumerSequence = 0;
   /** Commands held that were delivered before. */
@@ -171,14 +172,22 @@ export class Lane implements PullOwner {
   doubt(): void {
     this.#doubtfulUntilMs = Number.POSITIVE_INFINITY;
     this.#consumerSequence = 0;
-    if (this.#doubting) return;
+    this.#doubts++;
+    if (!this.#doubting) void this.#settleDoubts();
+  }
+
+  async #settleDoubts(): Promise<void> {
     this.#doubting = true;
-    void this.support.doubt().then((standing) => {
-      this.#doubting = false;
-      if (!standing) return;
+    for (let asked = 0; asked !== this.#doubts;) {
+      asked = this.#doubts;
+      const standing = await this.support.doubt();
+      if (!standing) break;
+      // What was asked before the last doubt says nothing of it.
+      if (asked !== this.#doubts) continue;
       this.#doubtfulUntilMs = standing.untilMs;
       this.leaseMs = standing.leaseMs;
-    });
+    }
+    this.#doubting = false;
   }
 
   /** Commands that were stored before this time, by the server's clock, are looked up before they run. */
@@ -199,7 +208,7 @@ export class Lane implements PullOwner {
   }
 
   restore(reason: string): Promise<boolean> {
-    return this.support.restore(reason, this.loop.answeredAtMs);
+    return this.support.restore(reason);
   }
 
   /** Gives up a message that nobody works on. */

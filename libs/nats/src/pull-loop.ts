@@ -52,7 +52,6 @@ export class PullLoop {
   #refusal: string | undefined;
   /** Restorations since the server was last heard of. */
   #unheard = 0;
-  #answeredAtMs: number | undefined;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -72,11 +71,6 @@ export class PullLoop {
   /** Last time that the server was heard of, in milliseconds since the epoch. */
   get heardAtMs(): number {
     return Math.max(this.#slots[0].heardAtMs, this.#slots[1].heardAtMs);
-  }
-
-  /** When a pull was last answered over this connection, in milliseconds since the epoch; undefined: never. */
-  get answeredAtMs(): number | undefined {
-    return this.#answeredAtMs;
   }
 
   /** Why the server refuses pulls, as long as it does. */
@@ -128,7 +122,6 @@ export class PullLoop {
   /** The connection was made anew: what was asked before is forgotten by the server. Nothing is asked for before `restMs` have passed. */
   reconnected(restMs = 0): void {
     for (const slot of this.#slots) slot.remaining = 0;
-    this.#answeredAtMs = undefined;
     if (restMs > 0) this.#later(restMs);
     // What a restoration asked over the old connection gets no answer.
     if (this.#restoring) this.#restore('the connection is new');
@@ -155,7 +148,7 @@ export class PullLoop {
       this.#void(slot, error.message);
       return;
     }
-    slot.heardAtMs = this.#answeredAtMs = Date.now();
+    slot.heardAtMs = Date.now();
     this.#unheard = 0;
     if (isDelivery(msg)) {
       this.#refusal = undefined;

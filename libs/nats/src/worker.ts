@@ -7,9 +7,9 @@ import type { NatsConnection } from 'nats';
 import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
-import { outlastElection } from './election.js';
+import { hasMajority, outlastElection } from './election.js';
 import { Alarms } from './health.js';
-import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
+import { JetStreamApiError, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
@@ -28,6 +28,8 @@ const BEHIND_MS = 300;
 /** How long JetStream may leave a question unanswered, and a server its consumers unrestored before another server is tried. */
 const PROBE_MS = 2000;
 const MOVE_AFTER_MS = 3000;
+/** Between looks whether the server is cut off from the others. */
+const MAJORITY_MS = 2000;
 /**
  * A server that was killed has forgotten its last deliveries. After it, workers record first what they have run, and take no command for so
  * long: what is delivered again has its outcome in its history then.
@@ -89,6 +91,8 @@ export class Worker {
   #repairing = false;
   /** When the consumers that are being restored began to fail. */
   #failingSinceMs: number | undefined;
+  /** When the run stream's leader was last known to have a majority of its servers. */
+  #majorityAtMs = 0;
   /** Counts connections. */
   #connection = 0;
   /** Of the last one: every process of a server has its own. */
@@ -166,6 +170,7 @@ export class Worker {
     }
     if (this.#stopped) return;
     this.#running = true;
+    this.#majorityAtMs = Date.now();
     this.#serverId = this.nc.info?.server_id;
     this.#tickedAtMs = Date.now();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
@@ -235,6 +240,7 @@ export class Worker {
   reconnected(): void {
     this.#connected = true;
     this.#connection++;
+    this.#majorityAtMs = Date.now();
     // Nothing that was on its way over the old connection arrives any more.
     this.#behindSinceMs = undefined;
     const restarted = this.#serverId !== this.nc.info?.server_id;
@@ -315,6 +321,7 @@ export class Worker {
     };
     // Once at the start, too: until a worker pulls, another one may shorten the lease that it has read.
     void this.#lookAtConsumers().catch((error: Error) => this.#logger.warn(`Consumers could not be looked at: ${error.message}`));
+    chore(MAJORITY_MS, 'The servers could not be watched', () => this.#watchMajority());
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
@@ -358,7 +365,7 @@ export class Worker {
     const pull = { apiPrefix: this.api.prefix, heartbeatMs, expiresMs: PULL_EXPIRES_MS };
     return new Lane(this.nc, this.#answers, desired, target, pull, consumer, this.#leases.table, {
       onItsWaySince: (nowMs) => this.#onItsWaySince(nowMs),
-      restore: (reason, answeredAtMs) => this.#restore(desired, target.durable, reason, answeredAtMs),
+      restore: (reason) => this.#restore(desired, target.durable, reason),
       doubt: () => this.#doubt(target.durable),
     });
   }
@@ -403,7 +410,7 @@ export class Worker {
     this.#repairing = false;
   }
 
-  async #restore(desired: DesiredConsumer, durable: string, reason: string, answeredAtMs: number | undefined): Promise<boolean> {
+  async #restore(desired: DesiredConsumer, durable: string, reason: string): Promise<boolean> {
     const alarm = `consumer:${durable}`;
     const connection = this.#connection;
     if (this.nc.isClosed()) return false;
@@ -415,9 +422,6 @@ export class Worker {
       this.#failingSinceMs = undefined;
       this.alarms.clear(alarm);
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
-      // A leader that is cut off answers questions for a while, and delivers nothing.
-      const delivers = connection !== this.#connection || answeredAtMs === undefined || Date.now() - answeredAtMs <= MOVE_AFTER_MS;
-      if (!delivers) void this.#moveOn();
       return true;
     } catch (error) {
       // What was asked over an old connection says nothing of the new one.
@@ -428,9 +432,26 @@ export class Worker {
     }
   }
 
+  /**
+   * The leader of a stream that is cut off from the other servers answers, and sends heartbeats, for up to 20 s, and delivers nothing: the
+   * silence of the others tells it.
+   */
+  async #watchMajority(): Promise<void> {
+    if (!hasOtherServers(this.nc)) return;
+    const connection = this.#connection;
+    const path = `STREAM.INFO.${this.options.names.streams.runs}`;
+    const well = await this.api.read<StreamInfo>(path, undefined, PROBE_MS).then(
+      (info) => hasMajority(info, MOVE_AFTER_MS),
+      () => false,
+    );
+    if (well || connection !== this.#connection) this.#majorityAtMs = Date.now();
+    else if (Date.now() - this.#majorityAtMs > MOVE_AFTER_MS) void this.#moveOn();
+  }
+
   /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
   async #moveOn(): Promise<void> {
     this.#failingSinceMs = undefined;
+    this.#majorityAtMs = Date.now();
     if (!this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
     await reconnectElsewhere(this.nc);
