@@ -341,8 +341,10 @@ export class Publisher {
       // In order: what comes after a batch that waits, waits, too.
       if (head.size > 1 && this.#inFlight.groups >= MAX_BATCHES) break;
       if (this.#gathers && head.groupable) {
-        if (this.#inFlight.groups >= MAX_GROUPS) break;
-        this.#writeGroup();
+        // One that takes the last free places would be a small one, and hold up those behind it.
+        const free = this.#room - this.#inFlight.messages;
+        if (this.#inFlight.groups >= MAX_GROUPS || free < Math.min(this.#queue.length, this.#room / MAX_GROUPS)) break;
+        this.#writeGroup(Math.min(MAX_BATCH, free));
       } else {
         this.#write(this.#queue.shift() as Pending);
       }
@@ -350,9 +352,8 @@ export class Publisher {
     if (this.#idle && this.inFlight === 0) this.#idle();
   }
 
-  #writeGroup(): void {
+  #writeGroup(room: number): void {
     const members: Pending[] = [];
-    const room = Math.min(MAX_BATCH, this.#room - this.#inFlight.messages);
     for (let bytes = 0; members.length < room && bytes < MAX_BATCH_BYTES;) {
       const next = this.#queue.peek();
       if (!next?.groupable) break;
@@ -402,7 +403,7 @@ export class Publisher {
     this.#tick++;
     this.#window.tick(this.#acknowledged, this.#connected && this.#queue.length > 0);
     const loop = performance.eventLoopUtilization();
-    this.#grouping.tick(this.#acknowledged, this.#inFlight.messages, performance.eventLoopUtilization(loop, this.#loop).utilization);
+    this.#grouping.tick(this.#acknowledged, this.#connected ? this.inFlight : 0, performance.eventLoopUtilization(loop, this.#loop).utilization);
     this.#loop = loop;
     this.#acknowledged = 0;
     if (this.inFlight === 0) {
