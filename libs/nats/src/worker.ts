@@ -9,7 +9,7 @@ import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { hasMajority, outlastElection } from './election.js';
 import { Alarms } from './health.js';
-import { JetStreamApiError, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+import { JetStreamApiError, isUnavailable, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
 import type { ResolvedNatsOptions } from './options.js';
@@ -442,7 +442,7 @@ export class Worker {
     const path = `STREAM.INFO.${this.options.names.streams.runs}`;
     const well = await this.api.read<StreamInfo>(path, undefined, PROBE_MS).then(
       (info) => hasMajority(info, MOVE_AFTER_MS),
-      () => false,
+      (error: unknown) => !isUnavailable(error),
     );
     if (well || connection !== this.#connection) this.#majorityAtMs = Date.now();
     else if (Date.now() - this.#majorityAtMs > MOVE_AFTER_MS) void this.#moveOn();
