@@ -403,7 +403,11 @@ export class Publisher {
     this.#tick++;
     this.#window.tick(this.#acknowledged, this.#connected && this.#queue.length > 0);
     const loop = performance.eventLoopUtilization();
-    this.#grouping.tick(this.#acknowledged, this.#connected ? this.inFlight : 0, performance.eventLoopUtilization(loop, this.#loop).utilization);
+    this.#grouping.tick(
+      this.#acknowledged,
+      this.#connected ? this.inFlight : 0,
+      performance.eventLoopUtilization(loop, this.#loop).utilization,
+    );
     this.#loop = loop;
     this.#acknowledged = 0;
     if (this.inFlight === 0) {
