@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import { Events, createInbox, type NatsConnection, type Status } from 'nats';
+import { ErrorCode, Events, createInbox, type NatsConnection, type Status } from 'nats';
 
 export interface ConnectionListener {
   disconnected?(): void;
@@ -44,29 +44,36 @@ function tell(listener: ConnectionListener, status: Status): void {
   else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
 }
 
+/** A stream that has no leader now answers nothing; what is asked again meets the next one. */
+const AGAIN_MS = 2000;
+
 /**
- * The answer to a question. One that was asked over a connection that is gone gets none, and the client library would wait for it until its
- * timeout: it is asked again over the next one, so it must be one that changes nothing.
+ * The answer to a question that changes nothing. What was asked over a connection that is gone, or of a stream between two leaders, gets none, and
+ * the client library would wait for it until its timeout: it is asked again over the next connection, and every two seconds.
+ * @param ask rejects with the client library's TIMEOUT when there was no answer within `timeoutMs`
+ * @param timeoutMs for all of it, and again for each new connection
  */
-export function askedAgain<T>(nc: NatsConnection, ask: () => Promise<T>): Promise<T> {
+export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let last = 0;
-    const attempt = (): void => {
+    const attempt = (leftMs: number): void => {
       const asked = ++last;
-      ask().then(
+      ask(Math.min(leftMs, AGAIN_MS)).then(
         (answer) => {
           unfollow();
           resolve(answer);
         },
-        (error: Error) => {
+        (error: Error & { code?: string }) => {
           if (asked !== last) return;
+          const timedOut: string = ErrorCode.Timeout;
+          if (error.code === timedOut && leftMs > AGAIN_MS) return attempt(leftMs - AGAIN_MS);
           unfollow();
           reject(error);
         },
       );
     };
-    const unfollow = followConnection(nc, { reconnected: attempt });
-    attempt();
+    const unfollow = followConnection(nc, { reconnected: () => attempt(timeoutMs) });
+    attempt(timeoutMs);
   });
 }
 

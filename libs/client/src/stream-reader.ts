@@ -122,7 +122,7 @@ export class StreamReader {
   #page(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
     return this.#pages.run(async () => {
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED');
-      return askedAgain(this.nc, () => this.#batch(stream, query));
+      return askedAgain(this.nc, this.timeoutMs, () => this.#batch(stream, query));
     });
   }
 
@@ -176,7 +176,7 @@ export class StreamReader {
     try {
       const asked = oneLine(subject);
       const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
-      return await askedAgain(this.nc, () => this.nc.request(asked, data, { timeout: this.timeoutMs }));
+      return await askedAgain(this.nc, this.timeoutMs, (timeout) => this.nc.request(asked, data, { timeout }));
     } catch (cause) {
       if (cause instanceof LoopstackError) throw cause;
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED', {}, { cause });

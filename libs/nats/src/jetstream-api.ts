@@ -113,11 +113,23 @@ export class JetStreamApi {
 
   /** @throws JetStreamApiError */
   async request<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
+    return this.answer(path, timeoutMs, this.ask(path, body)(timeoutMs));
+  }
+
+  /** As `request`, for what changes nothing: it is asked again when the connection is lost, or there is no answer. @throws JetStreamApiError */
+  async read<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
+    return this.answer(path, timeoutMs, askedAgain(this.nc, timeoutMs, this.ask(path, body)));
+  }
+
+  private ask(path: string, body: unknown): (timeoutMs: number) => Promise<Msg> {
+    const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
+    return (timeout) => this.nc.request(`${this.prefix}.${path}`, data, { timeout });
+  }
+
+  private async answer<T>(path: string, timeoutMs: number, asked: Promise<Msg>): Promise<T> {
     let msg: Msg;
     try {
-      msg = await this.nc.request(`${this.prefix}.${path}`, body === undefined ? undefined : encoder.encode(JSON.stringify(body)), {
-        timeout: timeoutMs,
-      });
+      msg = await asked;
     } catch (cause) {
       const code = (cause as { code?: string }).code;
       const reason =
@@ -132,11 +144,6 @@ export class JetStreamApi {
     if (answer.error)
       throw new JetStreamApiError(answer.error.err_code ?? answer.error.code ?? 0, answer.error.description ?? 'unknown error');
     return answer;
-  }
-
-  /** As `request`, for what changes nothing: it is asked again when the connection is lost. @throws JetStreamApiError */
-  read<T>(path: string, body?: unknown, timeoutMs?: number): Promise<T> {
-    return askedAgain(this.nc, () => this.request<T>(path, body, timeoutMs));
   }
 
   streamInfo(stream: string, request?: { subjects_filter?: string; offset?: number }): Promise<StreamInfo & { total?: number }> {
@@ -276,9 +283,7 @@ export class JetStreamApi {
   }
 
   async direct(path: string, body?: unknown): Promise<StoredMessage | undefined> {
-    const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
-    const ask = (): Promise<Msg> => this.nc.request(`${this.prefix}.${path}`, data, { timeout: this.timeoutMs });
-    const msg = await askedAgain(this.nc, ask).catch((cause: Error) => {
+    const msg = await askedAgain(this.nc, this.timeoutMs, this.ask(path, body)).catch((cause: Error) => {
       throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
     });
     return this.stored(msg, path);

@@ -417,8 +417,10 @@ export class Worker {
     const sinceMs = (this.#failingSinceMs ??= Date.now());
     try {
       await this.api.probe(this.options.names.streams.runs, durable, PROBE_MS);
-      await this.topology.ensureStreams();
-      await this.topology.ensureConsumer(desired);
+      await this.topology.ensureConsumer(desired).catch(async () => {
+        await this.topology.ensureStreams();
+        return this.topology.ensureConsumer(desired);
+      });
       this.#failingSinceMs = undefined;
       this.alarms.clear(alarm);
       this.#logger.warn(`Consumer ${durable} is pulled from again (${reason})`);
