@@ -159,6 +159,28 @@ describe('a cluster of three', () => {
     expect(near.log()).toContain('the connection is made anew');
   });
 
+  it('is where leases are kept of what runs in workers that were connected to the node that is cut off', async () => {
+    const node = rig.cluster.node(await leader());
+    const others = rig.cluster.nodes.filter(({ name }) => name !== node.name).map(({ url }) => url);
+    await Promise.all(workers.map((worker) => worker.end()));
+    const LEASE_MS = 20_000;
+    const long = { workspace: WORKSPACE, name: 'Long', options: { lease: LEASE_MS, timeout: '5m', retry: { attempts: 3 } } } as const;
+    for (let i = 0; i < 2; i++) await rig.worker({ servers: [node.url, ...others], connect: { noRandomize: true } }, [long]);
+    const gate = rig.gate();
+    const { id } = await rig.run({ workflow: 'Long', job: { do: 'hold', gate: gate.path } });
+    await rig.journal.started(id);
+    rig.cluster.cutOff(node);
+    await pause(LEASE_MS + 10_000);
+    expect(rig.journal.of(id).map(({ kind }) => kind)).toEqual(['start']);
+    await gate.open();
+    rig.cluster.heal(node);
+    await rig.cluster.ready();
+    await rig.settled(60_000);
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('a long run in a worker that was cut off', balance);
+  });
+
   it('is waited for by a worker that starts while there is no leader', async () => {
     const [, second, third] = rig.cluster.nodes;
     await second?.kill();

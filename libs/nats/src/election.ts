@@ -1,7 +1,7 @@
 import { LoopstackError } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isUnavailable, type StreamInfo } from './jetstream-api.js';
+import { isUnavailable } from './jetstream-api.js';
 
 /** A cluster of three has a leader again after 4 to 10 s; one that starts as a whole takes longer. */
 const ELECTION_MS = 30_000;
@@ -27,18 +27,4 @@ export async function outlastElection<T>(step: () => Promise<T>, goOn = (): bool
     }
     await delay(AGAIN_MS);
   }
-}
-
-const NS_PER_MS = 1_000_000;
-
-/**
- * Whether a stream's leader has heard of a majority of the stream's servers within `silentMs`; not where there is no leader. Followers answer
- * its heartbeats every second, and it leads on for 10 to 20 s without them (nats-server 2.15, measured).
- */
-export function hasMajority({ cluster }: Pick<StreamInfo, 'cluster'>, silentMs: number): boolean {
-  if (cluster === undefined) return true;
-  if (cluster.leader === undefined) return false;
-  const { replicas = [] } = cluster;
-  const heard = replicas.filter(({ active }) => active <= silentMs * NS_PER_MS);
-  return 2 * (heard.length + 1) > replicas.length + 1;
 }

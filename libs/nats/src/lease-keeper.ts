@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { Worker as Thread } from 'node:worker_threads';
-import type { ConnectionOptions } from 'nats';
 import type { CommandMessage } from './command-message.js';
 import { LeaseTable } from './lease-table.js';
 import type { LeaseThreadData } from './lease-thread.js';
+import type { ResolvedNatsOptions } from './options.js';
 
 /** Longest wait for the lease thread. */
 const READY_MS = 10_000;
@@ -22,18 +22,16 @@ export class LeaseKeeper {
    * Resolves when leases are kept: a handler that blocks before the thread is connected would lose them.
    * @param maxBlockedMs how long the event loop may be blocked: the longest timeout of a workflow
    */
-  async start(
-    connect: ConnectionOptions,
-    credentials: Uint8Array | undefined,
-    shortestLeaseMs: number,
-    maxBlockedMs: number,
-  ): Promise<void> {
+  async start(options: ResolvedNatsOptions, shortestLeaseMs: number, maxBlockedMs: number): Promise<void> {
+    const { connect, credentials, domain, names } = options;
     const data: LeaseThreadData = {
       memory: this.table.memory,
       connect: { ...connect, name: `${connect.name ?? 'loopstack'} leases` },
       credentials,
       everyMs: Math.max(50, Math.floor(shortestLeaseMs / 12)),
       maxBlockedMs,
+      stream: names.streams.runs,
+      domain,
     };
     this.table.beat(Date.now());
     try {

@@ -23,6 +23,14 @@ describe('the table of leases', () => {
     expect(due(table, 1000)).toEqual(['$JS.ACK.東京.a', '$JS.ACK.b']);
   });
 
+  it('renews earlier where it is told to', () => {
+    const table = new LeaseTable();
+    table.acquire('$JS.ACK.a', 30_000, 1000);
+    const renewed: string[] = [];
+    for (const nowMs of [1900, 2000, 2900, 3000]) table.renewDue(nowMs, (reply) => renewed.push(`${reply} ${nowMs}`), 1000);
+    expect(renewed).toEqual(['$JS.ACK.a 2000', '$JS.ACK.a 3000']);
+  });
+
   it('never renews a lease that is older than its period: another worker may have it', () => {
     const table = new LeaseTable();
     table.acquire('$JS.ACK.a', 3000, 1000);

@@ -73,14 +73,16 @@ export class LeaseTable {
     return this.#beat[0] as number;
   }
 
-  /** Calls `renew` for each lease that is a third of its period old and not older than the period, and marks it renewed. */
-  renewDue(nowMs: number, renew: (reply: string) => void): void {
+  /**
+   * Calls `renew` for each lease that is a third of its period old, or `atLatestMs`, and not older than the period, and marks it renewed.
+   */
+  renewDue(nowMs: number, renew: (reply: string) => void, atLatestMs = Number.POSITIVE_INFINITY): void {
     const used = Atomics.load(this.#used, 0);
     for (let slot = 0; slot < used; slot++) {
       if (Atomics.load(this.#states, slot) !== LEASED) continue;
       const leasedAt = this.#leasedAtMs[slot] as number;
       const period = this.#leaseMs[slot] as number;
-      if (nowMs - leasedAt < period / 3 || nowMs - leasedAt >= period) continue;
+      if (nowMs - leasedAt < Math.min(period / 3, atLatestMs) || nowMs - leasedAt >= period) continue;
       const start = slot * SUBJECT_BYTES;
       const reply = this.#subjects.toString('utf8', start, start + (this.#lengths[slot] as number));
       // Settled while it was read: the subject may be torn, and there is nothing to keep.

@@ -7,11 +7,12 @@ import type { NatsConnection } from 'nats';
 import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
-import { hasMajority, outlastElection } from './election.js';
+import { outlastElection } from './election.js';
 import { Alarms } from './health.js';
-import { JetStreamApiError, isUnavailable, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
 import { LeaseKeeper, keepLeases } from './lease-keeper.js';
+import { MAJORITY_MS, MajorityWatch } from './majority.js';
 import type { ResolvedNatsOptions } from './options.js';
 import { tellOfPause } from './pause.js';
 import { RetentionKeeper } from './retention-keeper.js';
@@ -28,8 +29,6 @@ const BEHIND_MS = 300;
 /** How long JetStream may leave a question unanswered, and a server its consumers unrestored before another server is tried. */
 const PROBE_MS = 2000;
 const MOVE_AFTER_MS = 3000;
-/** Between looks whether the server is cut off from the others. */
-const MAJORITY_MS = 2000;
 /**
  * A server that was killed has forgotten its last deliveries. After it, workers record first what they have run, and take no command for so
  * long: what is delivered again has its outcome in its history then.
@@ -91,8 +90,6 @@ export class Worker {
   #repairing = false;
   /** When the consumers that are being restored began to fail. */
   #failingSinceMs: number | undefined;
-  /** When the run stream's leader was last known to have a majority of its servers. */
-  #majorityAtMs = 0;
   /** Counts connections. */
   #connection = 0;
   /** Of the last one: every process of a server has its own. */
@@ -161,16 +158,10 @@ export class Worker {
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
     if (runners.length > 0 && this.options.leaseThread) {
       const longestMs = Math.max(...runners.map(({ entry }) => entry.options.timeoutMs));
-      await this.#leases.start(
-        this.options.connect,
-        this.options.credentials,
-        Math.min(...this.#lanes().map(({ leaseMs }) => leaseMs)),
-        longestMs,
-      );
+      await this.#leases.start(this.options, Math.min(...this.#lanes().map(({ leaseMs }) => leaseMs)), longestMs);
     }
     if (this.#stopped) return;
     this.#running = true;
-    this.#majorityAtMs = Date.now();
     this.#serverId = this.nc.info?.server_id;
     this.#tickedAtMs = Date.now();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
@@ -240,7 +231,6 @@ export class Worker {
   reconnected(): void {
     this.#connected = true;
     this.#connection++;
-    this.#majorityAtMs = Date.now();
     // Nothing that was on its way over the old connection arrives any more.
     this.#behindSinceMs = undefined;
     const restarted = this.#serverId !== this.nc.info?.server_id;
@@ -321,7 +311,10 @@ export class Worker {
     };
     // Once at the start, too: until a worker pulls, another one may shorten the lease that it has read.
     void this.#lookAtConsumers().catch((error: Error) => this.#logger.warn(`Consumers could not be looked at: ${error.message}`));
-    chore(MAJORITY_MS, 'The servers could not be watched', () => this.#watchMajority());
+    const majority = new MajorityWatch(this.api, names.streams.runs);
+    chore(MAJORITY_MS, 'The servers could not be watched', async () => {
+      if (await majority.isCutOff()) await this.#moveOn();
+    });
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
@@ -434,26 +427,9 @@ export class Worker {
     }
   }
 
-  /**
-   * The leader of a stream that is cut off from the other servers answers, and sends heartbeats, for up to 20 s, and delivers nothing: the
-   * silence of the others tells it.
-   */
-  async #watchMajority(): Promise<void> {
-    if (!hasOtherServers(this.nc)) return;
-    const connection = this.#connection;
-    const path = `STREAM.INFO.${this.options.names.streams.runs}`;
-    const well = await this.api.read<StreamInfo>(path, undefined, PROBE_MS).then(
-      (info) => hasMajority(info, MOVE_AFTER_MS),
-      (error: unknown) => !isUnavailable(error),
-    );
-    if (well || connection !== this.#connection) this.#majorityAtMs = Date.now();
-    else if (Date.now() - this.#majorityAtMs > MOVE_AFTER_MS) void this.#moveOn();
-  }
-
   /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
   async #moveOn(): Promise<void> {
     this.#failingSinceMs = undefined;
-    this.#majorityAtMs = Date.now();
     if (!this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
     await reconnectElsewhere(this.nc);

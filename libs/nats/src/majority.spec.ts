@@ -1,4 +1,4 @@
-import { hasMajority } from './election.js';
+import { hasMajority } from './majority.js';
 
 describe('a stream with its majority', () => {
   const second = 1_000_000_000;
