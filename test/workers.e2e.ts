@@ -1,8 +1,12 @@
 import { LoopstackClient } from '@loopstack/client';
+import { Workflow, Workspace } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as outage } from 'node:timers/promises';
+import { connect } from 'nats';
+import { startApp } from './rig/app.js';
 import { Journal } from './rig/journal.js';
 import { until } from './until.js';
 import { WorkerProcess } from './rig/worker-process.js';
@@ -76,5 +80,37 @@ describe('workers', () => {
     const ids = await publish(150, { do: 'slow', ms: 5 });
     await allRan(ids);
     expect(new Set(journal.entries.map(({ pid }) => pid)).size).toBe(3);
+  });
+});
+
+@Workflow({})
+class Note {
+  run(): void {}
+}
+
+@Workspace({ workflows: [Note] })
+class Desk {}
+
+describe('a connection of the application', () => {
+  it('stays at its server, also while JetStream does not answer there', async () => {
+    const server = await startNatsServer();
+    const servers = [server.url, server.url.replace('127.0.0.1', 'localhost')];
+    const nc = await connect({ servers, reconnect: false });
+    const app = await startApp([Desk, Note], { connection: nc });
+    try {
+      process.kill(server.pid as number, 'SIGSTOP');
+      // Longer than it takes to leave a server.
+      await outage(9000);
+      process.kill(server.pid as number, 'SIGCONT');
+      const client = new LoopstackClient(nc);
+      const run = await client.run('Note', 'Desk', {}, 'u1');
+      expect(await run.result()).toBeUndefined();
+      expect(nc.isClosed()).toBe(false);
+      await client.close();
+    } finally {
+      await app.close();
+      await nc.close();
+      await server.stop();
+    }
   });
 });

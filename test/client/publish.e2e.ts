@@ -1,5 +1,5 @@
-import { LoopstackClient, Publisher } from '@loopstack/client';
-import { HEADER, decodeRunCommand, newRunId, runIdOrigin, type RunHandle } from '@loopstack/shared/contract';
+import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
+import { HEADER, decodeRunCommand, newRunId, runIdOrigin, type LoopstackError, type RunHandle } from '@loopstack/shared/contract';
 import { connect } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
@@ -118,6 +118,20 @@ describe('publishing run commands', () => {
     await publisher.publish(subject, new Uint8Array(2), expected);
     const error = await errorOf(publisher.publish(subject, new Uint8Array(2), expected));
     expect(error).toMatchObject({ code: 'PUBLISH_REFUSED', details: { errCode: 10071 } });
+  });
+
+  it('tells each message of a group its own expectation that failed, and stores the others, also where two are of one subject', async () => {
+    const publisher = new Publisher(rig.nc, { groupCommit: true });
+    const first = headerBlock(`${HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE}: 0\r\n`);
+    const receiver = { acknowledged: (): string => 'stored' };
+    const subjects = Array.from({ length: 19 }, () => names.event(ADDRESS, newRunId()));
+    const [twice] = subjects as [string];
+    const publish = (subject: string): Promise<unknown> =>
+      publisher
+        .send(subject, new Uint8Array(2), first, 5000, true, receiver, true)
+        .catch(({ details }: LoopstackError) => details['errCode']);
+    expect(await Promise.all([...subjects, twice].map(publish))).toEqual([...Array<string>(19).fill('stored'), 10071]);
+    expect(await rig.count(names.streams.events)).toBe(19);
   });
 
   it('says duplicate for a message id that was there, with the first sequence', async () => {

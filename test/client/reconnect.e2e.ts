@@ -1,6 +1,6 @@
-import { LoopstackClient, Publisher } from '@loopstack/client';
+import { LoopstackClient, Publisher, askedAgain } from '@loopstack/client';
 import { HEADER, type RunHandle } from '@loopstack/shared/contract';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type Msg, type NatsConnection } from 'nats';
 import { Proxy } from '../rig/proxy.js';
 import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
 
@@ -141,5 +141,34 @@ describe('reading while the connection is lost', () => {
     expect(await answer).toMatchObject({ id, status: 'running' });
     await client.close();
     await nc.close();
+  });
+
+  it('takes the first answer, also one that comes when it has asked again', async () => {
+    const questions: Msg[] = [];
+    rig.nc.subscribe('slow', {
+      callback: (_, msg) => {
+        questions.push(msg);
+        if (questions.length === 2) questions[0]?.respond('late');
+      },
+    });
+    await rig.nc.flush();
+    const nc = await connect({ servers: proxy.url });
+    const ask = (timeout: number): Promise<Msg> => nc.request('slow', undefined, { timeout });
+    expect((await askedAgain(nc, 60_000, ask)).string()).toBe('late');
+    await nc.close();
+  });
+
+  it('ends where nobody answers, also when one connection follows the other', async () => {
+    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    rig.nc.subscribe('silent', { callback: () => undefined });
+    await rig.nc.flush();
+    const cutting = setInterval(() => proxy.cut(), 300);
+    try {
+      const ask = (timeout: number): Promise<Msg> => nc.request('silent', undefined, { timeout });
+      await expect(askedAgain(nc, 500, ask)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    } finally {
+      clearInterval(cutting);
+      await nc.close();
+    }
   });
 });

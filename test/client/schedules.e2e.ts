@@ -1,5 +1,7 @@
-import type { LoopstackClient } from '@loopstack/client';
+import { LoopstackClient } from '@loopstack/client';
 import { HEADER, decodeRunCommand, runIdOrigin } from '@loopstack/shared/contract';
+import { connect } from 'nats';
+import { Proxy } from '../rig/proxy.js';
 import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
 
 interface Stored {
@@ -130,6 +132,27 @@ describe('schedules', () => {
     expect(await codeOf(client.schedules.replace('nightly', '0 0 10 * * *', 'ProcessOrder', 'Orders', {}, 'system'))).toBe(
       'SCHEDULE_UNKNOWN',
     );
+  });
+
+  it('are canceled once: one that is put while the answer is lost stays', async () => {
+    await put('0 0 9 * * *');
+    const proxy = await Proxy.start(rig.server.url);
+    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    try {
+      const far = new LoopstackClient(nc, { requestTimeout: '3s' });
+      proxy.set('down', 'drop');
+      const canceled = codeOf(far.schedules.cancel(ADDRESS, 'nightly'));
+      await eventually(async () => ((await rig.count(names.streams.schedules)) === 0 ? true : undefined));
+      await put('0 0 10 * * *');
+      proxy.heal();
+      proxy.cut();
+      expect(await canceled).toBe('STREAM_UNAVAILABLE');
+      expect(await client.schedules.get(ADDRESS, 'nightly')).toMatchObject({ recurrence: '0 0 10 * * *' });
+      await far.close();
+    } finally {
+      await nc.close();
+      await proxy.stop();
+    }
   });
 
   it('are one for any number of processes that declare them, and stay as they are', async () => {

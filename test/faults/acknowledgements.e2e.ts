@@ -106,6 +106,28 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of outcomes lost with the connection', balance);
   });
 
+  it('(of progress) does not take the run from the worker that told of it', async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
+    proxy = await Proxy.start(rig.url);
+    const gate = rig.gate();
+    const full = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full' } } as const;
+    const worker = await rig.worker({ servers: proxy.url }, [full]);
+    const first = rig.gate();
+    const { id } = await rig.run({ job: { do: 'progress-then-hold', gate: gate.path, first: first.path } });
+    await rig.journal.started(id);
+    proxy.set('down', 'drop');
+    await first.open();
+    await until('its progress is given up', () => worker.log().includes('progress was not recorded'));
+    expect((await rig.eventsOf(id)).at(-1)?.type).toBe('progress');
+    proxy.heal();
+    proxy.cut();
+    await gate.open();
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgement of progress lost', balance);
+  });
+
   it('(of messages) leaves one outcome and one effect, and the stream settles when acknowledgements pass again', async () => {
     rig = await Rig.start({ server: { config: ACCOUNTS } });
     const mute = await rig.worker({ connect: { user: 'mute', pass: 'mute' } });

@@ -39,6 +39,14 @@ describe('a lease', () => {
     await expectOnce('handler that blocks for three leases');
   });
 
+  it('is kept at the server that it is of by a worker that is too busy to hear it', async () => {
+    const worker = await rig.worker({ servers: [rig.url, rig.url.replace('127.0.0.1', 'localhost')] });
+    await rig.runs(8, { job: { do: 'block', ms: 2600 } });
+    await rig.settled(60_000);
+    expect(worker.log()).not.toContain('Disconnected');
+    await expectOnce('handlers that block, several servers');
+  });
+
   it('is lost by a worker that is frozen for three times as long: its outcome is refused, its signal is aborted', async () => {
     const gate = rig.gate();
     const frozen = await rig.worker();

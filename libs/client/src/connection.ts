@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import { ErrorCode, Events, createInbox, type NatsConnection, type Status } from 'nats';
+import { Events, createInbox, type NatsConnection, type Status } from 'nats';
 
 export interface ConnectionListener {
   disconnected?(): void;
@@ -49,31 +49,35 @@ const AGAIN_MS = 2000;
 
 /**
  * The answer to a question that changes nothing. What was asked over a connection that is gone, or of a stream between two leaders, gets none, and
- * the client library would wait for it until its timeout: it is asked again over the next connection, and every two seconds.
- * @param ask rejects with the client library's TIMEOUT when there was no answer within `timeoutMs`
- * @param timeoutMs for all of it, and again for each new connection
+ * the client library would wait for it until its timeout: it is asked again over the next connection, and every two seconds. The first answer counts.
+ * @param timeoutMs for all of it; again for a new connection, but at most twice as long together
+ * @param ask rejects when there was no answer within the time it is given
  */
 export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+  const latestMs = Date.now() + 2 * timeoutMs;
   return new Promise<T>((resolve, reject) => {
-    let last = 0;
-    const attempt = (leftMs: number): void => {
-      const asked = ++last;
-      ask(Math.min(leftMs, AGAIN_MS)).then(
-        (answer) => {
-          unfollow();
-          resolve(answer);
-        },
-        (error: Error & { code?: string }) => {
-          if (asked !== last) return;
-          const timedOut: string = ErrorCode.Timeout;
-          if (error.code === timedOut && leftMs > AGAIN_MS) return attempt(leftMs - AGAIN_MS);
-          unfollow();
-          reject(error);
+    let unanswered = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const settle = (done: () => void): void => {
+      clearTimeout(timer);
+      unfollow();
+      done();
+    };
+    const attempt = (endMs: number): void => {
+      clearTimeout(timer);
+      const leftMs = endMs - Date.now();
+      if (leftMs <= 0) return;
+      unanswered++;
+      if (leftMs > AGAIN_MS) timer = setTimeout(attempt, AGAIN_MS, endMs);
+      ask(leftMs).then(
+        (answer) => settle(() => resolve(answer)),
+        (error: Error) => {
+          if (--unanswered === 0) settle(() => reject(error));
         },
       );
     };
-    const unfollow = followConnection(nc, { reconnected: () => attempt(timeoutMs) });
-    attempt(timeoutMs);
+    const unfollow = followConnection(nc, { reconnected: () => attempt(Math.min(Date.now() + timeoutMs, latestMs)) });
+    attempt(Date.now() + timeoutMs);
   });
 }
 

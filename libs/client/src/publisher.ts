@@ -296,8 +296,11 @@ export class Publisher {
     } else if ('error' in answer) {
       const refused = refusal(subject, answer.error, answer.stream, pending.bytes);
       // An earlier writing of it waits for a majority: whether it is stored is not known yet.
-      if (IN_PROCESS.has(refused.details['errCode'])) pending.maybeStored = true;
-      if (refused.code === 'PUBLISH_UNAVAILABLE') this.#unavailable(token, pending, refused, false);
+      const inProcess = IN_PROCESS.has(refused.details['errCode']);
+      if (inProcess) pending.maybeStored = true;
+      // A group may be refused for two of its own messages, and would be for ever.
+      const alone = inProcess && pending.members !== undefined;
+      if (refused.code === 'PUBLISH_UNAVAILABLE' && !alone) this.#unavailable(token, pending, refused, false);
       else {
         this.#refusedAt = this.#tick;
         this.#fail(token, pending, refused);
@@ -341,9 +344,9 @@ export class Publisher {
       // In order: what comes after a batch that waits, waits, too.
       if (head.size > 1 && this.#inFlight.groups >= MAX_BATCHES) break;
       if (this.#gathers && head.groupable) {
-        // One that takes the last free places would be a small one, and hold up those behind it.
+        // While answers come: one that takes the last free places would be a small one, and hold up those behind it.
         const free = this.#room - this.#inFlight.messages;
-        if (this.#inFlight.groups >= MAX_GROUPS || free < Math.min(this.#queue.length, this.#room / MAX_GROUPS)) break;
+        if (this.#inFlight.groups >= MAX_GROUPS || (this.#moves && free < Math.min(this.#queue.length, this.#room / MAX_GROUPS))) break;
         this.#writeGroup(Math.min(MAX_BATCH, free));
       } else {
         this.#write(this.#queue.shift() as Pending);
@@ -434,7 +437,7 @@ export class Publisher {
         if (late) pending.reject(disconnected(pending.subject));
         return late;
       });
-    } else if (this.#queue.length > 0 && this.#movedAt < this.#tick - 1) {
+    } else if (this.#queue.length > 0 && !this.#moves) {
       this.#failStalled();
     }
     this.#refill();
@@ -443,6 +446,10 @@ export class Publisher {
   /** When an answer settled a message for the last time: a queue that moves on is no reason to give up. */
   get #movedAt(): number {
     return Math.max(this.#answeredAt, this.#refusedAt);
+  }
+
+  get #moves(): boolean {
+    return this.#movedAt >= this.#tick - 1;
   }
 
   /** Ends what waits in the queue, was never written, and has seen nothing move for longer than its timeout. */
@@ -482,10 +489,16 @@ export class Publisher {
     this.#connected = true;
     this.#answeredAt = this.#tick;
     for (const [token, pending] of [...this.#inFlight.entries()]) {
-      if (pending.members) this.#resendMembers(token, pending, pending.members);
-      else if (pending.resendable) this.#emit(token, pending);
+      if (pending.resendable) this.#emitAgain(token, pending);
+      else if (pending.members) this.#resendMembers(token, pending, pending.members);
     }
     this.#refill();
+  }
+
+  /** What it may have been refused for as a group, each of its members is told alone. */
+  #emitAgain(token: number, pending: Pending): void {
+    for (const member of pending.members ?? []) member.maybeStored = true;
+    this.#emit(token, pending);
   }
 
   /** Each alone, where that stores it once; the others have their timeout to wait for. */

@@ -96,7 +96,7 @@ export class RunState {
     // A delayed command that is not due yet need not come at all. Where this is not permitted, it comes and is refused.
     if (info.sequence === undefined) {
       const { schedules } = names.streams;
-      await this.#reader.call(`STREAM.PURGE.${schedules}`, { filter: names.schedule(info, info.id) }, schedules).catch(() => undefined);
+      await this.#reader.purge(schedules, names.schedule(info, info.id)).catch(() => undefined);
     }
     return info;
   }

@@ -160,8 +160,7 @@ export class Schedules {
   async cancel(address: RunAddress, id: string): Promise<void> {
     const { schedules } = this.#options.names.streams;
     const filter = this.#subject(address, id);
-    const purged = await this.#reader.call<{ purged: number }>(`STREAM.PURGE.${schedules}`, { filter }, schedules);
-    if (!purged || purged.purged === 0) throw new LoopstackError('SCHEDULE_UNKNOWN', { id, ...address });
+    if ((await this.#reader.purge(schedules, filter)) === 0) throw new LoopstackError('SCHEDULE_UNKNOWN', { id, ...address });
   }
 
   #subject(address: RunAddress, id: string): string {

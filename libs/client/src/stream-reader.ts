@@ -159,9 +159,20 @@ export class StreamReader {
     });
   }
 
-  /** A request to the JetStream API; undefined if what is asked for does not exist. */
+  /** A question to the JetStream API; undefined if what is asked for does not exist. */
   async call<T>(subject: string, query: unknown, stream: string): Promise<T | undefined> {
-    const answer = await this.request(`${this.api}.${subject}`, query, stream);
+    return this.#body(await this.request(`${this.api}.${subject}`, query, stream), stream);
+  }
+
+  /** Removes the messages of a subject, and tells how many there were. Said once: said again, it would remove what came since. */
+  async purge(stream: string, filter: string): Promise<number> {
+    const data = encoder.encode(JSON.stringify({ filter: oneLine(filter) }));
+    const subject = `${this.api}.STREAM.PURGE.${stream}`;
+    const answer = await this.#answer(stream, this.nc.request(subject, data, { timeout: this.timeoutMs }));
+    return this.#body<{ purged: number }>(answer, stream)?.purged ?? 0;
+  }
+
+  #body<T>(answer: Msg, stream: string): T | undefined {
     const body = JSON.parse(decoder.decode(answer.data)) as T & { error?: ApiError };
     if (!body.error) return body;
     if (body.error.code === NOT_FOUND || body.error.err_code === ERR_CODE.NO_MESSAGE) return undefined;
@@ -173,10 +184,15 @@ export class StreamReader {
   }
 
   async request(subject: string, query: unknown, stream: string): Promise<Msg> {
+    const asked = oneLine(subject);
+    const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
+    const ask = (timeout: number): Promise<Msg> => this.nc.request(asked, data, { timeout });
+    return this.#answer(stream, askedAgain(this.nc, this.timeoutMs, ask));
+  }
+
+  async #answer(stream: string, asked: Promise<Msg>): Promise<Msg> {
     try {
-      const asked = oneLine(subject);
-      const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
-      return await askedAgain(this.nc, this.timeoutMs, (timeout) => this.nc.request(asked, data, { timeout }));
+      return await asked;
     } catch (cause) {
       if (cause instanceof LoopstackError) throw cause;
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED', {}, { cause });

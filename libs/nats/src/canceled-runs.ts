@@ -12,6 +12,8 @@ export class CanceledRuns {
   /** Run ids by the address of their workflow. */
   readonly #byAddress = new Map<string, Set<string>>();
   #subscription: Subscription | undefined;
+  #last: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
 
   constructor(
     private readonly api: JetStreamApi,
@@ -25,8 +27,19 @@ export class CanceledRuns {
     await outlastElection(() => this.load(), goOn);
   }
 
-  /** Reads the notices that the stream holds. */
-  async load(): Promise<void> {
+  /** Reads the notices that the stream holds; while it does, once more at most. */
+  load(): Promise<void> {
+    const next = (this.#next ??= this.#last
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return this.#load();
+      }));
+    this.#last = next;
+    return next;
+  }
+
+  async #load(): Promise<void> {
     const subjects = await this.api.subjects(this.names.streams.events, `${this.names.prefix}.cancel.>`);
     for (const subject of subjects.keys()) this.#heard(subject);
   }

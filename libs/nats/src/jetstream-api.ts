@@ -57,7 +57,7 @@ export interface StreamInfo {
   readonly cluster?: {
     readonly leader?: string;
     /** The other servers, as the one that answers knows them; `active`: nanoseconds since it heard of one. */
-    readonly replicas?: readonly { readonly active: number }[];
+    readonly replicas?: readonly { readonly active: number; readonly offline?: boolean }[];
   };
 }
 

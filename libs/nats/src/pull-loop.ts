@@ -122,7 +122,7 @@ export class PullLoop {
   /** The connection was made anew: what was asked before is forgotten by the server. Nothing is asked for before `restMs` have passed. */
   reconnected(restMs = 0): void {
     for (const slot of this.#slots) slot.remaining = 0;
-    if (restMs > 0) this.#later(restMs);
+    if (restMs > 0 && this.#running) this.#later(restMs);
     // What a restoration asked over the old connection gets no answer.
     if (this.#restoring) this.#restore('the connection is new');
     else this.pull();

@@ -75,13 +75,24 @@ export class RunEvents {
       if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) {
         const last = await this.#stored(address, runId);
         if (last && Buffer.compare(last.data, bytes) === 0) return last.sequence;
-        throw new FencedError(error.message, recorded(last));
+        const stands = recorded(last);
+        if (stands && isBefore(stands.event, bytes)) return this.appendBytes(address, runId, stands.sequence, bytes);
+        throw new FencedError(error.message, stands);
       }
       if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
     }
     throw error;
   }
 }
+
+/** Whether what stands is of the same attempt in the same worker, before this event: the acknowledgement of that one was lost. */
+function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
+  if (stands.type !== 'started' && stands.type !== 'progress') return false;
+  const event = decodeRunEvent(bytes);
+  return stands.worker !== undefined && SAME.every((field) => stands[field] === event?.[field]);
+}
+
+const SAME = ['worker', 'attempt', 'sequence'] as const;
 
 function recorded(stored: StoredMessage | undefined): RecordedEvent | undefined {
   const event = stored && decodeRunEvent(stored.data);

@@ -231,6 +231,7 @@ export class Worker {
   reconnected(): void {
     this.#connected = true;
     this.#connection++;
+    this.#failingSinceMs = undefined;
     // Nothing that was on its way over the old connection arrives any more.
     this.#behindSinceMs = undefined;
     const restarted = this.#serverId !== this.nc.info?.server_id;
@@ -313,7 +314,7 @@ export class Worker {
     void this.#lookAtConsumers().catch((error: Error) => this.#logger.warn(`Consumers could not be looked at: ${error.message}`));
     const majority = new MajorityWatch(this.api, names.streams.runs);
     chore(MAJORITY_MS, 'The servers could not be watched', async () => {
-      if (await majority.isCutOff()) await this.#moveOn();
+      if ((await majority.isCutOff()) && this.#running) await this.#moveOn();
     });
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
@@ -430,7 +431,8 @@ export class Worker {
   /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
   async #moveOn(): Promise<void> {
     this.#failingSinceMs = undefined;
-    if (!this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
+    // One that the application made itself stays where it is.
+    if (this.options.connection || !this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
     await reconnectElsewhere(this.nc);
   }

@@ -1,5 +1,5 @@
 import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
-import { LoopstackError, runIdOrigin, type RunEvent } from '@loopstack/shared';
+import { LoopstackError, isOutcome, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
@@ -200,9 +200,10 @@ export class WorkflowConsumer implements LaneOwner {
     } catch (error) {
       leave?.();
       if (!(error instanceof FencedError)) throw error;
-      // Another worker has moved the run on: its history is read anew at the next delivery.
+      // Another worker has the run. A nak would count for that one's delivery: the server goes by the command alone.
       this.#active--;
-      message.nak(1000);
+      if (error.last && isOutcome(error.last.event.type)) message.ack();
+      else message.drop();
       this.#released(message);
       return;
     }

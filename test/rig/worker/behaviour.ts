@@ -23,6 +23,7 @@ export interface Job {
   readonly ms?: number;
   /** Path of a file for which `hold` waits. */
   readonly gate?: string;
+  readonly first?: string;
   /** `fail-first`: attempts that fail. */
   readonly failures?: number;
   /** `big`: bytes of the result. */
@@ -68,6 +69,12 @@ type Behaviour = (job: Job, ctx: RunContext) => unknown;
 const BEHAVIOURS = {
   ok: () => undefined,
   slow: ({ ms = 1000 }, { signal }) => delay(ms, undefined, { signal }),
+  /** Tells of its progress between two files that it waits for. */
+  'progress-then-hold': async ({ first = '', gate = '' }, ctx) => {
+    while (!existsSync(first)) await delay(20, undefined, { signal: ctx.signal });
+    await ctx.progress(1);
+    while (!existsSync(gate)) await delay(20, undefined, { signal: ctx.signal });
+  },
   /** Does not look at its signal. */
   stubborn: ({ ms = 1000 }) => delay(ms),
   /** Waits for a file: the test decides when the run goes on. */
