@@ -131,7 +131,6 @@ describe('publishing run commands', () => {
         .send(subject, new Uint8Array(2), first, 5000, true, receiver, true)
         .catch(({ details }: LoopstackError) => details['errCode']);
     expect(await Promise.all([...subjects, twice].map(publish))).toEqual([...Array<string>(19).fill('stored'), 10071]);
-    expect(await rig.count(names.streams.events)).toBe(19);
   });
 
   it('says duplicate for a message id that was there, with the first sequence', async () => {
