@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as outage } from 'node:timers/promises';
 import { connect } from 'nats';
 import { startApp } from './rig/app.js';
+import { Proxy } from './rig/proxy.js';
 import { Journal } from './rig/journal.js';
 import { until } from './until.js';
 import { WorkerProcess } from './rig/worker-process.js';
@@ -83,7 +84,7 @@ describe('workers', () => {
   });
 });
 
-@Workflow({})
+@Workflow({ lease: '2s' })
 class Note {
   run(): void {}
 }
@@ -92,6 +93,27 @@ class Note {
 class Desk {}
 
 describe('a connection of the application', () => {
+  it('is made anew when it is dead', async () => {
+    const server = await startNatsServer();
+    const proxy = await Proxy.start(server.url);
+    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    const app = await startApp([Desk, Note], { connection: nc });
+    const own = await LoopstackClient.connect({ servers: server.url });
+    try {
+      await (await own.run('Note', 'Desk', {}, 'u1')).result();
+      // As by a firewall that has forgotten the connection.
+      proxy.forget();
+      await (await own.run('Note', 'Desk', {}, 'u1')).result({ timeout: '30s' });
+    } finally {
+      await own.close();
+      proxy.cut();
+      await app.close();
+      await nc.close();
+      await proxy.stop();
+      await server.stop();
+    }
+  });
+
   it('stays at its server, also while JetStream does not answer there', async () => {
     const server = await startNatsServer();
     const servers = [server.url, server.url.replace('127.0.0.1', 'localhost')];

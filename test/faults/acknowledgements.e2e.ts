@@ -106,6 +106,49 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of outcomes lost with the connection', balance);
   });
 
+  it('(of a start) is waited for: the run is not taken for one that its worker died of', async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
+    proxy = await Proxy.start(rig.url);
+    const once = { ...JOB, options: { ...JOB.options, lease: '30s', retry: { attempts: 1 } } } as const;
+    await rig.worker({ servers: proxy.url, connect: { reconnectTimeWait: 50 } }, [once]);
+    proxy.set('up', 'pause');
+    await rig.runs(8);
+    const delivered = await until('they are delivered', async () => (await rig.consumer()).num_ack_pending || undefined);
+    proxy.set('down', 'drop');
+    proxy.set('up', 'pass');
+    await until('their starts are stored', async () => (await rig.events()).size >= delivered);
+    proxy.isolate();
+    await windowPasses(1500);
+    proxy.heal();
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 8, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgements of starts lost, for three timeouts', balance);
+  });
+
+  it('(of progress) does not keep a run from being given back', async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '500ms', shutdownGrace: '500ms' } });
+    proxy = await Proxy.start(rig.url);
+    const [first, gate] = [rig.gate(), rig.gate()];
+    const once = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full', retry: { attempts: 1 } } } as const;
+    const worker = await rig.worker({ servers: proxy.url }, [once]);
+    const { id } = await rig.run({ job: { do: 'progress-then-hold', gate: gate.path, first: first.path } });
+    await rig.journal.started(id);
+    proxy.set('down', 'drop');
+    await first.open();
+    await until('its progress is given up', () => worker.log().includes('progress was not recorded'));
+    proxy.heal();
+    proxy.cut();
+    await until('the worker is back', async () => (await worker.ready()).up);
+    await worker.kill('SIGTERM');
+    await gate.open();
+    await rig.worker({}, [once]);
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('acknowledgement of progress lost, and a shutdown', balance);
+  });
+
   it('(of progress) does not take the run from the worker that told of it', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
     proxy = await Proxy.start(rig.url);

@@ -1,4 +1,4 @@
-import { HEADER } from '@loopstack/shared';
+import { HEADER, encodeRunEvent, wireNames } from '@loopstack/shared';
 import { GAGGED } from '../rig/accounts.js';
 import { Rig, STREAMS, WORKSPACE, held, until } from '../rig/rig.js';
 
@@ -28,6 +28,27 @@ describe('a dead letter', () => {
     expect(pointed.data.length).toBeGreaterThan(limit - 400);
     expect(rig.journal.of(run.id).filter(({ kind }) => kind === 'start')).toHaveLength(2);
     held('failing command of nearly max_payload', await rig.balance());
+  });
+
+  it('that the worker that recorded the failure did not write is written by the one that gets the command', async () => {
+    const [job] = workflows;
+    rig = await Rig.start({ workflows: [{ ...job, options: { ...job.options, record: 'full' } }] });
+    await rig.worker();
+    const pause = { pause_until: new Date(Date.now() + 1000).toISOString() };
+    await rig.nc.request(`$JS.API.CONSUMER.PAUSE.${STREAMS.runs}.${WORKSPACE}~Job`, JSON.stringify(pause));
+    const { id, sequence } = await rig.run();
+    const error = { code: 'HANDLER_FAILED', name: 'Error', message: 'boom' } as const;
+    const failed = encodeRunEvent({ type: 'failed', at: new Date().toISOString(), attempt: 2, sequence, worker: 'another:1', error });
+    await rig.nc.request(wireNames().event({ workspace: WORKSPACE, workflow: 'Job' }, id), failed);
+    const [letter] = await until('there is a dead letter', async () => {
+      const letters = await rig.deadLetters();
+      return letters.length > 0 ? letters : undefined;
+    });
+    expect(letter?.header(HEADER.RUN_ID)).toBe(id);
+    await rig.settled();
+    expect(await rig.deadLetters()).toHaveLength(1);
+    expect(rig.journal.of(id)).toEqual([]);
+    held('failure without its dead letter', await rig.balance());
   });
 
   it('of a command whose headers are nearly as large as the server accepts points to it', async () => {

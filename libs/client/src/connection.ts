@@ -83,13 +83,18 @@ export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeo
 
 /** What the client library keeps of the options of its connection. */
 interface Kept {
-  readonly options?: { readonly inboxPrefix?: string; readonly servers?: string | readonly string[] };
+  readonly options?: { readonly inboxPrefix?: string; readonly servers?: string | readonly string[]; readonly reconnect?: boolean };
 }
 
 /** True where a server that does not answer can be left for another one. */
 export function hasOtherServers(nc: NatsConnection): boolean {
   const configured = [(nc as Kept).options?.servers ?? []].flat().length;
   return Math.max(configured, nc.info?.connect_urls?.length ?? 0) > 1;
+}
+
+/** False: it would be closed for good where it is asked to. */
+export function mayReconnect(nc: NatsConnection): boolean {
+  return (nc as Kept).options?.reconnect !== false;
 }
 
 /** What the client library keeps of its servers: the next one to connect to is at the front, and goes behind the others then. */
@@ -111,7 +116,7 @@ export async function reconnectElsewhere(nc: NatsConnection): Promise<void> {
 
 /** Leaves the server for another one, where there is one. A server that is cut off from the others still talks to its clients. */
 export async function moveOn(nc: NatsConnection): Promise<void> {
-  if (!nc.isClosed() && !nc.isDraining() && hasOtherServers(nc)) await reconnectElsewhere(nc);
+  if (!nc.isClosed() && !nc.isDraining() && mayReconnect(nc) && hasOtherServers(nc)) await reconnectElsewhere(nc);
 }
 
 /** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */

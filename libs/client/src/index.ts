@@ -5,7 +5,7 @@ export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopst
 export { Publisher, type PublisherOptions } from './publisher.js';
 export type { PubAck } from './acknowledgement.js';
 export type { Schedules } from './schedules.js';
-export { askedAgain, hasOtherServers, inboxOf, reconnectElsewhere } from './connection.js';
+export { askedAgain, hasOtherServers, inboxOf, mayReconnect, reconnectElsewhere } from './connection.js';
 export { FrameWriter } from './frames.js';
 export { headerBlock, headerLines } from './header-block.js';
 export type {

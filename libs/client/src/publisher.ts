@@ -428,7 +428,7 @@ export class Publisher {
         this.#unanswered(pending);
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick && this.#isLost(token, pending)) {
         pending.maybeStored ||= pending.unavailable === undefined;
-        this.#emit(token, pending);
+        this.#emitAgain(token, pending);
       }
     }
     if (!this.#connected) {
@@ -497,7 +497,7 @@ export class Publisher {
 
   /** What it may have been refused for as a group, each of its members is told alone. */
   #emitAgain(token: number, pending: Pending): void {
-    for (const member of pending.members ?? []) member.maybeStored = true;
+    if (pending.maybeStored) for (const member of pending.members ?? []) member.maybeStored = true;
     this.#emit(token, pending);
   }
 

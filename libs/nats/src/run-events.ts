@@ -87,12 +87,12 @@ export class RunEvents {
 
 /** Whether what stands is of the same attempt in the same worker, before this event: the acknowledgement of that one was lost. */
 function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
-  if (stands.type !== 'started' && stands.type !== 'progress') return false;
   const event = decodeRunEvent(bytes);
-  return stands.worker !== undefined && SAME.every((field) => stands[field] === event?.[field]);
+  if (!event || (stands.type !== 'started' && stands.type !== 'progress')) return false;
+  // A command that is given back has not used its attempt.
+  const attempt = event.type === 'queued' ? event.attempt + 1 : event.attempt;
+  return stands.worker !== undefined && stands.worker === event.worker && stands.sequence === event.sequence && stands.attempt === attempt;
 }
-
-const SAME = ['worker', 'attempt', 'sequence'] as const;
 
 function recorded(stored: StoredMessage | undefined): RecordedEvent | undefined {
   const event = stored && decodeRunEvent(stored.data);

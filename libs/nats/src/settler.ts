@@ -23,6 +23,7 @@ import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
+import { isUnavailable } from './jetstream-api.js';
 import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
 
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
@@ -234,7 +235,7 @@ export class Settler {
    * Appends to the run's history, trying again while the lease is held. `failed`: what the first try was rejected with.
    * @returns false if another worker was first; the message is answered or dropped then
    */
-  private async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: unknown): Promise<boolean> {
+  async append(message: CommandMessage, runId: string, event: RunEvent | Uint8Array, failed?: unknown): Promise<boolean> {
     const bytes = event instanceof Uint8Array ? event : encodeRunEvent(event);
     for (let first = failed; ; first = undefined) {
       try {
@@ -247,20 +248,26 @@ export class Settler {
           this.fenced(message, runId, error.last);
           return false;
         }
-        if (!(error instanceof LoopstackError && error.retryable) || this.#stopping || message.settled) throw error;
-        this.#logger.warn(`Run ${runId}: its outcome could not be recorded, trying again: ${error.message}`);
+        const passes = (error instanceof LoopstackError && error.retryable) || isUnavailable(error);
+        if (!passes || this.#stopping || message.settled) throw error;
+        this.#logger.warn(`Run ${runId}: what happened to it could not be recorded, trying again: ${error.message}`);
         await new Promise((resolve) => setTimeout(resolve, WRITE_AGAIN_MS));
       }
     }
   }
 
-  /** Another event came between: another worker has the run, or had it. */
+  /**
+   * Another event came between: another worker has the run, or had it. A nak would count for the delivery of that one: the server goes by the
+   * command alone.
+   */
   private fenced(message: CommandMessage, runId: string, last: RecordedEvent | undefined): void {
     if (last && isOutcome(last.event.type)) {
-      this.#logger.warn(`Run ${runId}: the outcome ${last.event.type} stands already; the one of this execution is refused`);
-      message.ack();
+      this.#logger.warn(`Run ${runId}: the outcome ${last.event.type} stands already; what this worker has to tell is refused`);
+      // Its dead letter may be missing: seen to at the next delivery, if there is one.
+      if (last.event.type === 'failed') message.nak(WRITE_AGAIN_MS);
+      else message.ack();
     } else {
-      this.#logger.warn(`Run ${runId}: another worker has it; the outcome of this execution is refused`);
+      this.#logger.warn(`Run ${runId}: another worker has it; what this one has to tell is refused`);
       message.drop();
     }
   }

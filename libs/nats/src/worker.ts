@@ -1,4 +1,4 @@
-import { hasOtherServers, reconnectElsewhere, type Publisher } from '@loopstack/client';
+import { hasOtherServers, mayReconnect, reconnectElsewhere, type Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
@@ -241,7 +241,11 @@ export class Worker {
       lane.doubt();
       lane.loop.reconnected(restarted ? REST_MS : 0);
     }
-    void this.#canceled.load().catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
+    const load = outlastElection(
+      () => this.#canceled.load(),
+      () => this.#running,
+    );
+    void load.catch((error: Error) => this.#logger.warn(`Canceled runs could not be read: ${error.message}`));
   }
 
   /** Leases cannot be renewed now, and run out. */
@@ -431,8 +435,9 @@ export class Worker {
   /** A server that is cut off from the others still talks to its clients: it is left for another one. A connection that is dead is made anew. */
   async #moveOn(): Promise<void> {
     this.#failingSinceMs = undefined;
-    // One that the application made itself stays where it is.
-    if (this.options.connection || !this.#connected || (!hasOtherServers(this.nc) && (await this.#flushed()))) return;
+    // One that the application made itself stays where it is, as long as it is alive.
+    const stays = this.options.connection !== undefined || !hasOtherServers(this.nc);
+    if (!this.#connected || !mayReconnect(this.nc) || (stays && (await this.#flushed()))) return;
     this.#logger.warn(`JetStream does not answer at ${this.nc.getServer()}; the connection is made anew`);
     await reconnectElsewhere(this.nc);
   }

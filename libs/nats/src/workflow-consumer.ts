@@ -1,5 +1,5 @@
 import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
-import { LoopstackError, isOutcome, runIdOrigin, type RunEvent } from '@loopstack/shared';
+import { LoopstackError, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
@@ -189,23 +189,18 @@ export class WorkflowConsumer implements LaneOwner {
         leave?.();
         return;
       }
-      if (this.#recordsStart(attempt)) {
-        message.eventSequence = await this.events.append(
-          entry,
-          run.runId,
-          message.eventSequence,
-          this.settler.event('started', attempt, message),
-        );
+      if (
+        this.#recordsStart(attempt) &&
+        !(await this.settler.append(message, run.runId, this.settler.event('started', attempt, message)))
+      ) {
+        leave?.();
+        this.#active--;
+        this.#released(message);
+        return;
       }
     } catch (error) {
       leave?.();
-      if (!(error instanceof FencedError)) throw error;
-      // Another worker has the run. A nak would count for that one's delivery: the server goes by the command alone.
-      this.#active--;
-      if (error.last && isOutcome(error.last.event.type)) message.ack();
-      else message.drop();
-      this.#released(message);
-      return;
+      throw error;
     }
     if (message.settled) {
       // The lease was lost while the start was recorded.
