@@ -3,6 +3,7 @@ import { HEADER, type LoopstackError } from '@loopstack/shared';
 import { headers } from 'nats';
 import { setTimeout as windowPasses } from 'node:timers/promises';
 import { JOB, Proxy, Rig, held, scaled, until } from '../rig/rig.js';
+import type { WorkerProcess } from '../rig/worker-process.js';
 
 /** Users without and with the right to acknowledge messages. */
 const ACCOUNTS = `
@@ -126,51 +127,6 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of starts lost, for three timeouts', balance);
   });
 
-  it('(of progress) does not keep a run from being given back', async () => {
-    rig = await Rig.start({ nats: { publishTimeout: '500ms', shutdownGrace: '500ms' } });
-    proxy = await Proxy.start(rig.url);
-    const [first, gate] = [rig.gate(), rig.gate()];
-    const once = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full', retry: { attempts: 1 } } } as const;
-    const worker = await rig.worker({ servers: proxy.url }, [once]);
-    const { id } = await rig.run({ job: { do: 'progress-then-hold', gate: gate.path, first: first.path } });
-    await rig.journal.started(id);
-    proxy.set('down', 'drop');
-    await first.open();
-    await until('its progress is given up', () => worker.log().includes('progress was not recorded'));
-    proxy.heal();
-    proxy.cut();
-    await until('the worker is back', async () => (await worker.ready()).up);
-    await worker.kill('SIGTERM');
-    await gate.open();
-    await rig.worker({}, [once]);
-    await rig.settled();
-    const balance = await rig.balance();
-    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
-    held('acknowledgement of progress lost, and a shutdown', balance);
-  });
-
-  it('(of progress) does not take the run from the worker that told of it', async () => {
-    rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
-    proxy = await Proxy.start(rig.url);
-    const gate = rig.gate();
-    const full = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full' } } as const;
-    const worker = await rig.worker({ servers: proxy.url }, [full]);
-    const first = rig.gate();
-    const { id } = await rig.run({ job: { do: 'progress-then-hold', gate: gate.path, first: first.path } });
-    await rig.journal.started(id);
-    proxy.set('down', 'drop');
-    await first.open();
-    await until('its progress is given up', () => worker.log().includes('progress was not recorded'));
-    expect((await rig.eventsOf(id)).at(-1)?.type).toBe('progress');
-    proxy.heal();
-    proxy.cut();
-    await gate.open();
-    await rig.settled();
-    const balance = await rig.balance();
-    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
-    held('acknowledgement of progress lost', balance);
-  });
-
   it('(of messages) leaves one outcome and one effect, and the stream settles when acknowledgements pass again', async () => {
     rig = await Rig.start({ server: { config: ACCOUNTS } });
     const mute = await rig.worker({ connect: { user: 'mute', pass: 'mute' } });
@@ -184,6 +140,55 @@ describe('an acknowledgement that is lost', () => {
     const balance = await rig.balance();
     expect(balance).toMatchObject({ executed: rig.acked.length, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
     held('acknowledgements of messages lost', balance);
+  });
+});
+
+describe('progress whose acknowledgement is lost', () => {
+  let rig: Rig;
+  let proxy: Proxy;
+  const full = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full', retry: { attempts: 1 } } } as const;
+  let worker: WorkerProcess;
+  let gate: ReturnType<Rig['gate']>;
+
+  beforeEach(async () => {
+    rig = await Rig.start({ nats: { publishTimeout: '500ms', shutdownGrace: '500ms' } });
+    proxy = await Proxy.start(rig.url);
+    worker = await rig.worker({ servers: proxy.url }, [full]);
+    const first = rig.gate();
+    gate = rig.gate();
+    const { id } = await rig.run({ job: { do: 'progress-then-hold', gate: gate.path, first: first.path } });
+    await rig.journal.started(id);
+    proxy.set('down', 'drop');
+    await first.open();
+    await until('its progress is given up', () => worker.log().includes('progress was not recorded'));
+    expect((await rig.eventsOf(id)).at(-1)?.type).toBe('progress');
+    proxy.heal();
+    proxy.cut();
+  });
+
+  afterEach(async () => {
+    await proxy?.stop();
+    await rig.end();
+  });
+
+  async function expectOnce(name: string): Promise<void> {
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held(name, balance);
+  }
+
+  it('does not take the run from the worker that told of it', async () => {
+    await gate.open();
+    await expectOnce('acknowledgement of progress lost');
+  });
+
+  it('does not keep the run from being given back', async () => {
+    await until('the worker is back', async () => (await worker.ready()).up);
+    await worker.kill('SIGTERM');
+    await gate.open();
+    await rig.worker({}, [full]);
+    await expectOnce('acknowledgement of progress lost, and a shutdown');
   });
 });
 
