@@ -9,6 +9,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { DocumentsModule } from './documents/documents.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpErrorFilter } from './http/http-error.filter.js';
+import { RateLimitModule } from './http/rate-limit.js';
 import { requestValidation } from './http/validation.js';
 import { MyModule } from './my-module/my.module.js';
 import { OrdersModule } from './orders/orders.module.js';
@@ -43,6 +44,7 @@ export class AppModule {
         LoopstackModule.forRoot(),
         NatsModule.forRoot(natsOptions(settings)),
         ScheduleModule.forRoot(),
+        RateLimitModule.forRoot(),
         AuthModule,
         HealthModule,
         DocumentsModule,

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { JetStreamServer } from '@loopstack/nats';
 import { AppModule } from './app.module.js';
+import { harden } from './http/hardening.js';
 import { useStrictJsonBodies } from './http/json-body.js';
 import type { Settings } from './settings.js';
 
@@ -32,7 +33,7 @@ export async function createApp(settings: Settings): Promise<NestExpressApplicat
     rawBody: true,
     bodyParser: false,
   });
-  app.disable('x-powered-by');
+  harden(app, settings);
   useStrictJsonBodies(app);
   app.connectMicroservice({ strategy: app.get(JetStreamServer) });
   return app;

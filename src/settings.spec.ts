@@ -6,7 +6,10 @@ import { readSettings, SettingsError, VARIABLES, type Settings } from './setting
 
 const SECRET = 'a'.repeat(32);
 
-function problemsOf(env: Record<string, string>): readonly string[] {
+/** What production demands, and no more. */
+const PRODUCTION = { NODE_ENV: 'production', JWT_SECRET: SECRET, JWT_ISSUER: 'https://issuer', JWT_AUDIENCE: 'orders' };
+
+function problemsOf(env: Record<string, string | undefined>): readonly string[] {
   try {
     readSettings(env);
   } catch (error) {
@@ -22,8 +25,9 @@ describe('readSettings', () => {
       production: false,
       port: 3000,
       host: undefined,
-      jwtSecret: expect.any(String),
-      jwtSecretGenerated: true,
+      jwt: { secret: expect.any(String), secretGenerated: true, issuer: 'loopstack', audience: 'loopstack', maxAgeMs: 86_400_000 },
+      rateLimit: 600,
+      trustedProxies: 0,
       stripeWebhookSecret: undefined,
       logLevels: ['log', 'warn', 'error', 'fatal'],
       logFormat: 'text',
@@ -45,6 +49,11 @@ describe('readSettings', () => {
       NATS_URL: 'tls://user:p%40ss@a:4222, tls://b:4222',
       NATS_CREDS: creds,
       JWT_SECRET: SECRET,
+      JWT_ISSUER: 'https://issuer',
+      JWT_AUDIENCE: 'orders',
+      JWT_MAX_AGE: '15m',
+      RATE_LIMIT: '60',
+      TRUSTED_PROXIES: '2',
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
       LOG_LEVEL: 'warn',
       LOG_FORMAT: 'text',
@@ -57,8 +66,9 @@ describe('readSettings', () => {
       production: true,
       port: 8080,
       host: '127.0.0.1',
-      jwtSecret: SECRET,
-      jwtSecretGenerated: false,
+      jwt: { secret: SECRET, secretGenerated: false, issuer: 'https://issuer', audience: 'orders', maxAgeMs: 900_000 },
+      rateLimit: 60,
+      trustedProxies: 2,
       stripeWebhookSecret: 'whsec_1',
       logLevels: ['warn', 'error', 'fatal'],
       logFormat: 'text',
@@ -95,28 +105,32 @@ describe('readSettings', () => {
   });
 
   it('makes up another secret at each start of a development process', () => {
-    const [one, two] = [readSettings({}).jwtSecret, readSettings({}).jwtSecret];
+    const [one, two] = [readSettings({}).jwt.secret, readSettings({}).jwt.secret];
     expect(Buffer.byteLength(one)).toBeGreaterThanOrEqual(32);
     expect(one).not.toBe(two);
   });
 
   it.each(['', ' ', undefined])('stops a production start without JWT_SECRET (%p) and says so', (secret) => {
-    const env = { NODE_ENV: 'production', ...(secret === undefined ? {} : { JWT_SECRET: secret }) };
+    const env = { ...PRODUCTION, JWT_SECRET: secret };
     expect(problemsOf(env)).toEqual([expect.stringMatching(/^JWT_SECRET: missing; production needs one of at least 32 bytes/)]);
   });
 
+  it.each(['JWT_ISSUER', 'JWT_AUDIENCE'])('stops a production start without %s', (name) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: '' })).toEqual([expect.stringMatching(`^${name}: missing; production needs the`)]);
+  });
+
   it.each(['production', 'development'])('refuses a JWT_SECRET of 31 bytes in %s without quoting it', (mode) => {
-    const problems = problemsOf({ NODE_ENV: mode, JWT_SECRET: 'hushhush-hushhush-hushhush-hush' });
+    const problems = problemsOf({ ...PRODUCTION, NODE_ENV: mode, JWT_SECRET: 'hushhush-hushhush-hushhush-hush' });
     expect(problems).toEqual([expect.stringMatching(/^JWT_SECRET: expected at least 32 bytes, received 31/)]);
     expect(problems[0]).not.toContain('hush');
   });
 
   it('counts the bytes of the secret, not its characters', () => {
-    expect(readSettings({ JWT_SECRET: 'é'.repeat(16) }).jwtSecret).toHaveLength(16);
+    expect(readSettings({ JWT_SECRET: 'é'.repeat(16) }).jwt.secret).toHaveLength(16);
   });
 
   it('takes JSON logs for production', () => {
-    expect(readSettings({ NODE_ENV: 'production', JWT_SECRET: SECRET }).logFormat).toBe('json');
+    expect(readSettings(PRODUCTION).logFormat).toBe('json');
   });
 
   it.each([
@@ -129,6 +143,9 @@ describe('readSettings', () => {
     ['NATS_URL', 'nats://a:4222,tls://b:4222', 'nats:// and tls:// are mixed'],
     ['NATS_URL', 'nats://u:hush@a:4222,nats://v:hush@b:4222', 'server 2 has other credentials than the first'],
     ['NATS_CREDS', '/nowhere/user.creds', '/nowhere/user.creds cannot be read (ENOENT)'],
+    ['JWT_MAX_AGE', 'a day', expect.stringContaining('Option JWT_MAX_AGE is invalid')],
+    ['RATE_LIMIT', '-1', 'expected an integer from 0 to 1000000, received "-1"'],
+    ['TRUSTED_PROXIES', 'all', 'expected an integer from 0 to 10, received "all"'],
     ['LOG_LEVEL', 'info', 'expected one of verbose, debug, log, warn, error, fatal, received "info"'],
     ['LOG_FORMAT', 'xml', 'expected one of text, json, received "xml"'],
     ['LOOPSTACK_PREFIX', 'a.b', 'expected 1 to 64 of A-Z a-z 0-9 _ and -, received "a.b"'],
@@ -140,7 +157,7 @@ describe('readSettings', () => {
   });
 
   it('tells all problems at once', () => {
-    const env = { NODE_ENV: 'production', PORT: 'x', LOG_LEVEL: 'loud' };
+    const env = { ...PRODUCTION, JWT_SECRET: '', PORT: 'x', LOG_LEVEL: 'loud' };
     expect(problemsOf(env).map((problem) => problem.split(':')[0])).toEqual(['PORT', 'LOG_LEVEL', 'JWT_SECRET']);
     expect(() => readSettings(env)).toThrow(/^The settings are invalid:\n {2}- PORT: .*\n {2}- LOG_LEVEL: .*\n {2}- JWT_SECRET: /);
   });

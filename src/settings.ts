@@ -8,9 +8,11 @@ export interface Settings {
   readonly production: boolean;
   readonly port: number;
   readonly host: string | undefined;
-  readonly jwtSecret: string;
-  /** The secret was made up for this process: tokens end with it. */
-  readonly jwtSecretGenerated: boolean;
+  readonly jwt: JwtSettings;
+  /** Requests a minute that one client address may make; 0: any number. */
+  readonly rateLimit: number;
+  /** Reverse proxies in front of this process whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: number;
   readonly stripeWebhookSecret: string | undefined;
   /** From the least important one that is logged upwards. */
   readonly logLevels: readonly LogLevel[];
@@ -19,6 +21,16 @@ export interface Settings {
   readonly prefix: string;
   readonly replicas: number | undefined;
   readonly shutdownGraceMs: number;
+}
+
+/** Which tokens the HTTP side accepts. */
+interface JwtSettings {
+  readonly secret: string;
+  /** The secret was made up for this process: tokens end with it. */
+  readonly secretGenerated: boolean;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly maxAgeMs: number;
 }
 
 export interface NatsAccess {
@@ -63,8 +75,10 @@ const MINIMUM_SECRET_BYTES = 32;
 
 /** Every variable, its meaning and its default: the one place. */
 export const VARIABLES = {
-  NODE_ENV: variable('production refuses to start without JWT_SECRET and logs JSON. Also: development, test.', 'development', (text) =>
-    oneOf(['development', 'production', 'test'], text),
+  NODE_ENV: variable(
+    'production refuses to start without JWT_SECRET, JWT_ISSUER and JWT_AUDIENCE, and logs JSON. Also: development, test.',
+    'development',
+    (text) => oneOf(['development', 'production', 'test'], text),
   ),
   PORT: variable('Port of the HTTP side; 0 takes a free one.', '3000', (text) => integer(text, 0, 65_535)),
   HOST: variable('Address that the HTTP side listens on. Default: all of them.', undefined, (text) => text),
@@ -78,6 +92,21 @@ export const VARIABLES = {
     'Key of the HS256 tokens that protected endpoints ask for, at least 32 bytes. Outside of production one is made up at each start.',
     undefined,
     secret,
+  ),
+  JWT_ISSUER: variable('Issuer that tokens must name (`iss`). Default: loopstack; production must set it.', undefined, (text) => text),
+  JWT_AUDIENCE: variable('Audience that tokens must name (`aud`). Default: loopstack; production must set it.', undefined, (text) => text),
+  JWT_MAX_AGE: variable(
+    'Longest validity of a token, from `iat` to `exp`, such as 1h. A token for longer is refused.',
+    '24h',
+    duration('JWT_MAX_AGE'),
+  ),
+  RATE_LIMIT: variable('Requests a minute that one client address may make of this process; 0 takes any number.', '600', (text) =>
+    integer(text, 0, 1_000_000),
+  ),
+  TRUSTED_PROXIES: variable(
+    'Number of reverse proxies in front of this process. The client address of RATE_LIMIT is read from their X-Forwarded-For.',
+    '0',
+    (text) => integer(text, 0, 10),
   ),
   STRIPE_WEBHOOK_SECRET: variable(
     "Signing secret of Stripe's webhook endpoint (whsec_...). Without it every delivery is refused.",
@@ -98,8 +127,10 @@ export const VARIABLES = {
     undefined,
     (text) => Number(oneOf(['1', '3', '5'], text)),
   ),
-  SHUTDOWN_GRACE: variable('Time that running workflows get to finish when the process is asked to stop, such as 25s.', '25s', (text) =>
-    durationMs('SHUTDOWN_GRACE', text as Duration),
+  SHUTDOWN_GRACE: variable(
+    'Time that running workflows get to finish when the process is asked to stop, such as 25s.',
+    '25s',
+    duration('SHUTDOWN_GRACE'),
   ),
 } as const satisfies Record<string, Variable<unknown>>;
 
@@ -125,9 +156,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
   }
   const known = values as Values;
   const production = known.NODE_ENV === 'production';
-  if (production && !env['JWT_SECRET']?.trim()) {
-    problems.push(`JWT_SECRET: missing; production needs one of at least ${MINIMUM_SECRET_BYTES} bytes (openssl rand -base64 48)`);
-  }
+  if (production) problems.push(...missingInProduction(env));
   if (problems.length > 0) throw new SettingsError(problems);
 
   const present = known as { [N in VariableName]: Exclude<Values[N], undefined> };
@@ -135,8 +164,15 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     production,
     port: present.PORT,
     host: known.HOST,
-    jwtSecret: known.JWT_SECRET ?? randomBytes(48).toString('base64url'),
-    jwtSecretGenerated: known.JWT_SECRET === undefined,
+    jwt: Object.freeze({
+      secret: known.JWT_SECRET ?? randomBytes(48).toString('base64url'),
+      secretGenerated: known.JWT_SECRET === undefined,
+      issuer: known.JWT_ISSUER ?? 'loopstack',
+      audience: known.JWT_AUDIENCE ?? 'loopstack',
+      maxAgeMs: present.JWT_MAX_AGE,
+    }),
+    rateLimit: present.RATE_LIMIT,
+    trustedProxies: present.TRUSTED_PROXIES,
     stripeWebhookSecret: known.STRIPE_WEBHOOK_SECRET,
     logLevels: Object.freeze(present.LOG_LEVEL),
     logFormat: known.LOG_FORMAT ?? (production ? 'json' : 'text'),
@@ -145,6 +181,23 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     replicas: known.LOOPSTACK_REPLICAS,
     shutdownGraceMs: present.SHUTDOWN_GRACE,
   });
+}
+
+/** What has no default that is safe in production. */
+function missingInProduction(env: Readonly<Record<string, string | undefined>>): string[] {
+  const missing = {
+    JWT_SECRET: `production needs one of at least ${MINIMUM_SECRET_BYTES} bytes (openssl rand -base64 48)`,
+    JWT_ISSUER: 'production needs the issuer of its tokens, or those of any other service with the same key are accepted',
+    JWT_AUDIENCE: 'production needs the audience of its tokens, or those made for another service are accepted',
+  };
+  return Object.entries(missing)
+    .filter(([variableName]) => !env[variableName]?.trim())
+    .map(([variableName, why]) => `${variableName}: missing; ${why}`);
+}
+
+/** Milliseconds. */
+function duration(variableName: string): (text: string) => number {
+  return (text) => durationMs(variableName, text as Duration);
 }
 
 function oneOf<const T extends string>(allowed: readonly T[], text: string): T {

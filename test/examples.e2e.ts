@@ -174,7 +174,9 @@ describe('POST /orders/process-pending', () => {
     const placed = await Promise.all(orders.map((id, i) => worker.document('orders', id, users[i]!)));
     expect(placed.map((order) => order['userId'])).toEqual(users);
 
-    const processed = await Promise.all([1, 2].map(() => worker.request('POST', '/orders/process-pending', { user: 'u1' })));
+    const processed = await Promise.all(
+      [1, 2].map(() => worker.request('POST', '/orders/process-pending', { user: 'u1', scope: 'orders:process' })),
+    );
     expect(processed).toEqual([expect.objectContaining({ status: 202 }), expect.objectContaining({ status: 202 })]);
     expect(Math.max(...processed.map(({ body }) => body['processed'] as number))).toBe(3);
 
@@ -183,10 +185,18 @@ describe('POST /orders/process-pending', () => {
     // Asked for twice, run once: the second command had the same key.
     expect(await commands('OrdersWorkspace.ProcessOrderWorkflow')).toBe(3);
     await until('no order waits', async () => {
-      const { status, body } = await worker.request('POST', '/orders/process-pending', { user: 'u1' });
+      const { status, body } = await worker.request('POST', '/orders/process-pending', { user: 'u1', scope: 'orders:process' });
       return status === 202 && body['processed'] === 0;
     });
     expect(await worker.request('GET', `/documents/orders/${orders[0]}`, { user: 'u1' })).toMatchObject({ status: 404 });
+  });
+
+  it.each([undefined, '', 'orders:processes', 'orders'])('answers 403 to a token with the scope %p', async (scope) => {
+    const { status, body } = await worker.request('POST', '/orders/process-pending', {
+      user: 'u1',
+      ...(scope === undefined ? {} : { scope }),
+    });
+    expect({ status, body }).toMatchObject({ status: 403, body: { code: 'SCOPE_MISSING' } });
   });
 
   it('answers 400 with the path of the item that is wrong', async () => {
@@ -237,6 +247,16 @@ describe('a protected endpoint', () => {
     ['that names nobody', token({})],
     ['whose subject is empty', token({ sub: '' })],
     ['whose subject is no string', token({ sub: 1 })],
+    ['that never ends', token({ sub: 'u1', exp: undefined })],
+    ['that does not say when it was issued', token({ sub: 'u1', iat: undefined })],
+    ['for a hundred years', token({ sub: 'u1', exp: nowS + 100 * 365 * 86_400 })],
+    ['for longer than a day', token({ sub: 'u1', exp: nowS + 86_400 + 120 })],
+    ['of the future', token({ sub: 'u1', iat: nowS + 3600, exp: nowS + 7200 })],
+    ['that is not valid yet', token({ sub: 'u1', nbf: nowS + 3600 })],
+    ['of another issuer', token({ sub: 'u1', iss: 'https://elsewhere' })],
+    ['of no issuer', token({ sub: 'u1', iss: undefined })],
+    ['for another audience', token({ sub: 'u1', aud: ['billing', 'mail'] })],
+    ['for no audience', token({ sub: 'u1', aud: undefined })],
     ['that is none', 'hello'],
   ])('answers 401 to a token %s', async (_, bearer) => {
     const { status } = await worker.request('POST', '/orders/process-pending', { headers: { authorization: `Bearer ${bearer}` } });

@@ -15,7 +15,9 @@ export function token(
   options: { readonly secret?: string; readonly header?: object; readonly hash?: string } = {},
 ): string {
   const { secret = JWT_SECRET, header = { alg: 'HS256', typ: 'JWT' }, hash = 'sha256' } = options;
-  const signed = `${part(header)}.${part({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })}`;
+  const iat = Math.floor(Date.now() / 1000);
+  const standard = { iss: 'loopstack', aud: 'loopstack', iat, exp: iat + 3600 };
+  const signed = `${part(header)}.${part({ ...standard, ...claims })}`;
   return `${signed}.${createHmac(hash, secret).update(signed).digest('base64url')}`;
 }
 
@@ -30,6 +32,8 @@ export interface Request {
   readonly body?: unknown;
   /** Whose token is sent. */
   readonly user?: string;
+  /** What that token allows. */
+  readonly scope?: string;
   readonly headers?: Record<string, string>;
 }
 
@@ -63,12 +67,12 @@ export class WorkerProcess {
     return /Listening at (http:\/\/[\d.]+:\d+)/.exec(this.stdout)?.[1];
   }
 
-  async request(method: string, path: string, { body, user, headers = {} }: Request = {}): Promise<Answer> {
+  async request(method: string, path: string, { body, user, scope, headers = {} }: Request = {}): Promise<Answer> {
     const response = await fetch(`${this.#url}${path}`, {
       method,
       headers: {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(user === undefined ? {} : { authorization: `Bearer ${token({ sub: user })}` }),
+        ...(user === undefined ? {} : { authorization: `Bearer ${token({ sub: user, ...(scope === undefined ? {} : { scope }) })}` }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),

@@ -92,7 +92,7 @@ describe('the worker', () => {
 
 describe('a boot that cannot succeed ends with exit code 1 and a message without a stack:', () => {
   it('production without JWT_SECRET', async () => {
-    expect(await failure({ NODE_ENV: 'production', JWT_SECRET: '' })).toEqual({
+    expect(await failure({ NODE_ENV: 'production', JWT_SECRET: '', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' })).toEqual({
       code: 1,
       stderr: expect.stringMatching(
         /^The worker did not start\. The settings are invalid:\n {2}- JWT_SECRET: missing; production needs one of at least 32 bytes.*\n$/,

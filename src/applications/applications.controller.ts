@@ -1,7 +1,7 @@
 import { Body, Controller, Post, UseGuards } from '@nestjs/common';
 import { AuthGuard } from '@nestjs/passport';
 import { RunService } from '@loopstack/core';
-import type { AuthenticatedUser } from '../auth/jwt.strategy.js';
+import type { AuthenticatedUser } from '../auth/claims.js';
 import { ApplicationsWorkspace } from './applications-workspace.js';
 import { CurrentUser } from './decorators/current-user.decorator.js';
 import { ApplicationFormData, ProcessApplicationWorkflow } from './workflows/process-application.workflow.js';

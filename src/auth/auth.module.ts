@@ -13,7 +13,7 @@ export class AuthModule implements OnApplicationBootstrap {
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
 
   onApplicationBootstrap(): void {
-    if (this.settings.jwtSecretGenerated) {
+    if (this.settings.jwt.secretGenerated) {
       new Logger('Auth').warn('JWT_SECRET is not set: one was made up for this process, and nobody else can sign tokens for it.');
     }
   }

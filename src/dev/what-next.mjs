@@ -19,12 +19,15 @@ const APPLICATION = {
  * A JSON Web Token as the worker's guard accepts it (RFC 7519, HS256), good for a day.
  *
  * @param {string} secret
- * @param {{ sub: string, name: string }} claims
+ * @param {{ sub: string, name: string, scope: string }} claims
+ * @param {NodeJS.ProcessEnv} env
  */
-function developmentToken(secret, claims) {
+function developmentToken(secret, claims, env) {
   const iat = Math.floor(Date.now() / 1000);
+  const iss = env['JWT_ISSUER'] || 'loopstack';
+  const aud = env['JWT_AUDIENCE'] || 'loopstack';
   const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...claims, iat, exp: iat + DAY_S })}`;
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...claims, iss, aud, iat, exp: iat + DAY_S })}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
@@ -40,7 +43,9 @@ export function whatNext({ nats, http, jwtSecret, env = process.env }) {
   const subject = `${env['LOOPSTACK_PREFIX'] || 'loopstack'}.run.OrdersWorkspace.ProcessOrderWorkflow`;
   // In production nobody gets a token for nothing.
   const isDevelopment = jwtSecret !== undefined && env['NODE_ENV'] !== 'production';
-  const token = isDevelopment ? developmentToken(jwtSecret, { sub: 'u1', name: 'Ada' }) : '<signed with JWT_SECRET, "sub": "u1">';
+  const token = isDevelopment
+    ? developmentToken(jwtSecret, { sub: 'u1', name: 'Ada', scope: 'orders:process' }, env)
+    : '<signed with JWT_SECRET, "sub": "u1", and iss, aud, iat, exp>';
   return `
 Loopstack over NATS is ready.
 

@@ -1,6 +1,6 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { CurrentUser } from '@loopstack/shared';
-import type { AuthenticatedUser } from '../auth/jwt.strategy.js';
+import type { AuthenticatedUser } from '../auth/claims.js';
 import { Problem } from '../http/problem.js';
 import { Documents, KINDS, type Kind } from './documents.js';
 

@@ -5,7 +5,12 @@ import { LoopstackError } from '@loopstack/shared';
 import { throwError } from 'rxjs';
 import { Problem, type ErrorAnswer, type ProblemCode } from './problem.js';
 
-const BY_STATUS: Readonly<Record<number, ProblemCode>> = { 401: 'UNAUTHENTICATED', 404: 'ROUTE_UNKNOWN', 413: 'BODY_TOO_LARGE' };
+const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
+  401: 'UNAUTHENTICATED',
+  404: 'ROUTE_UNKNOWN',
+  413: 'BODY_TOO_LARGE',
+  429: 'RATE_LIMITED',
+};
 
 /** What an error says to the outside. What was not made to be read there is INTERNAL, without its message. Pure. */
 export function answerOf(thrown: unknown): ErrorAnswer {

@@ -14,7 +14,12 @@ export const PROBLEMS = {
   UNAUTHENTICATED: {
     status: 401,
     message: 'No valid token',
-    fix: 'Send `Authorization: Bearer <JWT>`, signed with HS256 and with the user id in `sub`.',
+    fix: 'Send `Authorization: Bearer <JWT>`, signed with HS256, with the user id in `sub`, and with `iss`, `aud`, `iat` and `exp` as this worker is set up.',
+  },
+  SCOPE_MISSING: {
+    status: 403,
+    message: 'The token does not allow this',
+    fix: 'Ask the issuer of your token for the scope `orders:process`.',
   },
   DOCUMENT_UNKNOWN: {
     status: 404,
@@ -23,6 +28,7 @@ export const PROBLEMS = {
   },
   ROUTE_UNKNOWN: { status: 404, message: 'There is no such route', fix: 'Check method and path.' },
   BODY_TOO_LARGE: { status: 413, message: 'The body is too large', fix: 'Store the large part elsewhere and send a reference.' },
+  RATE_LIMITED: { status: 429, message: 'Too many requests', fix: 'Wait for the seconds that the header `Retry-After` names.' },
   INTERNAL: { status: 500, message: 'The request could not be handled', fix: 'See the log of the worker.' },
   WEBHOOK_DISABLED: { status: 503, message: 'This webhook has no secret to check signatures with', fix: 'Set STRIPE_WEBHOOK_SECRET.' },
   NOT_READY: { status: 503, message: 'Not ready', fix: 'See `details`.' },

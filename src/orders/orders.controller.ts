@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { CurrentUser } from '@loopstack/shared';
-import type { AuthenticatedUser } from '../auth/jwt.strategy.js';
+import type { AuthenticatedUser } from '../auth/claims.js';
 import { Documents } from '../documents/documents.js';
+import { Problem } from '../http/problem.js';
 import { NewOrder, type Order } from './order.js';
 import { OrderProcessingService } from './order-processing.service.js';
 
@@ -20,10 +21,11 @@ export class OrdersController {
     return this.documents.create<Order>('orders', userId, order.id, order);
   }
 
-  /** Starts a run for each order that waits, of every user. */
+  /** Starts a run for each order that waits, of every user: not for everybody who has a token. */
   @Post('process-pending')
   @HttpCode(202)
-  async processPending(): Promise<{ processed: number }> {
+  async processPending(@CurrentUser() { scopes }: AuthenticatedUser): Promise<{ processed: number }> {
+    if (!scopes.includes('orders:process')) throw new Problem('SCOPE_MISSING');
     return this.processing.processPendingOrders();
   }
 }

@@ -1,7 +1,7 @@
 import { Body, Controller, Put } from '@nestjs/common';
 import { CurrentUser } from '@loopstack/shared';
 import { IsBoolean } from 'class-validator';
-import type { AuthenticatedUser } from '../auth/jwt.strategy.js';
+import type { AuthenticatedUser } from '../auth/claims.js';
 import { ReportSubscriptions } from './report-subscriptions.js';
 
 export class Subscription {

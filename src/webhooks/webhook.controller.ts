@@ -46,7 +46,7 @@ export class WebhookController {
     const run = await this.runService.run(
       ProcessWebhookWorkflow.name,
       MainWorkspace.name,
-      { source: 'stripe', event, signature, receivedAt: new Date().toISOString() },
+      { source: 'stripe', event, receivedAt: new Date().toISOString() },
       userId as string,
       // Stripe delivers an event again until it is answered, and sometimes after.
       { idempotencyKey: event.id },

@@ -1,4 +1,4 @@
-import { IsIn, IsISO8601, IsObject, IsString } from 'class-validator';
+import { IsIn, IsISO8601, IsObject } from 'class-validator';
 import { NonRetryableError, Workflow, type RunContext } from '@loopstack/core';
 import { Documents } from '../../documents/documents.js';
 
@@ -9,9 +9,6 @@ export class ProcessWebhookPayload {
   /** As it came: its fields are Stripe's and change with its API version. */
   @IsObject()
   event!: Record<string, unknown>;
-
-  @IsString()
-  signature!: string;
 
   @IsISO8601()
   receivedAt!: string;
