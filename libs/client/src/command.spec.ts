@@ -83,8 +83,8 @@ describe('a prepared command', () => {
       {
         prefix: 'p',
         context: () => ({ [HEADER.CAUSE]: 'run-1' }),
-        sign: ({ subject, userId }) => {
-          signed.push(`${subject} ${userId}`);
+        sign: ({ subject, headers }) => {
+          signed.push(`${subject} ${Object.keys(headers).join(' ')}`);
           return { 'X-Signature': 's' };
         },
       },
@@ -96,7 +96,9 @@ describe('a prepared command', () => {
       [HEADER.CAUSE]: 'run-1',
       'X-Signature': 's',
     });
-    expect(signed).toEqual(['p.lane.low.W.F u1']);
+    const names = [HEADER.MSG_ID, HEADER.RUN_ID, HEADER.CORRELATION_ID, 'X-A', HEADER.CAUSE];
+    expect(signed).toEqual([expect.stringMatching(/^p\.lane\.low\.W\.F /)]);
+    expect(signed[0]?.split(' ').slice(1).sort()).toEqual(names.sort());
     expect(command.timeoutMs).toBe(2000);
   });
 

@@ -14,7 +14,7 @@ import {
   type RunAddress,
   type RunOptions,
 } from '@loopstack/shared/contract';
-import { headerBlock, headerLines } from './header-block.js';
+import { headerBlock, headerLines, signedLines } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { EncodedMessage } from './pending.js';
 
@@ -69,7 +69,11 @@ export function prepareCommand(
     const context = client.context();
     if (context) lines += headerLines(options.correlationId === undefined ? context : withoutCorrelation(context));
   }
-  if (client.sign) lines += headerLines(client.sign({ subject, messageId: id, userId, data, ...(dueMs === undefined ? {} : { dueMs }) }));
+  if (client.sign) {
+    // The server publishes a delayed command without a message id.
+    const signed = dueMs === undefined ? { messageId: id } : { messageId: undefined, dueMs };
+    lines = signedLines(client.sign, lines, { subject, data, ...signed });
+  }
   const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
 }

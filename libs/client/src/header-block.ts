@@ -1,4 +1,4 @@
-import { LoopstackError, jsonType, type Headers } from '@loopstack/shared/contract';
+import { HEADER, LoopstackError, jsonType, type CommandSigner, type Headers, type UnsignedCommand } from '@loopstack/shared/contract';
 import type { MsgHdrs } from 'nats';
 
 /** NATS ADR-4: printable ASCII without the colon. */
@@ -20,6 +20,29 @@ export function headerLines(headers: Headers): string {
     lines += `${name}: ${value}\r\n`;
   }
   return lines;
+}
+
+/** The headers in lines that `headerLines` made; of two with one name the first, which is the one that is read. */
+function headersOf(lines: string): Headers {
+  const pairs = lines
+    .split('\r\n')
+    .slice(0, -1)
+    .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const);
+  return Object.fromEntries(pairs.reverse());
+}
+
+/**
+ * The lines of a command with those of its signature, which covers all of them: a name that is there twice is written once.
+ * @param messageId undefined: it is stored without one
+ */
+export function signedLines(
+  sign: CommandSigner,
+  lines: string,
+  { messageId, ...command }: Omit<UnsignedCommand, 'headers'> & { readonly messageId: string | undefined },
+): string {
+  const headers = headersOf(lines);
+  const stored = messageId === undefined ? headers : { [HEADER.MSG_ID]: messageId, ...headers };
+  return headerLines({ ...headers, ...sign({ ...command, headers: stored }) });
 }
 
 /** The whole block as bytes; `lines` as `headerLines` made them. */

@@ -7,7 +7,7 @@ export type { PubAck } from './acknowledgement.js';
 export type { Schedules } from './schedules.js';
 export { askedAgain, hasOtherServers, inboxOf, mayReconnect, reconnectElsewhere } from './connection.js';
 export { FrameWriter } from './frames.js';
-export { headerBlock, headerLines } from './header-block.js';
+export { headerBlock, headerLines, signedLines } from './header-block.js';
 export type {
   Recurrence,
   RunFailure,

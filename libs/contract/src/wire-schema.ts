@@ -159,8 +159,13 @@ const COMMAND_HEADER: Readonly<Record<string, JsonSchema>> = {
   [HEADER.CAUSE]: { type: 'string', description: 'Id of the run that starts this one.' },
   [HEADER.CAUSE_DEPTH]: DIGITS,
   [HEADER.SIGNER]: { type: 'string', description: 'Public NKey, where the worker wants commands to be signed.' },
+  [HEADER.SIGNED_FROM]: { ...TIME, description: 'Of a delayed command: it is not stored before.' },
   [HEADER.SIGNED_UNTIL]: TIME,
-  [HEADER.SIGNATURE]: { type: 'string' },
+  [HEADER.SIGNATURE]: {
+    type: 'string',
+    pattern: '^2\\.[A-Za-z0-9_-]{86}$',
+    description: 'Covers the subject, the body and the other headers.',
+  },
   [HEADER.TRACEPARENT]: { type: 'string', description: 'W3C Trace Context.' },
   [HEADER.TRACESTATE]: { type: 'string' },
 };

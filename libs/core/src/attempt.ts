@@ -8,7 +8,7 @@ export type Examination =
    * `begun`: a worker has said that it started the run, so that its deadline does not count any more.
    */
   | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean; readonly begun: boolean }
-  /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: its dead letter may be missing. */
+  /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: the dead letter of this command may be missing. */
   | { readonly action: 'stands'; readonly failed: boolean }
   /** The process died in the last attempt. */
   | { readonly action: 'died'; readonly attempt: number };
@@ -20,7 +20,7 @@ export type Examination =
  * had not started no further attempt. A workflow of a single attempt records `started` even for that one.
  */
 export function examine(deliveries: number, sequence: number, last: RunEvent | undefined, policy: RetryPolicy): Examination {
-  if (last && isOutcome(last.type)) return { action: 'stands', failed: last.type === 'failed' };
+  if (last && isOutcome(last.type)) return { action: 'stands', failed: last.type === 'failed' && (last.sequence ?? sequence) === sequence };
   // A keyed run belongs to the command that claimed it; a redrive names its own command.
   if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands', failed: false };
   const attempt = attemptAfter(deliveries, last, policy);

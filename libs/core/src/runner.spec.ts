@@ -2,7 +2,8 @@ import { HEADER, encodeRunCommand, headerReader, keyedRunId, type Headers } from
 import { IsInt } from 'class-validator';
 import type { RegisteredWorkflow } from './registry.js';
 import type { RunContext } from './run-context.js';
-import { NonRetryableError, WorkflowRunner, type Delivery, type Execution } from './runner.js';
+import type { Delivery } from './prepare.js';
+import { NonRetryableError, WorkflowRunner, type Execution } from './runner.js';
 import type { Outcome } from './settle.js';
 import { payloadValidator } from './validation/payload-validator.js';
 import { resolveWorkflowOptions, type WorkflowOptions } from './workflow.js';
@@ -23,7 +24,7 @@ function runner(invoke: Invoke, options: WorkflowOptions = {}): WorkflowRunner {
     options: resolved,
     validator: resolved.payload && payloadValidator(resolved.payload),
   };
-  return new WorkflowRunner(entry, invoke, 64);
+  return new WorkflowRunner(entry, invoke, { maxDepth: 64, maxCauseDepth: 32 });
 }
 
 function delivery(body: Uint8Array | object, headers: Headers = {}, deliveries = 1): Delivery {

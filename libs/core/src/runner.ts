@@ -1,57 +1,12 @@
-import {
-  HEADER,
-  LoopstackError,
-  decodeRunCommand,
-  distrust,
-  messageId,
-  printable,
-  runIdOf,
-  runIdOrigin,
-  sequenceRunId,
-  summarize,
-  type DecodedCommand,
-  type HeaderReader,
-  type ResolvedTrust,
-} from '@loopstack/shared';
-import { assertCauseDepth, withCause } from './cause.js';
+import { LoopstackError, printable, summarize } from '@loopstack/shared';
+import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
+import { prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
 import type { RegisteredWorkflow } from './registry.js';
 import { isA, reasonOf, textOf } from './thrown.js';
 import { ExecutionRunContext, type AbortReason } from './run-context.js';
 import type { Outcome } from './settle.js';
 import type { Validated } from './validation/payload-validator.js';
-
-/** A stored command as a broker delivers it. */
-export interface Delivery {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly headers: HeaderReader & {
-    entries(): Iterable<readonly [string, string]>;
-    /** They are there and cannot be read. */
-    readonly malformed?: boolean;
-  };
-  readonly sequence: number;
-  /** Milliseconds since the epoch; when the command was stored. */
-  readonly timeMs: number;
-  /** From 1. */
-  readonly deliveries: number;
-  /** The broker may have forgotten an earlier delivery, so the count says nothing. */
-  readonly doubtful?: boolean;
-}
-
-/** A decoded command: who it is, and whether its history must be looked at before it runs. */
-export interface PreparedRun {
-  readonly runId: string;
-  readonly delivery: Delivery;
-  /** Undefined where `error` tells why the command cannot run. */
-  readonly command: DecodedCommand | undefined;
-  readonly error: LoopstackError | undefined;
-  /** Perhaps delivered before, keyed or redriven: its run may have a history. */
-  readonly examined: boolean;
-  /** Keyed, started by an event, or redriven: of several commands for the run, the first one that claims it runs. */
-  readonly claimed: boolean;
-  readonly expiresAtMs: number | undefined;
-}
 
 /** Thrown by a workflow to say that another attempt would end the same way. */
 export class NonRetryableError extends Error {
@@ -139,9 +94,7 @@ export class WorkflowRunner {
   constructor(
     readonly entry: RegisteredWorkflow,
     private readonly invoke: Invoke,
-    private readonly maxDepth: number,
-    private readonly maxCauseDepth = 32,
-    private readonly trust?: ResolvedTrust,
+    private readonly limits: CommandLimits,
   ) {}
 
   /** The executions of now. */
@@ -149,42 +102,13 @@ export class WorkflowRunner {
     return [...this.#active];
   }
 
-  prepare(delivery: Delivery): PreparedRun {
-    const { headers } = delivery;
-    const redriven = headers.get(HEADER.REDRIVEN) !== undefined;
-    const seen = delivery.deliveries > 1 || delivery.doubtful === true;
-    let runId: string | undefined;
-    try {
-      if (headers.malformed === true) throw new LoopstackError('COMMAND_INVALID', { summary: 'its headers cannot be read' });
-      const headerId = headers.get(HEADER.RUN_ID);
-      if (headerId !== undefined) runId = runIdOf(this.entry, delivery, headerId, undefined);
-      const command = decodeRunCommand(delivery.data, headers, this.maxDepth);
-      runId ??= runIdOf(this.entry, delivery, undefined, command.idempotencyKey);
-      assertCauseDepth(headers.get(HEADER.CAUSE_DEPTH), this.maxCauseDepth);
-      if (this.trust) this.#assertTrusted(this.trust, delivery, runId, command.userId);
-      const origin = runIdOrigin(runId);
-      // A signed command whose message id was stripped slips past the server's deduplication: its history decides.
-      const stripped = this.trust !== undefined && headers.get(HEADER.MSG_ID) === undefined;
-      const claimed = redriven || stripped || origin === 'key' || origin === 'event';
-      const examined = seen || claimed;
-      return { runId, delivery, command, error: undefined, examined, claimed, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
-    } catch (thrown) {
-      // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
-      if (runId === undefined || (isA(thrown, LoopstackError) && thrown.code === 'UNTRUSTED')) {
-        runId = sequenceRunId(delivery.timeMs, delivery.sequence);
-      }
-      const error = isA(thrown, LoopstackError)
-        ? thrown
-        : new LoopstackError('COMMAND_INVALID', { summary: reasonOf(thrown) }, { cause: thrown });
-      return { runId, delivery, command: undefined, error, examined: seen, claimed: false, expiresAtMs: undefined };
-    }
+  /** For how long a signature may be good in this workspace; undefined where none is demanded. */
+  get signatureValidityMs(): number | undefined {
+    return this.limits.trust?.maxValidityMs;
   }
 
-  /** @throws LoopstackError UNTRUSTED */
-  #assertTrusted(trust: ResolvedTrust, { subject, headers, data, timeMs }: Delivery, runId: string, userId: string): void {
-    const id = headers.get(HEADER.MSG_ID) ?? messageId(this.entry, runId);
-    const reason = distrust({ subject, messageId: id, userId, data }, headers, timeMs, trust);
-    if (reason !== undefined) throw new LoopstackError('UNTRUSTED', { reason });
+  prepare(delivery: Delivery): PreparedRun {
+    return prepareRun(this.entry, delivery, this.limits);
   }
 
   /** Validates and runs; `done` is called exactly once, perhaps before this returns. */
@@ -288,11 +212,4 @@ export class WorkflowRunner {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-function expiry(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const time = Date.parse(header);
-  if (Number.isNaN(time)) throw new LoopstackError('COMMAND_INVALID', { summary: `${HEADER.EXPIRES_AT} is no ISO 8601 time` });
-  return time;
 }

@@ -19,8 +19,8 @@ export class Workers {
   runners(): readonly WorkflowRunner[] {
     const { maxDepth, maxCauseDepth, trust } = this.options;
     return this.registry.workflows.map((entry) => {
-      const trusted = trust.get(entry.workspace) ?? trust.get('*');
-      return new WorkflowRunner(entry, this.enhancers.invoker(entry), maxDepth, maxCauseDepth, trusted);
+      const limits = { maxDepth, maxCauseDepth, trust: trust.get(entry.workspace) ?? trust.get('*') };
+      return new WorkflowRunner(entry, this.enhancers.invoker(entry), limits);
     });
   }
 

@@ -3,10 +3,10 @@ import {
   HEADER,
   LoopstackError,
   assertPlace,
-  decodeRunCommand,
   decodeRunEvent,
-  headerReader,
   encodeRunEvent,
+  isServerHeader,
+  isSignatureHeader,
   readDeadLetter,
   statusOf,
   type CommandSigner,
@@ -136,11 +136,10 @@ export class DeadLetters {
     // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
     headers[HEADER.RUN_ID] = letter.runId;
     headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
-    for (const name of Object.keys(headers)) if (/^nats-/i.test(name)) delete headers[name];
-    const messageId = `redrive:${streams.dead}:${letter.deadSequence}`;
-    headers[HEADER.MSG_ID] = messageId;
+    for (const name of Object.keys(headers)) if (isServerHeader(name) || isSignatureHeader(name)) delete headers[name];
+    headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
     const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
-    Object.assign(headers, this.sign?.({ subject, messageId, userId: userOf(letter, data), data }));
+    Object.assign(headers, this.sign?.({ subject, headers, data }));
     // A run is opened only for a command that can be written.
     const bytes = data.length + headerBlock(headerLines(headers)).length;
     const limit = this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
@@ -217,15 +216,4 @@ export class DeadLetters {
 /** Whether the server has said that it does not store a message; after a silence it may have. */
 function isRefused(error: unknown): boolean {
   return error instanceof LoopstackError && ['PAYLOAD_TOO_LARGE', 'PUBLISH_REFUSED', 'STREAM_FULL'].includes(error.code);
-}
-
-/** The user in a command; a letter of an untrusted one names none. */
-function userOf(letter: DeadLetter, data: Uint8Array): string {
-  if (letter.userId !== undefined) return letter.userId;
-  try {
-    return decodeRunCommand(data, headerReader(letter.headers)).userId;
-  } catch {
-    // No command that a worker would run: it is refused for what it is, signed or not.
-    return '';
-  }
 }

@@ -1,3 +1,4 @@
+import { headerLinesOf, type HeaderLine } from '@loopstack/shared';
 import type { Msg } from 'nats';
 
 /** The client library's message inside: it keeps the bytes as they came. */
@@ -22,12 +23,13 @@ export function isDelivery(msg: Msg): boolean {
   return reply !== undefined && reply !== null && (reply as { readonly length: number }).length > 0;
 }
 
-/** The header block of a message as text, or undefined where the client library keeps it elsewhere. */
-function blockOf(msg: Msg): string | undefined {
+/** The header block of a message, or undefined where the client library keeps it elsewhere. */
+function blockOf(msg: Msg): Buffer | undefined {
   const { _rdata: bytes, _msg } = msg as MsgBytes;
   const length = _msg?.hdr;
-  if (typeof length !== 'number' || !Buffer.isBuffer(bytes)) return undefined;
-  return length > 0 ? bytes.toString('utf8', 0, length) : '';
+  if (typeof length !== 'number' || !(bytes instanceof Uint8Array)) return undefined;
+  // What came in several pieces is no Buffer.
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.max(0, length));
 }
 
 const NAME = /^[!-9;-~]*$/;
@@ -80,6 +82,12 @@ export class RawHeaders {
     return undefined;
   }
 
+  /** What a signature covers. The library's own getter would trim. */
+  lines(): readonly HeaderLine[] | undefined {
+    const block = blockOf(this.msg);
+    return block && headerLinesOf(block);
+  }
+
   *entries(): Iterable<readonly [string, string]> {
     const pairs = this.pairs();
     for (let i = 0; i < pairs.length; i += 2) yield [pairs[i] as string, pairs[i + 1] as string];
@@ -98,7 +106,7 @@ export class RawHeaders {
 
   private read(): readonly string[] | undefined {
     const block = blockOf(this.msg);
-    if (block !== undefined) return block === '' ? NONE : parse(block);
+    if (block !== undefined) return block.length === 0 ? NONE : parse(block.toString());
     const pairs: string[] = [];
     try {
       for (const [name, values] of this.msg.headers ?? []) if (values[0] !== undefined) pairs.push(name, values[0]);

@@ -9,6 +9,10 @@ import type { AroundHandler } from './events/event-handlers.js';
 import { DeclaredSchedules } from './declared-schedules.js';
 import { FanOut } from './events/fan-out.js';
 import { outlastElection } from './election.js';
+import { JetStreamApi } from './jetstream-api.js';
+import type { ResolvedNatsOptions } from './options.js';
+import { assertSignatureWindows } from './signature-windows.js';
+import { NATS_OPTIONS } from './tokens.js';
 import { Worker } from './worker.js';
 
 export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
@@ -35,6 +39,8 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     private readonly fanOut: FanOut,
     private readonly catalogue: CatalogueWriter,
     private readonly schedules: DeclaredSchedules,
+    private readonly api: JetStreamApi,
+    @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
   ) {
     super();
   }
@@ -45,6 +51,10 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       const workflows = runners.map(({ entry }) => entry);
       // What can stop the boot comes first: nothing is started, by command, schedule or event, by an application that does not start.
       await this.workers.checkSchedules();
+      await outlastElection(
+        () => assertSignatureWindows(this.api, this.options, runners),
+        () => !this.#closed,
+      );
       const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
       this.#goOn();
       await outlastElection(

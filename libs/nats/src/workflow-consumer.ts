@@ -114,7 +114,9 @@ export class WorkflowConsumer implements LaneOwner {
   /** Gives back what was not started. */
   #giveBack(message: CommandMessage, lane: Lane): void {
     const run = this.runner.prepare(message);
-    if (!run.examined) void this.settler.giveBack(message, run.runId, 1).finally(() => lane.settled(message));
+    // Nothing has happened to one that was delivered once: to say so keeps its attempt.
+    if (!run.examined || (run.trusted && message.deliveries === 1))
+      void this.settler.giveBack(message, run.runId, 1).finally(() => lane.settled(message));
     else {
       message.nak(0);
       lane.settled(message);
@@ -153,8 +155,9 @@ export class WorkflowConsumer implements LaneOwner {
   /** The path of commands whose run may have a history: read it, decide, and record the start of what could die untold. */
   async #examine(message: CommandMessage, run: PreparedRun): Promise<void> {
     const { entry } = this.runner;
-    // A run that an event starts has hardly ever a history: to claim it tells as much, in one step.
-    const claimFirst = message.deliveries === 1 && runIdOrigin(run.runId) === 'event';
+    // A run that an event starts, and one that is signed, has hardly ever a history: to claim it tells as much, in one step.
+    const origin = runIdOrigin(run.runId);
+    const claimFirst = message.deliveries === 1 && (origin === 'event' || (run.trusted && origin !== 'key'));
     const examined = run.examined || this.#canceled.has(run.runId);
     let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
@@ -189,8 +192,10 @@ export class WorkflowConsumer implements LaneOwner {
         leave?.();
         return;
       }
+      // What others have recorded may not tell which command has the run: a copy must not find it free.
+      const unclaimed = run.trusted && last?.event.sequence !== message.sequence;
       if (
-        this.#recordsStart(attempt) &&
+        (unclaimed || this.#recordsStart(attempt)) &&
         !(await this.settler.append(message, run.runId, this.settler.event('started', attempt, message)))
       ) {
         leave?.();

@@ -10,6 +10,7 @@ export * from './header.js';
 export * from './run-id.js';
 export * from './schedule.js';
 export * from './signature.js';
+export * from './signed-bytes.js';
 export * from './run.js';
 export * from './strict-json.js';
 export * from './subject-filter.js';

@@ -15,6 +15,8 @@ export const HEADER = {
   CORRELATION_ID: 'Loopstack-Correlation-Id',
   EXPIRES_AT: 'Loopstack-Expires-At',
   SIGNER: 'Loopstack-Signer',
+  /** ISO 8601: a delayed command is not stored before. */
+  SIGNED_FROM: 'Loopstack-Signed-From',
   SIGNED_UNTIL: 'Loopstack-Signed-Until',
   SIGNATURE: 'Loopstack-Signature',
   TRACEPARENT: 'traceparent',

@@ -39,15 +39,14 @@ export class RunStarter {
       // Here and not only in the worker: a run that fails of it could be what the circle is made of.
       assertCauseDepth(headers[HEADER.CAUSE_DEPTH], this.maxCauseDepth);
       const subject = this.names.run(target);
-      const { command: data, userId } = use;
-      const id = messageId(target, runId);
-      await this.publisher.publish(subject, data, {
-        [HEADER.MSG_ID]: id,
+      const { command: data } = use;
+      const all = {
+        [HEADER.MSG_ID]: messageId(target, runId),
         [HEADER.RUN_ID]: runId,
         [HEADER.EVENT]: `${stream}:${sequence}`,
         ...headers,
-        ...this.sign?.({ subject, messageId: id, userId, data }),
-      });
+      };
+      await this.publisher.publish(subject, data, { ...all, ...this.sign?.({ subject, headers: all, data }) });
       return DONE;
     } catch (error) {
       if (!(error instanceof LoopstackError)) throw error;

@@ -1,14 +1,5 @@
-import { headerLines, type UnsignedCommand } from '@loopstack/client';
-import {
-  HEADER,
-  LoopstackError,
-  messageId,
-  newRunId,
-  printable,
-  type Headers,
-  type RunAddress,
-  type WireNames,
-} from '@loopstack/shared/contract';
+import { signedLines, type CommandSigner } from '@loopstack/client';
+import { HEADER, LoopstackError, messageId, newRunId, printable, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
 import { CommandBatches, TakenOverError, type WrittenCommand } from './command-batch.js';
@@ -39,7 +30,7 @@ export interface ReplayTools {
   readonly judge: Judge;
   readonly batches: CommandBatches;
   readonly histories: RunHistories;
-  readonly sign: ((command: UnsignedCommand) => Headers) | undefined;
+  readonly sign: CommandSigner | undefined;
 }
 
 type Counts = { -readonly [K in keyof ReplayCounts]: number };
@@ -283,13 +274,11 @@ export class ReplayRunner {
     const message = messageId(command, `replay-${id}-${origin.sequence}`);
     const of = origin.runId ?? `${origin.stream}:${origin.sequence}`;
     const runId = sameRun ? of : newRunId();
-    let all =
-      `${HEADER.MSG_ID}: ${message}\r\n${HEADER.RUN_ID}: ${runId}\r\n` +
-      `${HEADER.REPLAY_ID}: ${id}\r\n${HEADER.REPLAY_OF}: ${of}\r\n${lines}`;
+    let all = `${HEADER.RUN_ID}: ${runId}\r\n${HEADER.REPLAY_ID}: ${id}\r\n${HEADER.REPLAY_OF}: ${of}\r\n${lines}`;
     // A run that is opened again has a history, which the worker must look at.
     if (sameRun) all += `${HEADER.REDRIVEN}: ${redriven + 1}\r\n`;
-    if (sign) all += headerLines(sign({ subject, messageId: message, userId: command.userId, data }));
-    return { subject, data, lines: all };
+    if (sign) all = signedLines(sign, all, { subject, messageId: message, data });
+    return { subject, data, lines: `${HEADER.MSG_ID}: ${message}\r\n${all}` };
   }
 
   /** Waits with a replay that is paused. @returns false to stop */

@@ -1,5 +1,5 @@
-import { Publisher, type UnsignedCommand } from '@loopstack/client';
-import { LoopstackError, wireNames, type Headers, type WireNames } from '@loopstack/shared/contract';
+import { Publisher, type CommandSigner } from '@loopstack/client';
+import { LoopstackError, wireNames, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { API, JetStreamApi, JetStreamApiError } from '../jetstream-api.js';
@@ -25,7 +25,7 @@ export interface ReplaysOptions {
   /** Checks payloads as a worker would. Default: commands are decoded strictly, and nothing is known of payloads. */
   readonly payloads?: PayloadCheck;
   /** Headers that prove where a command comes from. */
-  readonly sign?: (command: UnsignedCommand) => Headers;
+  readonly sign?: CommandSigner;
   /** Who asks, for the record. Default: host and process id. */
   readonly by?: string;
 }
