@@ -39,6 +39,7 @@ export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, ty
 export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
 export { isA, reasonOf, textOf } from './thrown.js';
 export { useOutcome, type ResolvedChain } from './then.js';
+export type { UnknownFields } from './validation/plan.js';
 export {
   Workflow,
   Workspace,

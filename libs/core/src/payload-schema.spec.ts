@@ -38,6 +38,12 @@ describe('the JSON Schema of a payload class', () => {
     });
   });
 
+  it.each(['strip', 'keep'] as const)('takes other fields, nested ones too, where a worker has to %s them', (unknownFields) => {
+    const { $defs, additionalProperties } = payloadSchema(Basket, unknownFields);
+    expect(additionalProperties).toBeUndefined();
+    expect(($defs as Record<string, object>)['Line']).not.toHaveProperty('additionalProperties');
+  });
+
   it('of a class without rules is an object without fields', () => {
     expect(payloadSchema(Nothing)).toMatchObject({ type: 'object', additionalProperties: false });
   });

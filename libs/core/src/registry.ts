@@ -120,7 +120,7 @@ function register(
       type: type as Type<WorkflowInstance>,
       instance: instance as WorkflowInstance,
       options,
-      validator: options.payload && payloadValidator(options.payload),
+      validator: options.payload && payloadValidator(options.payload, options.unknownFields),
     };
   } catch (error) {
     problems.push((error as Error).message);

@@ -24,10 +24,10 @@ import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.
 import { WorkflowRegistry } from './registry.js';
 import { RunGateway, type ScheduleBook } from './run-gateway.js';
 import { checkPayload } from './validation/check-payload.js';
-import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
+import type { PayloadValidator } from './validation/payload-validator.js';
 import {
+  validatorOf,
   workflowName,
-  workflowOptions,
   workspaceName,
   type PayloadOf,
   type ResultOf,
@@ -207,7 +207,6 @@ export class RunService {
     if (this.registry.workspaces.has(address.workspace)) throw new LoopstackError('WORKFLOW_UNKNOWN', { ...address });
     const policy = this.options.unknownWorkspaces ?? (this.registry.workspaces.size > 0 ? 'refuse' : 'catalogue');
     if (policy === 'refuse') throw new LoopstackError('WORKSPACE_UNKNOWN', { ...address });
-    const payload = workflowOptions(workflow)?.payload;
-    return { validator: payload && payloadValidator(payload), elsewhere: policy === 'catalogue' };
+    return { validator: validatorOf(workflow, this.options.defaults), elsewhere: policy === 'catalogue' };
   }
 }

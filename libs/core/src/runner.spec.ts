@@ -22,7 +22,7 @@ function runner(invoke: Invoke, options: WorkflowOptions = {}): WorkflowRunner {
     type: class {} as never,
     instance: { run: invoke },
     options: resolved,
-    validator: resolved.payload && payloadValidator(resolved.payload),
+    validator: resolved.payload && payloadValidator(resolved.payload, resolved.unknownFields),
   };
   return new WorkflowRunner(entry, invoke, { maxDepth: 64, maxCauseDepth: 32 });
 }

@@ -52,7 +52,12 @@ export class Subscriptions {
       this.registry.workflows.filter((entry) => entry.workflow === workflow).map((entry) => entry.workspace);
     const chains = this.registry.workflows.flatMap((entry) => {
       try {
-        return resolveChains({ workspace: entry.workspace, workflow: entry.workflow }, entry.options.chains, workspacesOf);
+        return resolveChains(
+          { workspace: entry.workspace, workflow: entry.workflow },
+          entry.options.chains,
+          workspacesOf,
+          this.options.defaults,
+        );
       } catch (error) {
         problems.push((error as Error).message);
         return [];

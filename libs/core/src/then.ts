@@ -2,15 +2,15 @@ import { LoopstackError, isName, jsonType, type OutcomeType, type RunAddress } f
 import { readEvent, type EventTarget, type EventUse } from './event-use.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
 import type { RunNotice } from './run-notice.js';
-import { payloadValidator } from './validation/payload-validator.js';
 import {
+  validatorOf,
   workflowName,
-  workflowOptions,
   workspaceName,
   type Chain,
   type ChainDeclaration,
   type OfRun,
   type WorkflowClass,
+  type WorkflowDefaults,
 } from './workflow.js';
 
 export interface ResolvedChain {
@@ -34,8 +34,9 @@ export function resolveChains(
   upstream: RunAddress,
   declared: readonly ChainDeclaration[],
   workspacesOf: (workflow: string) => readonly string[],
+  defaults: WorkflowDefaults = {},
 ): readonly ResolvedChain[] {
-  const chains = declared.map((given, i) => resolveChain(`${upstream.workflow}.then[${i}]`, upstream, given, workspacesOf));
+  const chains = declared.map((given, i) => resolveChain(`${upstream.workflow}.then[${i}]`, upstream, given, workspacesOf, defaults));
   const seen = new Set<string>();
   for (const { target, on } of chains) {
     const name = `${target.workspace}.${target.workflow} on ${on}`;
@@ -51,6 +52,7 @@ function resolveChain(
   upstream: RunAddress,
   given: ChainDeclaration,
   workspacesOf: (workflow: string) => readonly string[],
+  defaults: WorkflowDefaults,
 ): ResolvedChain {
   const chain = chainOf(given);
   const refuse = (field: string, expected: string, received: string): never => {
@@ -68,11 +70,10 @@ function resolveChain(
   if (!isName(workflow)) refuse('.workflow', 'a name', JSON.stringify(workflow));
   const { on = 'succeeded' } = chain;
   if (!OUTCOMES.includes(on)) refuse('.on', OUTCOMES.join(', '), JSON.stringify(on));
-  const payload = workflowOptions(chain.workflow)?.payload;
   const target = {
     workspace: workspaceOf(chain, workflow, workspacesOf, refuse),
     workflow,
-    validator: payload && payloadValidator(payload),
+    validator: validatorOf(chain.workflow, defaults),
   };
   const { map, userId, when } = chain;
   return { upstream, target, on, map, userId, when, from: checkStartFrom(`${option}.from`, chain.from ?? 'now') };

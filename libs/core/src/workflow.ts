@@ -5,6 +5,8 @@ import { declaredEvents, resolveBindings, type EventBinding, type ResolvedBindin
 import type { RunNotice } from './run-notice.js';
 import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
 import type { RunContext } from './run-context.js';
+import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
+import type { UnknownFields } from './validation/plan.js';
 
 /** A class that `@Workflow` may decorate. */
 export interface WorkflowInstance<Payload = never, Result = unknown> {
@@ -26,6 +28,11 @@ export interface WorkflowOptions<Payload extends object = object> {
   readonly description?: string;
   /** Class with class-validator rules. Without one, any JSON value is accepted. */
   readonly payload?: Type<Payload>;
+  /**
+   * Fields that the payload class, or a class nested in it, does not declare: `refuse` them, `strip` them, or `keep` them unchecked.
+   * Default `refuse`: a misspelled optional field is told of, and what nobody has checked reaches no entity.
+   */
+  readonly unknownFields?: UnknownFields;
   readonly retry?: RetryOptions;
   /** Runs of this workflow at a time, in one process. Default 16. */
   readonly concurrency?: number;
@@ -53,6 +60,7 @@ export interface ResolvedWorkflowOptions {
   readonly title: string | undefined;
   readonly description: string | undefined;
   readonly payload: Type<object> | undefined;
+  readonly unknownFields: UnknownFields;
   readonly retry: RetryPolicy;
   readonly concurrency: number;
   readonly timeoutMs: number;
@@ -87,7 +95,10 @@ export interface Chain {
 export type ChainDeclaration = string | WorkflowClass | Chain | (() => WorkflowClass | Chain);
 
 /** What an application may set for all of its workflows; a workflow's own options win. */
-export type WorkflowDefaults = Pick<WorkflowOptions, 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'>;
+export type WorkflowDefaults = Pick<
+  WorkflowOptions,
+  'unknownFields' | 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'
+>;
 
 function positiveInteger(option: string, value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 1) {
@@ -98,6 +109,20 @@ function positiveInteger(option: string, value: unknown): number {
     });
   }
   return value as number;
+}
+
+const UNKNOWN_FIELDS: readonly UnknownFields[] = ['refuse', 'strip', 'keep'];
+
+/** @throws LoopstackError OPTION_INVALID */
+function unknownFieldsOf(option: string, given: UnknownFields = 'refuse'): UnknownFields {
+  if (UNKNOWN_FIELDS.includes(given)) return given;
+  throw new LoopstackError('OPTION_INVALID', { option, expected: UNKNOWN_FIELDS.join(', '), received: JSON.stringify(given) });
+}
+
+/** What validates the payload of a workflow class, without regard to where it is registered; undefined: any JSON value is taken. */
+export function validatorOf(workflow: string | WorkflowClass, defaults: WorkflowDefaults = {}): PayloadValidator | undefined {
+  const { payload, unknownFields = defaults.unknownFields } = workflowOptions(workflow) ?? {};
+  return payload && payloadValidator(payload, unknownFields);
 }
 
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
@@ -111,6 +136,7 @@ export function resolveWorkflowOptions(className: string, own: WorkflowOptions, 
     title: given.title,
     description: given.description,
     payload: given.payload,
+    unknownFields: unknownFieldsOf(option('unknownFields'), given.unknownFields),
     retry: resolveRetry(option('retry'), { ...defaults.retry, ...own.retry }),
     concurrency: positiveInteger(option('concurrency'), given.concurrency ?? 16),
     timeoutMs: positiveInteger(option('timeout'), durationMs(option('timeout'), given.timeout ?? '15m')),

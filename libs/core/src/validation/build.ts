@@ -1,6 +1,6 @@
 import { MAX_ITEMS } from './limits.js';
 import { INHERITED_KEYS } from './plan.js';
-import type { ClassPlan, FieldPlan } from './plan.js';
+import type { ClassPlan, FieldPlan, UnknownFields } from './plan.js';
 import { CLOSER_LOOK } from './rules.js';
 
 /**
@@ -8,8 +8,10 @@ import { CLOSER_LOOK } from './rules.js';
  * that are inherited, too many items, values that JSON cannot hold.
  */
 export class Builder {
-  /** Number of properties that no class declares. They are kept, to be reported. */
+  /** Number of properties that no class declares and that are refused for it. They are kept, to be reported. */
   strangers = 0;
+
+  constructor(private readonly unknownFields: UnknownFields = 'refuse') {}
 
   object(from: object, plan: ClassPlan): object {
     const prototype: unknown = Object.getPrototypeOf(from);
@@ -20,7 +22,10 @@ export class Builder {
       const field = plan.fields.get(key);
       // A name that the class or every object has: class-transformer would leave such a property out.
       if (field === undefined && key in target) throw CLOSER_LOOK;
-      if (field === undefined) this.strangers += 1;
+      if (field === undefined) {
+        if (this.unknownFields === 'strip') continue;
+        if (this.unknownFields === 'refuse') this.strangers += 1;
+      }
       target[key] = this.value(source[key], field?.type, field?.maxItems ?? MAX_ITEMS);
     }
     return target;

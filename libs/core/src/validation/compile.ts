@@ -1,6 +1,6 @@
 import { Builder } from './build.js';
 import { MAX_ITEMS } from './limits.js';
-import type { ClassPlan, Conversion, FieldPlan } from './plan.js';
+import type { ClassPlan, Conversion, FieldPlan, UnknownFields } from './plan.js';
 import { CLOSER_LOOK } from './rules.js';
 import type { Rule } from './rules.js';
 
@@ -14,8 +14,8 @@ let compiled = 0;
  * No text of a payload and no text of a decorator enters the code, except property names as JSON strings; all else is
  * passed in by reference.
  */
-export function compile(root: ClassPlan): Accept {
-  const generator = new Generator();
+export function compile(root: ClassPlan, unknownFields: UnknownFields = 'refuse'): Accept {
+  const generator = new Generator(unknownFields);
   const id = generator.class(root);
   // The number keeps V8 from taking two classes of one shape for one function: its cache is keyed by the text, and
   // functions that share it share their type feedback, which costs nine tenths of the speed.
@@ -35,10 +35,19 @@ return function accept(payload) {
   return bind(CLOSER_LOOK, Object.prototype, copy, ...generator.values);
 }
 
+/** Builder's treatment of a field that the class does not declare. */
+const UNKNOWN: Readonly<Record<UnknownFields, string>> = {
+  refuse: 'throw closerLook;',
+  strip: 'if (key in to) throw closerLook;',
+  keep: `if (key in to) throw closerLook; to[key] = typeof value === 'object' && value !== null ? copy(value, ${MAX_ITEMS}) : value;`,
+};
+
 class Generator {
   readonly functions: string[] = [];
   readonly values: unknown[] = [];
   private readonly ids = new Map<ClassPlan | Conversion, number>();
+
+  constructor(private readonly unknownFields: UnknownFields) {}
 
   get names(): string[] {
     return this.values.map((_, index) => `ref${index}`);
@@ -60,7 +69,7 @@ class Generator {
     const value = from[key];
     switch (key) {
 ${fields.map((field) => this.assignment(field)).join('\n')}
-      default: throw closerLook;
+      default: ${UNKNOWN[this.unknownFields]}
     }
   }
   return to;

@@ -6,9 +6,13 @@ import { fieldError, pathOfIndex, pathOfKey } from './field-error.js';
 import { Executor } from './libraries.js';
 import { MAX_FIELD_ERRORS } from './limits.js';
 import { rememberedMetadata } from './metadata.js';
-import type { Class } from './plan.js';
+import type { Class, UnknownFields } from './plan.js';
 
-const OPTIONS: ValidatorOptions = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true };
+const OPTIONS: Readonly<Record<UnknownFields, ValidatorOptions>> = {
+  refuse: { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true },
+  strip: { whitelist: true, forbidNonWhitelisted: false, forbidUnknownValues: true },
+  keep: { whitelist: false, forbidUnknownValues: true },
+};
 
 export type Outcome = { readonly instance: object; readonly errors: readonly FieldError[] };
 
@@ -17,15 +21,16 @@ export type Outcome = { readonly instance: object; readonly errors: readonly Fie
  * validator does, since a failed look-up says nothing about the payload. A `@Transform` or a check that throws on the
  * spot does: such a payload is invalid (rules `transform` and `check`).
  */
-export function checkWithLibraries(cls: Class, payload: object): Outcome | Promise<Outcome> {
+export function checkWithLibraries(cls: Class, payload: object, unknownFields: UnknownFields): Outcome | Promise<Outcome> {
+  const options = OPTIONS[unknownFields];
   let instance: object;
   try {
     instance = plainToInstance(cls, payload);
   } catch (cause) {
     return refused(payload, 'transform', `the payload could not be converted to ${cls.name}: ${nameOf(cause)}`);
   }
-  if (!Executor) return new Validator().validate(instance, OPTIONS).then((tree) => ({ instance, errors: fieldErrors(tree) }));
-  const executor = new Executor(new Validator(), OPTIONS);
+  if (!Executor) return new Validator().validate(instance, options).then((tree) => ({ instance, errors: fieldErrors(tree) }));
+  const executor = new Executor(new Validator(), options);
   Object.assign(executor, { metadataStorage: rememberedMetadata });
   const tree: ValidationError[] = [];
   const outcome = () => ({ instance, errors: fieldErrors(executor.stripEmptyErrors(tree)) });

@@ -59,6 +59,55 @@ function errorsOf(cls: new () => object, input: unknown): readonly string[] {
   return result.ok ? [] : result.errors.map(({ path, rule, received }) => `${path} ${rule} ${received}`);
 }
 
+class Checked extends Order {
+  // Only the libraries can do this one.
+  @v.ValidateIf(() => true)
+  @v.IsString()
+  note = 'none';
+
+  total(): number {
+    return 0;
+  }
+}
+
+describe('fields that a class does not declare', () => {
+  const more = { extra: 1, deep: { a: [1] }, items: [{ sku: 'a', color: 'red' }], address: { city: 'Berlin', zip: '1' } };
+
+  it.each([
+    ['compiled', Order],
+    ['by the libraries', Checked],
+  ])('are stripped or kept, nested ones too (%s)', (_, cls) => {
+    const input = order(more);
+    const stripped = payloadValidator<Order>(cls, 'strip').validate(input);
+    const kept = payloadValidator<Order>(cls, 'keep').validate(input);
+    expect(stripped).toMatchObject({ ok: true, value: { items: [{ sku: 'a', quantity: 1 }], address: { city: 'Berlin' } } });
+    expect(JSON.stringify(stripped)).not.toMatch(/extra|deep|color|zip/);
+    expect(kept).toMatchObject({ ok: true, value: { ...more, items: [{ sku: 'a', quantity: 1, color: 'red' }] } });
+    expect(payloadValidator<Order>(cls).validate(input)).toMatchObject({ ok: false });
+  });
+
+  it.each([
+    ['compiled', Order, 'constructor'],
+    ['compiled', Order, '__proto__'],
+    ['by the libraries', Checked, 'toString'],
+    ['by the libraries', Checked, 'total'],
+  ])('are refused in any case where every object or the class has the name (%s, %p, %s)', (_, cls, name) => {
+    const input = JSON.parse(JSON.stringify(order()).replace('{', `{${JSON.stringify(name)}:{"polluted":1},`)) as object;
+    for (const unknownFields of ['strip', 'keep'] as const) {
+      const errors = [{ path: name, rule: 'whitelistValidation' }];
+      expect(payloadValidator<Order>(cls, unknownFields).validate(input)).toMatchObject({ ok: false, errors });
+    }
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  it('are no excuse for what is declared', () => {
+    for (const unknownFields of ['strip', 'keep'] as const) {
+      const result = payloadValidator(Order, unknownFields).validate(order({ ...more, id: 5, items: [{ sku: '', color: 1 }] }));
+      expect(result).toMatchObject({ ok: false, errors: [{ path: 'id' }, { path: 'items[0].sku' }] });
+    }
+  });
+});
+
 describe('a payload validator', () => {
   it('gives an instance of the class, with instances inside and defaults kept', () => {
     const result = check(Order, order());
@@ -75,6 +124,7 @@ describe('a payload validator', () => {
   it('is made once per class', () => {
     expect(payloadValidator(Order)).toBe(payloadValidator(Order));
     expect(payloadValidator(Order)).not.toBe(payloadValidator(Item));
+    expect(payloadValidator(Order)).not.toBe(payloadValidator(Order, 'strip'));
   });
 
   it('names the path, the rule and the type of what is wrong, and never the value', () => {

@@ -9,7 +9,7 @@ import { checkWithLibraries, nameOf } from './library.js';
 import type { Outcome } from './library.js';
 import { MAX_LIBRARY_WORK } from './limits.js';
 import { planOf } from './plan.js';
-import type { Class, ClassPlan, Plan } from './plan.js';
+import type { Class, ClassPlan, Plan, UnknownFields } from './plan.js';
 import { isRecord, refusalsOf } from './refusals.js';
 
 export type Validated<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly errors: readonly FieldError[] };
@@ -25,20 +25,25 @@ export interface PayloadValidator<T = unknown> {
   validate(input: unknown): Validated<T> | Promise<Validated<T>>;
 }
 
-const validators = new WeakMap<Class, ClassValidator<object>>();
+const validators: Readonly<Record<UnknownFields, WeakMap<Class, ClassValidator<object>>>> = {
+  refuse: new WeakMap(),
+  strip: new WeakMap(),
+  keep: new WeakMap(),
+};
 
 /**
- * The validator of a payload class, decorated for class-validator and class-transformer. One per class. The decorators
- * are read at the first payload, when every module has been loaded; later ones are not seen.
+ * The validator of a payload class, decorated for class-validator and class-transformer. One per class and treatment of unknown
+ * fields. The decorators are read at the first payload, when every module has been loaded; later ones are not seen.
  *
- * Accepts what `plainToInstance` and `validate` with `whitelist`, `forbidNonWhitelisted` and `forbidUnknownValues`
- * accept, and gives the same instance or the same errors, with these differences: keys that every object inherits
+ * Accepts what `plainToInstance` and `validate` with `forbidUnknownValues` accept, with `whitelist` and `forbidNonWhitelisted` where
+ * unknown fields are refused and with `whitelist` where they are stripped, and gives the same instance or the same errors, with these differences: keys that every object inherits
  * (`constructor`, `__proto__`, `toString`, a method of the class) are refused and not dropped, too large payloads are
  * refused (MAX_ITEMS, MAX_LIBRARY_WORK), and what makes the libraries throw is an invalid payload.
  */
-export function payloadValidator<T extends object>(cls: new () => T): PayloadValidator<T> {
-  let validator = validators.get(cls);
-  if (!validator) validators.set(cls, (validator = new ClassValidator<object>(cls)));
+export function payloadValidator<T extends object>(cls: new () => T, unknownFields: UnknownFields = 'refuse'): PayloadValidator<T> {
+  const known = validators[unknownFields];
+  let validator = known.get(cls);
+  if (!validator) known.set(cls, (validator = new ClassValidator<object>(cls, unknownFields)));
   return validator as ClassValidator<T>;
 }
 
@@ -46,7 +51,10 @@ class ClassValidator<T extends object> implements PayloadValidator<T> {
   private plan: Plan | undefined;
   private accept: Accept | undefined;
 
-  constructor(private readonly cls: Class<T>) {}
+  constructor(
+    private readonly cls: Class<T>,
+    private readonly unknownFields: UnknownFields,
+  ) {}
 
   validate(input: unknown): Validated<T> | Promise<Validated<T>> {
     this.plan ??= this.prepare();
@@ -60,14 +68,14 @@ class ClassValidator<T extends object> implements PayloadValidator<T> {
 
   private prepare(): Plan {
     const plan = planOf(this.cls);
-    if (plan.obstacles.length === 0) this.accept = compile(plan.root);
+    if (plan.obstacles.length === 0) this.accept = compile(plan.root, this.unknownFields);
     return plan;
   }
 
   /** Undefined where only the libraries can tell. */
   private explain(input: object, plan: ClassPlan): readonly FieldError[] | undefined {
     return attempt(() => {
-      const builder = new Builder();
+      const builder = new Builder(this.unknownFields);
       return explain(builder.object(input, plan), plan, builder.strangers > 0);
     });
   }
@@ -78,7 +86,7 @@ class ClassValidator<T extends object> implements PayloadValidator<T> {
       const { errors, work } = refusalsOf(input, plan);
       if (errors.length > 0) return invalid(errors);
       if (work > MAX_LIBRARY_WORK) return invalid([fieldError('', 'payloadTooManyItems', 'the payload has too many values', input)]);
-      outcome = checkWithLibraries(this.cls, input);
+      outcome = checkWithLibraries(this.cls, input, this.unknownFields);
     } catch (cause) {
       // Only what is not JSON gets here: a cycle, or a getter that throws.
       return invalid([fieldError('', 'check', `the payload could not be read: ${nameOf(cause)}`, input)]);

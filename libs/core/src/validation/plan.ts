@@ -11,6 +11,12 @@ import type { Rule } from './rules.js';
 export type Class<T extends object = object> = new () => T;
 export type Conversion = typeof String | typeof Number | typeof Boolean | typeof Date;
 
+/**
+ * What becomes of fields that a payload class does not declare, in nested classes, too. Names that every object or the class has
+ * (`constructor`, a method) are refused in any case.
+ */
+export type UnknownFields = 'refuse' | 'strip' | 'keep';
+
 export interface FieldPlan {
   readonly name: string;
   readonly optional: boolean;
