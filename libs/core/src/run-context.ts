@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
-import { HEADER, LoopstackError, isServerHeader, type Headers } from '@loopstack/shared';
+import { HEADER, LoopstackError, describeLoss, isServerHeader, lossInJson, printable, type Headers } from '@loopstack/shared';
 import { causeDepthOf, causeHeaders, type Cause } from './cause.js';
+import { reasonOf } from './thrown.js';
 
 /** Why `ctx.signal` was aborted. */
 export type AbortReason = 'timeout' | 'canceled' | 'shutdown' | 'lease-lost';
@@ -108,7 +109,22 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   progress(value: unknown): Promise<void> {
-    return this.report ? this.report(value) : Promise.resolve();
+    if (!this.report) return Promise.resolve();
+    const loss = this.#lossIn(value);
+    if (loss === undefined) return this.report(value);
+    this.logger.warn(`Run ${this.runId}: progress was not recorded: ${loss}`);
+    return Promise.resolve();
+  }
+
+  /** Why it cannot be recorded, in one line. */
+  #lossIn(value: unknown): string | undefined {
+    try {
+      JSON.stringify(value);
+      const loss = lossInJson(value);
+      return loss && printable(describeLoss(loss, 'it'));
+    } catch (thrown) {
+      return reasonOf(thrown);
+    }
   }
 
   /** @internal */

@@ -1,10 +1,11 @@
-import { LoopstackError, printable, summarize } from '@loopstack/shared';
+import { LoopstackError, summarize } from '@loopstack/shared';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
 import { prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
 import type { RegisteredWorkflow } from './registry.js';
-import { isA, reasonOf, textOf } from './thrown.js';
+import { isA, reasonOf } from './thrown.js';
 import { ExecutionRunContext, type AbortReason } from './run-context.js';
+import { outcomeOf } from './result.js';
 import type { Outcome } from './settle.js';
 import type { Validated } from './validation/payload-validator.js';
 
@@ -164,7 +165,7 @@ export class WorkflowRunner {
     try {
       const returned = withCause(context, this.invoke, payload, context);
       if (isThenable(returned)) this.#endAfter(returned, execution);
-      else execution.end(this.#outcome(returned));
+      else execution.end(outcomeOf(this.entry, returned));
     } catch (thrown) {
       execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) });
     }
@@ -173,25 +174,9 @@ export class WorkflowRunner {
   /** Apart, so that what waits keeps the execution alone. */
   #endAfter(returned: PromiseLike<unknown>, execution: Execution): void {
     returned.then(
-      (result) => execution.end(this.#outcome(result)),
+      (result) => execution.end(outcomeOf(this.entry, result)),
       (thrown: unknown) => execution.end({ kind: 'failed', ...failure(this.entry.workflow, thrown) }),
     );
-  }
-
-  /** A result that cannot be recorded fails the run for good: its effects are done, and another attempt would end the same way. */
-  #outcome(result: unknown): Outcome {
-    const { record, resultLimitBytes: limit } = this.entry.options;
-    if (record === 'none' || result === undefined) return { kind: 'succeeded', json: undefined };
-    const { workflow } = this.entry;
-    try {
-      const json = JSON.stringify(result) as string | undefined;
-      const bytes = json === undefined ? 0 : json.length * 3 > limit ? Buffer.byteLength(json) : json.length;
-      if (bytes <= limit) return { kind: 'succeeded', json };
-      return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_TOO_LARGE', { workflow, bytes, limit }) };
-    } catch (cause) {
-      const reason = printable(textOf(cause, 'message') ?? 'its toJSON failed');
-      return { kind: 'failed', retryable: false, error: new LoopstackError('RESULT_UNSERIALIZABLE', { workflow, reason }, { cause }) };
-    }
   }
 
   /** One timer for the deadlines of all executions, running only while there are any. */

@@ -1,6 +1,16 @@
 import 'reflect-metadata';
 import { Injectable, type Type } from '@nestjs/common';
-import { LoopstackError, assertName, durationMs, jsonType, sizeBytes, type Duration, type OutcomeType, type Size } from '@loopstack/shared';
+import {
+  LoopstackError,
+  assertName,
+  durationMs,
+  jsonType,
+  sizeBytes,
+  type Duration,
+  type JsonOf,
+  type OutcomeType,
+  type Size,
+} from '@loopstack/shared';
 import { declaredEvents, resolveBindings, type EventBinding, type ResolvedBinding, type StartFrom } from './on-event.js';
 import type { RunNotice } from './run-notice.js';
 import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
@@ -14,7 +24,8 @@ export interface WorkflowInstance<Payload = never, Result = unknown> {
 }
 export type WorkflowClass<Payload = never, Result = unknown> = Type<WorkflowInstance<Payload, Result>>;
 export type PayloadOf<W> = W extends WorkflowClass<infer Payload> ? Payload : never;
-export type ResultOf<W> = W extends Type<{ run(...args: never[]): infer Result }> ? Awaited<Result> : never;
+/** What `result()` resolves with: what the workflow returns, as JSON brings it back. */
+export type ResultOf<W> = W extends Type<{ run(...args: never[]): infer Result }> ? JsonOf<Awaited<Result>> : never;
 export type WorkspaceClass = Type<object>;
 
 /** How much of a run is recorded as events; each step costs throughput. */

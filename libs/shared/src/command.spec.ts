@@ -172,10 +172,29 @@ describe('encoding a run command', () => {
     ['too many levels', { payload: nested(64), userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['a cycle', { payload: cycle(), userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['a toJSON that throws', { payload: { toJSON: () => Promise.reject.call(undefined) }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['a Map', { payload: { rates: new Map() }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['a Set as a whole', { payload: new Set(), userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['an Error', { payload: { items: [new Error('x')] }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['NaN', { payload: { n: Number.NaN }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['NaN as a whole', { payload: Number.NaN, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['a function as a whole', { payload: () => 1, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['a method', { payload: { run() {} }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['a symbol', { payload: { s: Symbol('s') }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
+    ['an invalid Date', { payload: [new Date('x')], userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['no user', { payload: {}, userId: undefined as unknown as string }, 'USER_MISSING'],
     ['a user with a lone surrogate', { payload: {}, userId: '\ud800' }, 'USER_MISSING'],
   ])('refuses %s', (_, command, code) => {
     expect(codeOf(() => encodeRunCommand(command))).toBe(code);
+  });
+
+  it('names the path, the type and the remedy of what JSON would lose', () => {
+    const payload = { order: { items: [{ tags: new Set(['a']) }] } };
+    expect(() => encodeRunCommand({ payload, userId: 'u' })).toThrow(
+      expect.objectContaining({
+        message: 'The payload cannot be written as JSON: order.items[0].tags is a Set: pass an array ([...set])',
+        details: expect.objectContaining({ path: 'order.items[0].tags', type: 'a Set' }) as object,
+      }) as Error,
+    );
   });
 
   it('takes strings that only look like large numbers, and 63 levels', () => {

@@ -1,5 +1,6 @@
 import { LoopstackError, jsonType, summarize, type FieldError } from './error.js';
 import { HEADER, NO_HEADERS, type HeaderReader } from './header.js';
+import { describeLoss, lossInJson, type JsonLoss } from './json-loss.js';
 import { keyedRunId, sequenceRunId } from './run-id.js';
 import { MAX_DEPTH, MAX_MEMBERS, parseStrictJson } from './strict-json.js';
 import { isName, type RunAddress } from './subject.js';
@@ -24,14 +25,14 @@ export function isUserId(value: unknown): value is string {
 
 /**
  * The body of a run command. What a worker would refuse is refused here, so that no command is accepted only to become
- * a dead letter. As JSON.stringify has it, `undefined` members and functions are left out, NaN and Infinity become null.
+ * a dead letter, and so is what JSON has no form for. `undefined` members are left out.
  * @throws LoopstackError USER_MISSING, PAYLOAD_UNSERIALIZABLE
  */
 export function encodeRunCommand({ payload, userId }: RunCommand): Uint8Array {
   if (!isUserId(userId)) {
     throw new LoopstackError('USER_MISSING', { received: typeof userId === 'string' ? unusable(userId) : jsonType(userId) });
   }
-  const text = stringify(payload === undefined ? { userId } : { payload, userId }, 'PAYLOAD_UNSERIALIZABLE', {});
+  const text = stringify(payload === undefined ? { userId } : { payload, userId }, payload, 'PAYLOAD_UNSERIALIZABLE', {});
   const bytes = Buffer.from(text);
   if (isDoubtful(text)) {
     try {
@@ -68,27 +69,35 @@ function isDoubtful(text: string): boolean {
   return false;
 }
 
-/** @throws LoopstackError `code`, for what is no JSON: BigInt, cycles, too deep nesting */
+/** @throws LoopstackError `code`, for what is no JSON: BigInt, cycles, too deep nesting, and what JSON would lose (`lossInJson`) */
 export function encodeJson(
   value: unknown,
   code: 'PAYLOAD_UNSERIALIZABLE' | 'RESULT_UNSERIALIZABLE',
   details: Readonly<Record<string, unknown>>,
 ): Uint8Array {
   // From Buffer's pool: TextEncoder takes four times as long, for the memory that it asks for each time.
-  return Buffer.from(stringify(value, code, details));
+  return Buffer.from(stringify(value, value, code, details));
 }
 
+/** @param given the part of it that comes from a caller */
 function stringify(
   value: unknown,
+  given: unknown,
   code: 'PAYLOAD_UNSERIALIZABLE' | 'RESULT_UNSERIALIZABLE',
   details: Readonly<Record<string, unknown>>,
 ): string {
+  let text: string;
+  let loss: JsonLoss | undefined;
   try {
-    return JSON.stringify(value) ?? 'null';
+    text = JSON.stringify(value) ?? 'null';
+    loss = lossInJson(given);
   } catch (error) {
     const reason = error instanceof RangeError ? 'it is nested too deep' : error instanceof Error ? error.message : 'its toJSON failed';
     throw new LoopstackError(code, { ...details, reason }, { cause: error });
   }
+  if (loss === undefined) return text;
+  const whole = code === 'PAYLOAD_UNSERIALIZABLE' ? 'the payload' : 'the result';
+  throw new LoopstackError(code, { ...details, reason: describeLoss(loss, whole), path: loss.path, type: loss.type });
 }
 
 type Fields = Readonly<Record<string, unknown>>;

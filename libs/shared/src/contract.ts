@@ -7,6 +7,8 @@ export * from './duration.js';
 export * from './error.js';
 export * from './event.js';
 export * from './header.js';
+export * from './json-loss.js';
+export type * from './json-of.js';
 export * from './run-id.js';
 export * from './schedule.js';
 export * from './signature.js';
