@@ -42,6 +42,7 @@ describe('a prepared command', () => {
     [{ headers: ['abc'] }],
     [{ headers: { 'ce-specversion': '1.0' } }],
     [{ headers: { 'CE-SpecVersion': '1.0' } }],
+    [{ headers: Object.fromEntries(Array.from({ length: 201 }, (_, i) => [`x-${i}`, ''])) }],
     [null],
     ['abc'],
   ] as unknown as [RunOptions][])('refuses what the server or the worker would misread: %j', (options) => {

@@ -1,6 +1,7 @@
 import {
   HEADER,
   LoopstackError,
+  MAX_OWN_HEADERS,
   PRIORITIES,
   assertName,
   durationMs,
@@ -125,6 +126,10 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
   if (headers !== undefined) {
     const reserved = Object.keys(headers).find((name) => RESERVED.test(name));
     if (reserved !== undefined) throw invalid('headers', 'names other than Nats-…, Loopstack-… and ce-specversion', reserved);
+    const count = Object.keys(headers).length;
+    if (count > MAX_OWN_HEADERS) {
+      throw new LoopstackError('OPTION_INVALID', { option: 'headers', expected: `at most ${MAX_OWN_HEADERS}`, received: `${count}` });
+    }
     lines += headerLines(headers);
   }
   return lines;

@@ -1,12 +1,14 @@
 import {
   HEADER,
   LoopstackError,
+  assertHeaders,
   decodeRunCommand,
   distrust,
   runIdOf,
   runIdOrigin,
   sequenceRunId,
   type DecodedCommand,
+  type HeaderCondition,
   type HeaderLine,
   type HeaderReader,
   type ResolvedTrust,
@@ -19,13 +21,12 @@ import { isA, reasonOf } from './thrown.js';
 export interface Delivery {
   readonly subject: string;
   readonly data: Uint8Array;
-  readonly headers: HeaderReader & {
-    entries(): Iterable<readonly [string, string]>;
-    /** They are there and cannot be read. */
-    readonly malformed?: boolean;
-    /** Every line as it is stored; undefined where that cannot be told byte by byte. */
-    lines?(): readonly HeaderLine[] | undefined;
-  };
+  readonly headers: HeaderReader &
+    HeaderCondition & {
+      entries(): Iterable<readonly [string, string]>;
+      /** Every line as it is stored; undefined where that cannot be told byte by byte. */
+      lines?(): readonly HeaderLine[] | undefined;
+    };
   readonly sequence: number;
   /** Milliseconds since the epoch; when the command was stored. */
   readonly timeMs: number;
@@ -66,7 +67,7 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
   let runId: string | undefined;
   try {
     if (limits.trust) assertTrusted(limits.trust, delivery);
-    if (headers.malformed === true) throw new LoopstackError('COMMAND_INVALID', { summary: 'its headers cannot be read' });
+    assertHeaders(headers);
     const headerId = headers.get(HEADER.RUN_ID);
     if (headerId !== undefined) runId = runIdOf(address, delivery, headerId, undefined);
     const command = decodeRunCommand(delivery.data, headers, limits.maxDepth);

@@ -1,5 +1,16 @@
 import type { Publisher } from '@loopstack/client';
-import { HEADER, LoopstackError, deadLetterHeaders, type DeadLetterFacts, type RunAddress, type WireNames } from '@loopstack/shared';
+import {
+  HEADER,
+  LoopstackError,
+  MAX_HEADERS,
+  MAX_OWN_HEADERS,
+  deadLetterHeaders,
+  type DeadLetterFacts,
+  type HeaderCondition,
+  type Headers,
+  type RunAddress,
+  type WireNames,
+} from '@loopstack/shared';
 import type { NatsConnection } from 'nats';
 
 /** The server accepts 64 KiB of headers (error 10097). */
@@ -10,7 +21,7 @@ const HEADER_ROOM = 24 * 1024;
 /** What a dead letter is written of: a command, or an event. */
 export interface Original {
   readonly data: Uint8Array;
-  readonly headers: Iterable<readonly [string, string]>;
+  readonly headers: Iterable<readonly [string, string]> & Pick<HeaderCondition, 'count'>;
 }
 
 /** Publishes dead letters. The same command and redrive is the same letter, however often it is written. */
@@ -30,27 +41,35 @@ export class DeadLetterWriter {
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
     // Also the run: a stream that was made anew counts its sequences from the start.
     const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}:${facts.runId}` };
-    const full = deadLetterHeaders(facts, writable(message.headers), 'full');
-    const headerBytes = Object.entries(full).reduce(
-      (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
-      0,
-    );
-    const limit = this.nc.info?.max_payload ?? 1024 * 1024;
-    const fits = headerBytes <= MAX_HEADER_BYTES && message.data.length + headerBytes + 256 <= limit;
-    const headers = fits ? full : deadLetterHeaders(facts, this.fitting(message), 'pointer');
+    const full = this.full(message, facts);
+    const headers = full ?? deadLetterHeaders(facts, this.fitting(message), 'pointer');
     try {
-      await this.publisher.publish(subject, fits ? message.data : new Uint8Array(), { ...headers, ...id });
+      await this.publisher.publish(subject, full ? message.data : new Uint8Array(), { ...headers, ...id });
     } catch (error) {
       if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.missing();
       throw error;
     }
-    return fits ? 'full' : 'pointer';
+    return full ? 'full' : 'pointer';
+  }
+
+  /** Undefined where it would be too large, or has more headers than a command may have: thousands cost more than all the rest. */
+  private full(message: Original, facts: DeadLetterFacts): Headers | undefined {
+    if ((message.headers.count ?? 0) > MAX_HEADERS) return undefined;
+    const headers = deadLetterHeaders(facts, writable(message.headers), 'full');
+    const headerBytes = Object.entries(headers).reduce(
+      (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
+      0,
+    );
+    const limit = this.nc.info?.max_payload ?? 1024 * 1024;
+    return headerBytes <= MAX_HEADER_BYTES && message.data.length + headerBytes + 256 <= limit ? headers : undefined;
   }
 
   /** The original headers as far as they leave room: a pointer leads to all of them. */
   private *fitting(message: Original): Iterable<readonly [string, string]> {
     let room = HEADER_ROOM;
+    let left = MAX_OWN_HEADERS;
     for (const entry of writable(message.headers)) {
+      if (left-- === 0) return;
       const bytes = Buffer.byteLength(entry[0]) + Buffer.byteLength(entry[1]) + 4;
       if (bytes > room) continue;
       room -= bytes;

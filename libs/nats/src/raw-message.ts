@@ -35,37 +35,60 @@ function blockOf(msg: Msg): Buffer | undefined {
 const NAME = /^[!-9;-~]*$/;
 const LINE_END = /[\r\n]/;
 
-/** Names and values in turn, the first value of each name; undefined for what the client library does not take for headers. */
-function parse(block: string): readonly string[] | undefined {
-  const pairs: string[] = [];
-  for (let at = block.indexOf('\r\n') + 2; at > 1 && at < block.length;) {
-    const next = block.indexOf('\r\n', at);
-    const end = next < 0 ? block.length : next;
-    const colon = block.indexOf(':', at);
-    if (colon >= 0 && colon < end) {
-      const name = block.slice(at, colon);
-      const value = block.slice(colon + 1, end);
-      if (!NAME.test(name) || LINE_END.test(value)) return undefined;
-      if (!has(pairs, name)) pairs.push(name, value.trim());
-    }
-    at = end + 2;
+/** Names from which on they are found by a table: to compare each with all before it is quadratic, and 64 KiB hold thousands. */
+const TABLE_FROM = 16;
+
+/** Names and values in turn, and where each name is, once there are many. */
+interface Pairs {
+  readonly list: string[];
+  table: Map<string, number> | undefined;
+}
+
+/** Place of a name in the list, or -1. */
+function placeOf({ list, table }: Pairs, name: string): number {
+  if (table !== undefined) return table.get(name) ?? -1;
+  for (let i = 0; i < list.length; i += 2) if (list[i] === name) return i;
+  return -1;
+}
+
+/** The first value of a name stands. */
+function add(pairs: Pairs, name: string, value: string): void {
+  const { list } = pairs;
+  if (placeOf(pairs, name) >= 0) return;
+  const place = list.push(name, value) - 2;
+  if (pairs.table !== undefined) pairs.table.set(name, place);
+  else if (list.length > 2 * TABLE_FROM) {
+    pairs.table = new Map();
+    for (let i = 0; i < list.length; i += 2) pairs.table.set(list[i] as string, i);
   }
-  return pairs;
 }
 
-function has(pairs: readonly string[], name: string): boolean {
-  for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return true;
-  return false;
+/** Undefined for what the client library does not take for headers. From colon to colon: lines without one cost nothing. */
+function parse(block: string): Pairs | undefined {
+  const pairs: Pairs = { list: [], table: undefined };
+  const first = block.indexOf('\r\n');
+  if (first < 0) return pairs;
+  for (let at = first + 2; ;) {
+    const colon = block.indexOf(':', at);
+    if (colon < 0) return pairs;
+    const next = block.indexOf('\r\n', colon);
+    const end = next < 0 ? block.length : next;
+    const name = block.slice(block.lastIndexOf('\r\n', colon) + 2, colon);
+    const value = block.slice(colon + 1, end);
+    if (!NAME.test(name) || LINE_END.test(value)) return undefined;
+    add(pairs, name, value.trim());
+    at = end;
+  }
 }
 
-const NONE: readonly string[] = [];
+const NONE: Pairs = { list: [], table: undefined };
 
 /**
  * First values of the headers of a message; an empty one counts as absent. Read from the header block itself, when first
  * asked: the client's header class takes longer for the two lines of a command than JSON.parse for its body.
  */
 export class RawHeaders {
-  #pairs: readonly string[] | undefined;
+  #pairs: Pairs | undefined;
   #malformed = false;
 
   constructor(private readonly msg: Msg) {}
@@ -76,10 +99,15 @@ export class RawHeaders {
     return this.#malformed;
   }
 
+  /** Names. */
+  get count(): number {
+    return this.pairs().list.length / 2;
+  }
+
   get(name: string): string | undefined {
     const pairs = this.pairs();
-    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === name) return pairs[i + 1] || undefined;
-    return undefined;
+    const place = placeOf(pairs, name);
+    return place < 0 ? undefined : pairs.list[place + 1] || undefined;
   }
 
   /** What a signature covers. The library's own getter would trim. */
@@ -89,27 +117,27 @@ export class RawHeaders {
   }
 
   *entries(): Iterable<readonly [string, string]> {
-    const pairs = this.pairs();
-    for (let i = 0; i < pairs.length; i += 2) yield [pairs[i] as string, pairs[i + 1] as string];
+    const { list } = this.pairs();
+    for (let i = 0; i < list.length; i += 2) yield [list[i] as string, list[i + 1] as string];
   }
 
   [Symbol.iterator](): Iterator<readonly [string, string]> {
     return this.entries()[Symbol.iterator]();
   }
 
-  private pairs(): readonly string[] {
+  private pairs(): Pairs {
     if (this.#pairs) return this.#pairs;
     const pairs = this.read();
     this.#malformed = pairs === undefined;
     return (this.#pairs = pairs ?? NONE);
   }
 
-  private read(): readonly string[] | undefined {
+  private read(): Pairs | undefined {
     const block = blockOf(this.msg);
     if (block !== undefined) return block.length === 0 ? NONE : parse(block.toString());
-    const pairs: string[] = [];
+    const pairs: Pairs = { list: [], table: undefined };
     try {
-      for (const [name, values] of this.msg.headers ?? []) if (values[0] !== undefined) pairs.push(name, values[0]);
+      for (const [name, values] of this.msg.headers ?? []) if (values[0] !== undefined) add(pairs, name, values[0]);
     } catch {
       return undefined;
     }

@@ -1,5 +1,5 @@
 import { LoopstackError, jsonType, summarize, type FieldError } from './error.js';
-import { HEADER, NO_HEADERS, type HeaderReader } from './header.js';
+import { HEADER, MAX_HEADERS, NO_HEADERS, type HeaderCondition, type HeaderReader } from './header.js';
 import { describeLoss, lossInJson, type JsonLoss } from './json-loss.js';
 import { keyedRunId, sequenceRunId } from './run-id.js';
 import { MAX_DEPTH, MAX_MEMBERS, parseStrictJson } from './strict-json.js';
@@ -194,6 +194,12 @@ export function decodeRunCommand(bytes: Uint8Array, headers: HeaderReader = NO_H
     if (Object.hasOwn(body, 'pattern') && Object.hasOwn(body, 'data')) return plain(body['data']);
   }
   return plain(body);
+}
+
+/** @throws LoopstackError COMMAND_INVALID */
+export function assertHeaders({ malformed, count = 0 }: HeaderCondition): void {
+  if (malformed === true) throw new LoopstackError('COMMAND_INVALID', { summary: 'its headers cannot be read' });
+  if (count > MAX_HEADERS) throw new LoopstackError('COMMAND_INVALID', { summary: `it has ${count} headers, ${MAX_HEADERS} are allowed` });
 }
 
 /** CloudEvents header values are percent-encoded (NATS protocol binding 3.1.3.2 refers to the HTTP binding). */

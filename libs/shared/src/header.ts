@@ -39,6 +39,11 @@ export const HEADER = {
   REDRIVEN: 'Loopstack-Redriven',
 } as const;
 
+/** Headers that a command may have. The server limits their bytes (64 KiB), which hold thousands. */
+export const MAX_HEADERS = 256;
+/** Those of them that a producer may give: Loopstack, the server and a replay add some. */
+export const MAX_OWN_HEADERS = 200;
+
 /** Whether a header is the server's: it acts (deduplicates, expects, schedules) wherever the message is published again. */
 export function isServerHeader(name: string): boolean {
   return /^nats-/i.test(name);
@@ -51,6 +56,14 @@ export const ORIGINAL_PREFIX = 'Loopstack-Original-';
 export interface HeaderReader {
   /** First value, or undefined (also undefined for an absent header). */
   get(name: string): string | undefined;
+}
+
+/** What may be wrong with headers as a whole. */
+export interface HeaderCondition {
+  /** They are there and cannot be read. */
+  readonly malformed?: boolean;
+  /** Names. */
+  readonly count?: number;
 }
 
 export const NO_HEADERS: HeaderReader = { get: () => undefined };
