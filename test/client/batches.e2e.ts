@@ -1,6 +1,6 @@
 import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
 import { HEADER, newRunId, type RunHandle, type RunItem } from '@loopstack/shared/contract';
-import { connect } from 'nats';
+import { connect, headers } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
 
 const item = (n: number, options?: RunItem['options']): RunItem => ({
@@ -329,6 +329,43 @@ describe('fanOut', () => {
     expect(await rig.count(names.streams.runs)).toBe(2000);
     expect(written.length).toBe(1000);
     spy.unsubscribe();
+  });
+
+  /** Opens as many batches as a stream may have, and leaves them open; from the second on each gets another message. */
+  const crowd = (sequence: number): void => {
+    for (let i = 0; i < 50; i++) {
+      const open = headers();
+      open.set(HEADER.BATCH_ID, `open-${i}`);
+      open.set(HEADER.BATCH_SEQUENCE, `${sequence}`);
+      rig.nc.publish(names.run(ADDRESS), '{"userId":"u1"}', { headers: open });
+    }
+  };
+
+  it('finds a place when the batches that others left open are dropped', async () => {
+    crowd(1);
+    await rig.nc.flush();
+    const began = performance.now();
+    // What needs no place goes on meanwhile.
+    expect((await client.runMany([item(1), item(2)])).accepted).toBe(2);
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => client.fanOut([item(i), item(i), item(i)])));
+    // The server drops them after ten seconds.
+    expect(performance.now() - began).toBeGreaterThan(5000);
+    expect(new Set(all.flat().map((run) => run.sequence)).size).toBe(60);
+    expect(await rig.count(names.streams.runs)).toBe(62);
+  });
+
+  it('tells why it has no place, where batches are left open all the time, and has stored nothing', async () => {
+    let sequence = 1;
+    crowd(sequence);
+    const crowding = setInterval(() => crowd(++sequence), 1000);
+    try {
+      const error = await errorOf(client.fanOut([item(1), item(2)]));
+      expect(error).toMatchObject({ code: 'BATCH_UNAVAILABLE', retryable: true, statusCode: 503 });
+      expect(error.message).toMatch(/^The batch of 2 runs found no place for 1[2-9]\d{3} ms \(atomic publish .*as many open batches/);
+    } finally {
+      clearInterval(crowding);
+    }
+    expect(await rig.count(names.streams.runs)).toBe(0);
   });
 
   it('tells the ids of its runs where it cannot tell whether they are stored', async () => {

@@ -33,6 +33,10 @@ export const ERR_CODE = {
   NO_MESSAGE: 10037,
   DUPLICATE_IN_PROCESS: 10158,
   SUBJECT_IN_PROCESS: 10164,
+  /** A batch of which messages are missing: also what a server before 10210 says of one that it had no place for. */
+  BATCH_INCOMPLETE: 10176,
+  /** As many batches are open as the server allows, for a stream or in all. */
+  TOO_MANY_BATCHES: 10210,
 } as const;
 
 /** An earlier message with this id, or on this subject where one expects a sequence, waits for a majority: what follows is not known yet. */
@@ -44,6 +48,16 @@ const FULL: ReadonlySet<number> = new Set([
   ERR_CODE.MEMORY_EXCEEDED,
   ERR_CODE.STORE_FAILED,
 ]);
+
+/** Nothing of the batch is stored, and it may find a place later. */
+export const NO_PLACE: ReadonlySet<unknown> = new Set([ERR_CODE.BATCH_INCOMPLETE, ERR_CODE.TOO_MANY_BATCHES]);
+
+const ERROR_HEAD = Buffer.from('{"error":');
+
+/** Whether an answer of the server is an error. */
+export function isRefusal(data: Uint8Array): boolean {
+  return ERROR_HEAD.equals(data.subarray(0, ERROR_HEAD.length));
+}
 
 /** The error that a refused publish is. `details.errCode` is the server's `err_code`, such as 10071 (wrong last sequence). */
 export function refusal(subject: string, error: ApiError, stream?: string, bytes?: number): LoopstackError {

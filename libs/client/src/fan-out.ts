@@ -1,5 +1,7 @@
 import { LoopstackError, fanOutItems, type RunHandle, type RunItem } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NO_PLACE } from './acknowledgement.js';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
 import { requireServer } from './connection.js';
 import { StoredRun, type RunDesk } from './handle.js';
@@ -11,8 +13,15 @@ import type { Publisher } from './publisher.js';
 const DUPLICATE_IN_BATCH = 10201;
 
 /**
- * Starts all of the runs or none: their commands are one atomic batch (NATS ADR-50).
- * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED (nothing was stored), SERVER_TOO_OLD, OPTION_INVALID (keys and
+ * How long a batch waits for a place. The server keeps 50 open for a stream, whoever opened them, and drops one that was left open
+ * after 10 s (`jetstream.limits.batch`).
+ */
+const PLACE_MS = 12_000;
+const AGAIN_MS = 200;
+
+/**
+ * Starts all of the runs or none: their commands are one atomic batch (NATS ADR-50). Waits up to 12 s for a place, where others hold all.
+ * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED and BATCH_UNAVAILABLE (nothing was stored), SERVER_TOO_OLD, OPTION_INVALID (keys and
  *   delays, which cannot be part of a batch), and as `run()`; PUBLISH_TIMEOUT and CLOSED with `details.runIds`, by which the
  *   caller can ask whether all of them are stored
  */
@@ -48,15 +57,38 @@ async function lastSequence(publisher: Publisher, messages: readonly EncodedMess
   try {
     // A batch of one is a message.
     if (size === 1) return (await publisher.sendOne(first, timeoutMs)).sequence;
-    return (await publisher.sendBatch(messages, timeoutMs)).sequence;
+    return (await inPlace(() => publisher.sendBatch(messages, timeoutMs), size, timeoutMs)).sequence;
   } catch (error) {
-    const errCode = error instanceof LoopstackError ? error.details['errCode'] : undefined;
+    const errCode = errCodeOf(error);
     // The ids are new: that one of them is there says that all are, from before the connection was lost.
     if (errCode === DUPLICATE_IN_BATCH) return (await publisher.sendOne(first, timeoutMs)).sequence + size - 1;
     if (error instanceof LoopstackError && error.code === 'PUBLISH_REFUSED') {
       throw new LoopstackError('BATCH_REJECTED', { size, reason: error.details['reason'], errCode }, { cause: error });
     }
     throw error;
+  }
+}
+
+const errCodeOf = (error: unknown): unknown => (error instanceof LoopstackError ? error.details['errCode'] : undefined);
+
+/** Writes a batch again while there is no place for it: nothing of it is stored then. */
+async function inPlace<T>(write: () => Promise<T>, size: number, timeoutMs: number): Promise<T> {
+  const began = performance.now();
+  const patienceMs = Math.max(PLACE_MS, timeoutMs);
+  for (;;) {
+    try {
+      return await write();
+    } catch (cause) {
+      const errCode = errCodeOf(cause);
+      if (!NO_PLACE.has(errCode)) throw cause;
+      const waitedMs = Math.round(performance.now() - began);
+      if (waitedMs > patienceMs) {
+        const { reason } = (cause as LoopstackError).details;
+        throw new LoopstackError('BATCH_UNAVAILABLE', { size, waitedMs, reason, errCode }, { cause });
+      }
+      // At random: of many that wait, none is always too late.
+      await delay(AGAIN_MS * (0.5 + Math.random()));
+    }
   }
 }
 

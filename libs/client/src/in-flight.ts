@@ -7,9 +7,14 @@ import { TokenRing } from './token-ring.js';
 
 export interface AnswerListener {
   answered(token: number, pending: Pending, data: Uint8Array): void;
+  /** What the server says to the first message of a batch: nothing, or why it does not begin one. */
+  opened(token: number, pending: Pending, data: Uint8Array): void;
   /** The inbox cannot be heard: this user may not subscribe to it. */
   deaf(error: Error): void;
 }
+
+/** What the server says to the first message of a batch is told apart from its acknowledgement by this, before the token. */
+const OPENING = 'o';
 
 /** The messages that wait for their answers, and the inbox in which these arrive. */
 export class InFlight {
@@ -63,7 +68,7 @@ export class InFlight {
   /** Writes a message, or writes it again. @throws what the client library says of the connection, subject or size */
   write(token: number, pending: Pending): void {
     const reply = this.#inbox + token;
-    if (pending instanceof PendingBatch) this.#writeBatch(pending.messages, reply);
+    if (pending instanceof PendingBatch) this.#writeBatch(pending.messages, this.#inbox + OPENING + token, reply);
     else this.#frames.write(pending.subject, reply, pending.block, pending.data);
   }
 
@@ -71,12 +76,12 @@ export class InFlight {
     if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
   }
 
-  /** Only the last message of a batch asks for an answer; it tells of all. */
-  #writeBatch(messages: readonly EncodedMessage[], reply: string): void {
+  /** The last message of a batch asks for the acknowledgement of all; the first one is told why there is none to be. */
+  #writeBatch(messages: readonly EncodedMessage[], opening: string, reply: string): void {
     const id = nuid.next();
     messages.forEach(({ subject, data, block }, i) => {
       const last = i === messages.length - 1;
-      this.#frames.write(subject, last ? reply : '', inBatch(block, id, i + 1, last), data);
+      this.#frames.write(subject, last ? reply : i === 0 ? opening : '', inBatch(block, id, i + 1, last), data);
     });
   }
 
@@ -86,9 +91,12 @@ export class InFlight {
       return;
     }
     const to = msg.subject;
+    const opens = to.startsWith(OPENING, this.#inbox.length);
     let token = 0;
-    for (let i = this.#inbox.length; i < to.length; i++) token = token * 10 + (to.charCodeAt(i) - 0x30);
+    for (let i = this.#inbox.length + (opens ? OPENING.length : 0); i < to.length; i++) token = token * 10 + (to.charCodeAt(i) - 0x30);
     const pending = this.#pending.get(token);
-    if (pending !== undefined) this.#listener.answered(token, pending, msg.data);
+    if (pending === undefined) return;
+    if (opens) this.#listener.opened(token, pending, msg.data);
+    else this.#listener.answered(token, pending, msg.data);
   }
 }

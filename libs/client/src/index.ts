@@ -3,7 +3,7 @@ export { LoopstackClient } from './client.js';
 export type { ClientOptions, SchemaCheck } from './options.js';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export { Publisher, type PublisherOptions } from './publisher.js';
-export type { PubAck } from './acknowledgement.js';
+export { NO_PLACE, type PubAck } from './acknowledgement.js';
 export type { Schedules } from './schedules.js';
 export { askedAgain, hasOtherServers, inboxOf, mayReconnect, reconnectElsewhere } from './connection.js';
 export { FrameWriter } from './frames.js';

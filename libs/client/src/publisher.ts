@@ -1,6 +1,6 @@
 import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
-import { AckReader, IN_PROCESS, refusal, type PubAck } from './acknowledgement.js';
+import { AckReader, IN_PROCESS, isRefusal, refusal, type PubAck } from './acknowledgement.js';
 import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, takesNoBatches } from './batch.js';
 import { followConnection } from './connection.js';
 import { Fifo } from './fifo.js';
@@ -118,6 +118,8 @@ export class Publisher {
     this.#connected = nc.info !== undefined;
     this.#inFlight = new InFlight(nc, {
       answered: (token, pending, data) => this.#answered(token, pending, data),
+      // Without a batch the last message is refused as well, for another reason.
+      opened: (token, pending, data) => isRefusal(data) && this.#answered(token, pending, data),
       deaf: (error) =>
         this.#failAll(({ subject }) => new LoopstackError('PUBLISH_UNAVAILABLE', { subject, reason: error.message }, { cause: error })),
     });

@@ -51,6 +51,7 @@ export const ERRORS = {
   CONNECTION_FAILED: entry(503, 'No connection to {servers}: {reason}', 'Check the address, that a server runs there, and the credentials; waitOnFirstConnect: true waits for it.', true),
   CLOSED: entry(503, 'The connection is closed', 'Publish before the application shuts down.'),
   BATCH_REJECTED: entry(503, 'The batch of {size} runs was rejected as a whole: {reason}', 'Nothing of it was stored; correct the cause and send it again.', true),
+  BATCH_UNAVAILABLE: entry(503, 'The batch of {size} runs found no place for {waitedMs} ms ({reason}): the stream has as many open batches as the server allows', 'Nothing of it was stored; send it again. The server drops a batch that a producer left open after 10 s. Find the one that leaves them open, or raise max_inflight_per_stream in jetstream.limits.batch of the server; runMany needs no batch.', true),
   BATCH_TOO_LARGE: entry(400, 'An all-or-nothing batch holds 1 to {limit} runs, received {size}', 'Use runMany for more.'),
   SERVER_TOO_OLD: entry(501, '{feature} needs nats-server {needed}, this one is {version}', 'Upgrade the server or do without the feature.'),
   SCHEDULE_INVALID: entry(400, 'The schedule {value} is invalid: {reason}', 'Use six fields (second minute hour day month weekday) or every: whole seconds, and a time zone by its IANA name, such as Europe/Berlin.'),

@@ -1,4 +1,4 @@
-import { signedLines, type CommandSigner } from '@loopstack/client';
+import { NO_PLACE, signedLines, type CommandSigner } from '@loopstack/client';
 import { HEADER, LoopstackError, messageId, newRunId, printable, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
@@ -44,9 +44,11 @@ const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 5000;
 /** How long a server may be away or a stream full before the replay is interrupted. */
 const PATIENCE_MS = 300_000;
-/** A batch that was not whole: messages were lost with a connection, or one of them was not allowed. */
-const BATCH_INCOMPLETE = 10176;
-const INCOMPLETE_TRIES = 5;
+/**
+ * How long a batch is written again that was not whole: messages were lost with a connection, one of them was not allowed, or others
+ * had left open as many as the server keeps (for 10 s).
+ */
+const INCOMPLETE_MS = 20_000;
 
 /** Works on one replay, in this process, until it has ended or is told to stop. */
 export class ReplayRunner {
@@ -307,13 +309,13 @@ export class ReplayRunner {
   /** Tries again while the server is away or the stream is full. */
   async #patiently<T>(work: () => Promise<T>): Promise<T> {
     let waitMs = FIRST_RETRY_MS;
-    let incomplete = 0;
     const deadlineMs = Date.now() + PATIENCE_MS;
+    const wholeByMs = Date.now() + INCOMPLETE_MS;
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        const temporary = isTemporary(error) || (isIncomplete(error) && ++incomplete < INCOMPLETE_TRIES);
+        const temporary = isTemporary(error) || (isIncomplete(error) && Date.now() < wholeByMs);
         if (!temporary || Date.now() > deadlineMs || this.tools.api.nc.isClosed()) throw error;
         if (!(await this.#wait(waitMs, 'server'))) throw error;
         waitMs = Math.min(LAST_RETRY_MS, 2 * waitMs);
@@ -444,5 +446,5 @@ function isTemporary(error: unknown): boolean {
 }
 
 function isIncomplete(error: unknown): boolean {
-  return error instanceof LoopstackError && error.details['errCode'] === BATCH_INCOMPLETE;
+  return error instanceof LoopstackError && NO_PLACE.has(error.details['errCode']);
 }
