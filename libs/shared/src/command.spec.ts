@@ -22,7 +22,7 @@ const user = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 50 }).filter
 describe('the body of a run command', () => {
   it('is read back as it was written', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ maxDepth: 8 }).filter(hasExactNumbers), user, (payload, userId) => {
+      fc.property(fc.jsonValue({ maxDepth: 8 }), user, (payload, userId) => {
         // What JSON itself cannot tell apart (-0) is no concern of the codec.
         const expected = JSON.parse(JSON.stringify(payload)) as unknown;
         expect(decodeRunCommand(encodeRunCommand({ payload, userId }))).toEqual({ payload: expected, userId });
@@ -167,7 +167,6 @@ describe('the body of a run command', () => {
 describe('encoding a run command', () => {
   it.each<[string, RunCommand, ErrorCode]>([
     ['BigInt', { payload: { n: 1n }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
-    ['a large integer', { payload: { n: 2 ** 60 }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['a lone surrogate', { payload: { n: 'a\ud800' }, userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['too many levels', { payload: nested(64), userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
     ['a cycle', { payload: cycle(), userId: 'u' }, 'PAYLOAD_UNSERIALIZABLE'],
@@ -197,8 +196,8 @@ describe('encoding a run command', () => {
     );
   });
 
-  it('takes strings that only look like large numbers, and 63 levels', () => {
-    const payload = { text: '12345678901234567890 \\ud800 1e+30', deep: nested(62) };
+  it('takes what a double can be, strings that only look like large numbers, and 63 levels', () => {
+    const payload = { numbers: [2 ** 60, 1e22, -0.1], text: '12345678901234567890 \\ud800 1e+30', deep: nested(62) };
     expect(decodeRunCommand(encodeRunCommand({ payload, userId: 'u' })).payload).toEqual(payload);
   });
 });
@@ -222,11 +221,6 @@ describe('the id of a stored command', () => {
     expect(HEADER.MSG_ID).toBe('Nats-Msg-Id');
   });
 });
-
-function hasExactNumbers(value: unknown): boolean {
-  if (typeof value === 'number') return !Number.isInteger(value) || Number.isSafeInteger(value);
-  return typeof value !== 'object' || value === null || Object.values(value).every(hasExactNumbers);
-}
 
 function nested(levels: number): unknown {
   let value: unknown = 1;

@@ -109,3 +109,113 @@ describe('strict JSON', () => {
     expect(performance.now() - began).toBeLessThan(2000);
   });
 });
+
+const digits = (max: number): fc.Arbitrary<string> =>
+  fc.array(fc.nat({ max: 9 }), { minLength: 1, maxLength: max }).map((all) => all.join(''));
+const numberLiteral = fc
+  .tuple(
+    fc.constantFrom('', '-'),
+    digits(25).map((whole) => whole.replace(/^0+(?=.)/, '')),
+    fc.option(
+      fc.oneof(
+        digits(25),
+        digits(3).map((zeros) => zeros.replaceAll(/./g, '0')),
+      ),
+      { nil: undefined },
+    ),
+    fc.option(fc.tuple(fc.constantFrom('e', 'E'), fc.constantFrom('', '+', '-'), fc.integer({ min: 0, max: 400 })), { nil: undefined }),
+  )
+  .map(([sign, whole, fraction, exponent]) => `${sign}${whole}${fraction === undefined ? '' : `.${fraction}`}${exponent?.join('') ?? ''}`);
+
+/** A literal as a fraction of integers, exactly. */
+function exactly(literal: string): readonly [numerator: bigint, denominator: bigint] {
+  const [mantissa = '', exponent = '0'] = literal.toLowerCase().split('e');
+  const [whole = '', fraction = ''] = mantissa.split('.');
+  const power = Number(exponent) - fraction.length;
+  const integer = BigInt(whole.replace('-', '') + fraction) * (whole.startsWith('-') ? -1n : 1n);
+  return power >= 0 ? [integer * 10n ** BigInt(power), 1n] : [integer, 10n ** BigInt(-power)];
+}
+
+/** Whether it is an integer that is another one when it has been read and written. */
+function changes(literal: string): boolean {
+  const [numerator, denominator] = exactly(literal);
+  if (numerator % denominator !== 0n) return false;
+  const [written, one] = exactly(String(JSON.parse(literal)));
+  return numerator / denominator !== written / one;
+}
+
+describe('a number', () => {
+  const cases: readonly (readonly [literal: string, taken: boolean])[] = [
+    ['1E22', true],
+    ['123e65', true],
+    ['123.456e78', true],
+    ['1e+308', true],
+    ['-0', true],
+    ['0.1', true],
+    ['0.1000000000000000055511151231257827021181583404541015625', true],
+    ['9007199254740991', true],
+    ['9007199254740992', true],
+    ['9007199254740993', false],
+    ['-9007199254740993', false],
+    ['9007199254740993.0', false],
+    ['9007199254740993.5', true],
+    ['900719925474099.3e1', false],
+    ['9007199254740993000e-3', false],
+    ['9007199254740994', true],
+    ['100000000000000000000', true],
+    ['12345678901234567890', false],
+    ['1152921504606847000', true],
+    ['1152921504606846976', false],
+    ['1e400', false],
+    ['1E400', false],
+    ['-1.5e400', false],
+    ['1e-400', true],
+    [`1${'0'.repeat(400)}e-390`, true],
+    [`${'1'.repeat(400)}e-390`, true],
+  ];
+
+  it.each(cases)('%s is taken: %s', (literal, taken) => {
+    expect(parse(bytes(literal))).toEqual(taken ? { value: JSON.parse(literal) as unknown } : { code: 'BODY_NOT_IJSON' });
+  });
+
+  it('is what JSON.parse reads, or an integer that a double changes', () => {
+    const around = fc
+      .tuple(numberLiteral, fc.constantFrom('', '"9007199254740993\\"",', '"\\\\",', '0,'))
+      .map(([n, before]) => `[${before}${n}]`);
+    fc.assert(
+      fc.property(around, (text) => {
+        const literal = /[^,[]+(?=\]$)/.exec(text)?.[0] as string;
+        const value = JSON.parse(text) as number[];
+        const taken = Number.isFinite(value.at(-1)) && !changes(literal);
+        expect(parse(bytes(text))).toEqual(taken ? { value } : { code: 'BODY_NOT_IJSON' });
+      }),
+      { numRuns: 5000, examples: cases.map(([literal]) => [`[0,${literal}]`]) },
+    );
+  });
+
+  it('that was written from a double is taken', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.double({ noNaN: true, noDefaultInfinity: true }),
+          fc.maxSafeInteger().map((n) => n * 4096),
+        ),
+        (double) => {
+          const text = JSON.stringify([double]);
+          expect(parse(bytes(text))).toEqual({ value: JSON.parse(text) as unknown });
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('is one number for one integer: no two that are taken are read as one', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 2n ** 53n, max: 2n ** 70n }), fc.bigInt({ min: 1n, max: 2n ** 18n }), (one, more) => {
+        const taken = [one, one + more].map((integer) => parse(bytes(String(integer)))).filter((read) => 'value' in read);
+        expect(new Set(taken.map(({ value }) => value)).size).toBe(taken.length);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,4 +1,5 @@
 import { LoopstackError } from './error.js';
+import { unsafeInteger } from './number-literal.js';
 
 /** Levels of arrays and objects that a body may nest. Recursive code (class-transformer) overflows at about 2,400. */
 export const MAX_DEPTH = 64;
@@ -71,11 +72,14 @@ function scan(bytes: Uint8Array, maxDepth: number): Scan {
 
 const problem = (reason: string): LoopstackError => new LoopstackError('BODY_NOT_IJSON', { reason });
 
+/** Whether the value in hand has an integer beyond 2^53: its literal must be looked at. Scans do not overlap. */
+let large = false;
+
 /** Counts the members that parsing kept, and refuses what parsers read differently. Depth is bounded by then. */
 function census(value: unknown, strings: boolean): number {
   if (typeof value === 'number') {
-    if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
-      throw problem('a number is outside of the exact range of a double');
+    if (!Number.isFinite(value)) throw problem('a number is beyond the range of a double');
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) large = true;
     return 0;
   }
   if (typeof value === 'string') {
@@ -98,8 +102,8 @@ function census(value: unknown, strings: boolean): number {
 }
 
 /**
- * Parses a body as I-JSON (RFC 7493): UTF-8 without errors, no duplicate keys, no lone surrogates, no number that a
- * double cannot hold exactly. Two parsers that accept it read the same value.
+ * Parses a body as I-JSON (RFC 7493): UTF-8 without errors, no duplicate keys, no lone surrogates, no number beyond the
+ * range of a double, no integer that a double would change. Two parsers that accept it read the same value.
  * @throws LoopstackError BODY_NOT_UTF8, BODY_TOO_DEEP, BODY_NOT_JSON, BODY_NOT_IJSON; COMMAND_INVALID for more than MAX_MEMBERS or MAX_CONTAINERS
  */
 export function parseStrictJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknown {
@@ -120,6 +124,8 @@ export function parseStrictJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknow
     const position = /position \d+/.exec((error as Error).message)?.[0];
     throw new LoopstackError('BODY_NOT_JSON', { reason: bytes.length === 0 ? 'it is empty' : (position ?? 'it ends too early') });
   }
+  large = false;
   if (census(value, surrogates) !== members) throw problem('an object has the same key twice');
+  if (large && unsafeInteger(text) !== undefined) throw problem('an integer beyond 2^53 is changed by a double');
   return value;
 }
