@@ -128,7 +128,11 @@ const DEAD_HEADER: Readonly<Record<DeadHeader, JsonSchema>> = {
   DEAD_TIME: TIME,
   DEAD_USER: { type: 'string', description: 'Its user, percent-encoded.' },
   DEAD_BINDING: { type: 'string', description: 'Durable name of the binding, where this was an event and no command.' },
-  DEAD_FORM: { const: 'pointer', description: 'The body did not fit: read it from the stream at the sequence.' },
+  DEAD_FORM: {
+    enum: ['pointer', 'redacted'],
+    description:
+      'pointer: the body did not fit; redacted: the body is a copy without what is kept out. Read the original from the stream at the sequence.',
+  },
 };
 
 const DEAD_ALWAYS = ['REASON', 'CODE', 'MESSAGE', 'ATTEMPTS', 'STREAM', 'SEQUENCE', 'SUBJECT', 'TIME'] as const;

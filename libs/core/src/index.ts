@@ -26,6 +26,7 @@ export {
 } from './on-event.js';
 export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
 export type { LoopstackOptions } from './options.js';
+export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from './redact.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
 export { payloadSchema } from './payload-schema.js';
@@ -37,7 +38,7 @@ export { Execution, NonRetryableError, WorkflowRunner } from './runner.js';
 export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './schedule.js';
 export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';
 export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
-export { isA, reasonOf, textOf } from './thrown.js';
+export { framesOf, isA, reasonOf, textOf } from './thrown.js';
 export { useOutcome, type ResolvedChain } from './then.js';
 export type { UnknownFields } from './validation/plan.js';
 export {

@@ -1,4 +1,5 @@
 import { LoopstackError, assertName, jsonType, resolveTrust, type ResolvedTrust, type Trust } from '@loopstack/shared';
+import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
 import type { WorkflowDefaults } from './workflow.js';
 
 /** Options of `LoopstackModule.forRoot`. All optional. */
@@ -18,6 +19,8 @@ export interface LoopstackOptions {
    * as `untrusted`. Without this a `userId` is what the producer claims.
    */
   readonly trust?: Readonly<Record<string, Trust>>;
+  /** What is kept out of logs, events and dead letters, for all workflows and handlers of this application. A workflow may add to it. */
+  readonly redact?: RedactOptions;
   /** Levels that the JSON of a command may nest. Default 64. */
   readonly maxDepth?: number;
   /** Name of the service that this process is a replica of: its replicas share the durables of `@OnRun` and `@EventPattern`. Needed for those alone. */
@@ -31,6 +34,9 @@ export interface ResolvedLoopstackOptions {
   readonly unknownWorkspaces: 'refuse' | 'publish' | 'catalogue' | undefined;
   readonly globalEnhancers: boolean;
   readonly trust: ReadonlyMap<string, ResolvedTrust>;
+  readonly redact: RedactOptions | undefined;
+  /** Of `redact`; for what is of no workflow. */
+  readonly redactor: Redactor | undefined;
   readonly maxDepth: number;
   readonly service: string | undefined;
   readonly maxCauseDepth: number;
@@ -54,6 +60,8 @@ export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedL
     unknownWorkspaces: given.unknownWorkspaces,
     globalEnhancers: given.globalEnhancers ?? false,
     trust: new Map(Object.entries(given.trust ?? {}).map(([workspace, trust]) => [workspace, resolveTrust(`trust.${workspace}`, trust)])),
+    redact: given.redact,
+    redactor: resolveRedaction('redact', given.redact),
     maxDepth: integer('maxDepth', given.maxDepth ?? 64, 2, 1000),
     service: given.service,
     maxCauseDepth: integer('maxCauseDepth', given.maxCauseDepth ?? 32, 0, 1000),

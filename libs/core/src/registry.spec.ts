@@ -32,7 +32,9 @@ const refusal = (candidates: readonly Candidate[]): string => {
 
 describe('the catalogue of workflows', () => {
   it('gives each workflow an address, its options and what validates its payload', () => {
-    const { workflows, workspaces } = buildCatalogue([candidate(Ship), candidate(BillOrder), candidate(Orders)], { concurrency: 7 });
+    const { workflows, workspaces } = buildCatalogue([candidate(Ship), candidate(BillOrder), candidate(Orders)], {
+      defaults: { concurrency: 7 },
+    });
     expect([...workspaces]).toEqual(['Orders']);
     expect(workflows.map(({ workspace, workflow }) => `${workspace}.${workflow}`)).toEqual(['Orders.Ship', 'Orders.Bill']);
     expect(workflows.map(({ options }) => options.concurrency)).toEqual([4, 7]);

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { LoopstackError, type RunAddress } from '@loopstack/shared';
-import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
+import { LoopstackOptionsToken, type LoopstackOptions, type ResolvedLoopstackOptions } from './options.js';
 import {
   resolveWorkflowOptions,
   workflowName,
@@ -36,11 +36,14 @@ export interface Catalogue {
   readonly workspaces: ReadonlySet<string>;
 }
 
+/** What an application says of all its workflows. */
+type ForAllWorkflows = Pick<LoopstackOptions, 'defaults' | 'redact'>;
+
 /**
  * Makes the catalogue of the decorated classes among `candidates`, or throws with every problem named. Pure.
  * @throws LoopstackError BOOT_FAILED
  */
-export function buildCatalogue(candidates: readonly Candidate[], defaults: ResolvedLoopstackOptions['defaults'] = {}): Catalogue {
+export function buildCatalogue(candidates: readonly Candidate[], application: ForAllWorkflows = {}): Catalogue {
   const problems: string[] = [];
   const unique = [...new Map(candidates.map((c) => [c.type, c])).values()];
   const named = (c: Candidate): string => `${c.type.name} (${c.module})`;
@@ -76,7 +79,7 @@ export function buildCatalogue(candidates: readonly Candidate[], defaults: Resol
         continue;
       }
       names.set(workflow, found);
-      const entry = register(workspace, found, defaults, problems);
+      const entry = register(workspace, found, application, problems);
       if (entry) registered.push(entry);
     }
   }
@@ -98,7 +101,7 @@ function absence(type: unknown): string {
 function register(
   workspace: string,
   found: Candidate,
-  defaults: ResolvedLoopstackOptions['defaults'],
+  { defaults, redact }: ForAllWorkflows,
   problems: string[],
 ): RegisteredWorkflow | undefined {
   const { type, instance } = found;
@@ -113,7 +116,7 @@ function register(
     return undefined;
   }
   try {
-    const options = resolveWorkflowOptions(type.name, workflowOptions(type) ?? {}, defaults);
+    const options = resolveWorkflowOptions(type.name, workflowOptions(type) ?? {}, defaults, redact);
     return {
       workspace,
       workflow: options.name,
@@ -159,6 +162,7 @@ export class WorkflowRegistry implements OnModuleInit {
 
   private get catalogue(): Catalogue {
     if (!this.#catalogue) {
+      const { defaults, redact } = this.options;
       const candidates = this.discovery
         .getProviders()
         .filter(
@@ -170,7 +174,7 @@ export class WorkflowRegistry implements OnModuleInit {
           instance: w.isDependencyTreeStatic() && !w.isTransient ? (w.instance as object | undefined) : undefined,
           module: w.host?.name ?? 'no module',
         }));
-      this.#catalogue = buildCatalogue(candidates, this.options.defaults);
+      this.#catalogue = buildCatalogue(candidates, { defaults, ...(redact ? { redact } : {}) });
       for (const entry of this.#catalogue.workflows) this.#byAddress.set(`${entry.workspace}.${entry.workflow}`, entry);
     }
     return this.#catalogue;

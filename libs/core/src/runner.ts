@@ -2,6 +2,7 @@ import { LoopstackError, summarize } from '@loopstack/shared';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
 import { prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
+import type { Redactor } from './redact.js';
 import type { RegisteredWorkflow } from './registry.js';
 import { isA, reasonOf } from './thrown.js';
 import { ExecutionRunContext, type AbortReason } from './run-context.js';
@@ -119,7 +120,9 @@ export class WorkflowRunner {
     report: ((value: unknown) => Promise<void>) | undefined,
     done: (outcome: Outcome) => void,
   ): Execution {
-    const execution = new Execution(run.runId, Date.now() + this.entry.options.timeoutMs, this.entry, this.#active, done);
+    const { redactor, timeoutMs } = this.entry.options;
+    const told = redactor === undefined ? done : (outcome: Outcome) => done(redacted(outcome, redactor, this.entry, run));
+    const execution = new Execution(run.runId, Date.now() + timeoutMs, this.entry, this.#active, told);
     this.#watch();
     if (run.command === undefined) {
       const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
@@ -193,6 +196,13 @@ export class WorkflowRunner {
     }, everyMs);
     this.#sweep.unref();
   }
+}
+
+/** The outcome as it may be logged and recorded. */
+function redacted(outcome: Outcome, redactor: Redactor, { workspace, workflow }: RegisteredWorkflow, run: PreparedRun): Outcome {
+  if (!('error' in outcome)) return outcome;
+  const { runId, command } = run;
+  return { ...outcome, error: redactor.error(outcome.error, command?.payload, { workspace, workflow, runId }) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -4,6 +4,7 @@ import { LoopstackError } from '@loopstack/shared';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { hasReactions, resolveReactions, type Reaction, type ReactionCandidate } from './on-run.js';
 import type { ResolvedBinding } from './on-event.js';
+import type { Redactor } from './redact.js';
 import { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 import { resolveChains, type ResolvedChain } from './then.js';
 
@@ -30,6 +31,11 @@ export class Subscriptions {
   /** Levels that the JSON of an event may nest. */
   get maxDepth(): number {
     return this.options.maxDepth;
+  }
+
+  /** For errors of handlers that are of no workflow. */
+  get redactor(): Redactor | undefined {
+    return this.options.redactor;
   }
 
   /** Runs that may have started one another in a chain. */

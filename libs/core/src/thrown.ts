@@ -22,15 +22,26 @@ export function textOf(thrown: unknown, field: 'name' | 'message' | 'stack'): st
   }
 }
 
-/** What was thrown, in one line. */
-export function reasonOf(thrown: unknown): string {
+/**
+ * What was thrown, in one line.
+ * @param limit characters
+ */
+export function reasonOf(thrown: unknown, limit = 500): string {
   if (isA(thrown, Error)) {
-    return printable(`${textOf(thrown, 'name') ?? 'Error'}: ${textOf(thrown, 'message') ?? 'its message cannot be read'}`, 500);
+    return printable(`${textOf(thrown, 'name') ?? 'Error'}: ${textOf(thrown, 'message') ?? 'its message cannot be read'}`, limit);
   }
-  if (typeof thrown === 'string') return printable(`it threw ${thrown}`, 300);
+  if (typeof thrown === 'string') return printable(`it threw ${thrown}`, limit);
   try {
-    return printable(`it threw ${JSON.stringify(thrown) ?? typeof thrown}`, 300);
+    return printable(`it threw ${JSON.stringify(thrown) ?? typeof thrown}`, limit);
   } catch {
     return `it threw a ${typeof thrown}`;
   }
+}
+
+/** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
+export function framesOf(thrown: unknown): string | undefined {
+  const lines = textOf(thrown, 'stack')
+    ?.split('\n')
+    .filter((line) => /^ {4}at /.test(line));
+  return lines?.map((line) => printable(line)).join('\n');
 }

@@ -12,6 +12,7 @@ import {
   type Size,
 } from '@loopstack/shared';
 import { declaredEvents, resolveBindings, type EventBinding, type ResolvedBinding, type StartFrom } from './on-event.js';
+import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
 import type { RunNotice } from './run-notice.js';
 import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
 import type { RunContext } from './run-context.js';
@@ -60,6 +61,8 @@ export interface WorkflowOptions<Payload extends object = object> {
    * a workflow has once stay, whatever a later release says (docs/adr/0011).
    */
   readonly priorities?: boolean;
+  /** What of its payloads and errors is kept out of logs, events and dead letters; beside what the application's `redact` says. */
+  readonly redact?: RedactOptions;
   /** Events that start the workflow; `@OnEvent` on the class says the same. */
   readonly on?: readonly EventBinding<NoInfer<Payload>>[];
   /** Workflows that are started when a run has succeeded. Where classes know each other in a circle: `() => OtherWorkflow`. */
@@ -79,6 +82,7 @@ export interface ResolvedWorkflowOptions {
   readonly record: Recording;
   readonly resultLimitBytes: number;
   readonly priorities: boolean;
+  readonly redactor: Redactor | undefined;
   readonly on: readonly ResolvedBinding[];
   readonly chains: readonly ChainDeclaration[];
 }
@@ -137,7 +141,12 @@ export function validatorOf(workflow: string | WorkflowClass, defaults: Workflow
 }
 
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
-export function resolveWorkflowOptions(className: string, own: WorkflowOptions, defaults: WorkflowDefaults = {}): ResolvedWorkflowOptions {
+export function resolveWorkflowOptions(
+  className: string,
+  own: WorkflowOptions,
+  defaults: WorkflowDefaults = {},
+  redact?: RedactOptions,
+): ResolvedWorkflowOptions {
   const given = { ...defaults, ...own };
   const name = given.name ?? className;
   assertName(`workflow ${className}: name`, name);
@@ -155,6 +164,7 @@ export function resolveWorkflowOptions(className: string, own: WorkflowOptions, 
     record: given.record ?? 'outcome',
     resultLimitBytes: sizeBytes(option('resultLimit'), given.resultLimit ?? '64KiB'),
     priorities: given.priorities ?? false,
+    redactor: resolveRedaction(option('redact'), own.redact, redact),
     on: resolveBindings(option('on'), given.on ?? []),
     chains: checkRecorded(option('then'), given),
   });

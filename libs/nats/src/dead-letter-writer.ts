@@ -6,6 +6,7 @@ import {
   MAX_OWN_HEADERS,
   deadLetterHeaders,
   type DeadLetterFacts,
+  type DeadLetterForm,
   type HeaderCondition,
   type Headers,
   type RunAddress,
@@ -34,34 +35,39 @@ export class DeadLetterWriter {
     private readonly missing: () => void = () => undefined,
   ) {}
 
-  /** @returns the form of the letter; a `pointer` leads to the original, which must stay where it is */
-  async write(address: RunAddress, message: Original, facts: DeadLetterFacts): Promise<'full' | 'pointer'> {
+  /**
+   * @param redacted stands in the letter instead of the original body
+   * @returns the form of the letter; all but `full` lead to the original, which must stay where it is
+   */
+  async write(address: RunAddress, message: Original, facts: DeadLetterFacts, redacted?: Uint8Array): Promise<DeadLetterForm> {
     const subject = this.names.dead(address);
     // One event may be a dead letter of many bindings.
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
     // Also the run: a stream that was made anew counts its sequences from the start.
     const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}:${facts.runId}` };
-    const full = this.full(message, facts);
-    const headers = full ?? deadLetterHeaders(facts, this.fitting(message), 'pointer');
+    const form: DeadLetterForm = redacted === undefined ? 'full' : 'redacted';
+    const data = redacted ?? message.data;
+    const whole = this.whole(message, data, facts, form);
+    const headers = whole ?? deadLetterHeaders(facts, this.fitting(message), 'pointer');
     try {
-      await this.publisher.publish(subject, full ? message.data : new Uint8Array(), { ...headers, ...id });
+      await this.publisher.publish(subject, whole ? data : new Uint8Array(), { ...headers, ...id });
     } catch (error) {
       if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.missing();
       throw error;
     }
-    return full ? 'full' : 'pointer';
+    return whole ? form : 'pointer';
   }
 
   /** Undefined where it would be too large, or has more headers than a command may have: thousands cost more than all the rest. */
-  private full(message: Original, facts: DeadLetterFacts): Headers | undefined {
+  private whole(message: Original, data: Uint8Array, facts: DeadLetterFacts, form: DeadLetterForm): Headers | undefined {
     if ((message.headers.count ?? 0) > MAX_HEADERS) return undefined;
-    const headers = deadLetterHeaders(facts, writable(message.headers), 'full');
+    const headers = deadLetterHeaders(facts, writable(message.headers), form);
     const headerBytes = Object.entries(headers).reduce(
       (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
       0,
     );
     const limit = this.nc.info?.max_payload ?? 1024 * 1024;
-    return headerBytes <= MAX_HEADER_BYTES && message.data.length + headerBytes + 256 <= limit ? headers : undefined;
+    return headerBytes <= MAX_HEADER_BYTES && data.length + headerBytes + 256 <= limit ? headers : undefined;
   }
 
   /** The original headers as far as they leave room: a pointer leads to all of them. */

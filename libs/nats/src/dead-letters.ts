@@ -83,12 +83,12 @@ export class DeadLetters {
   }
 
   /**
-   * One letter, with the body of its command also where the letter only points to it.
+   * One letter, with the body of its command also where the letter only points to it. Where the letter has a redacted copy, that.
    * @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST
    */
   async inspect(deadSequence: number): Promise<DeadLetter & { readonly body: Uint8Array }> {
     const letter = await this.one(deadSequence);
-    return { ...letter, body: await this.command(letter) };
+    return { ...letter, body: letter.redacted ?? (await this.command(letter)) };
   }
 
   /**

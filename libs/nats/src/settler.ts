@@ -1,13 +1,4 @@
-import {
-  causeDepthOf,
-  isA,
-  settle,
-  textOf,
-  type Outcome,
-  type PreparedRun,
-  type RegisteredWorkflow,
-  type Settlement,
-} from '@loopstack/core';
+import { causeDepthOf, framesOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow, type Settlement } from '@loopstack/core';
 import {
   HEADER,
   LoopstackError,
@@ -15,7 +6,6 @@ import {
   isOutcome,
   printable,
   type DeadLetterFacts,
-  type DeadReason,
   type RecordedError,
   type RunEvent,
 } from '@loopstack/shared';
@@ -24,48 +14,12 @@ import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
 import { isUnavailable } from './jetstream-api.js';
+import { deadReasonOf, recordedError } from './recorded-error.js';
 import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
 
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
 const WRITE_AGAIN_MS = 1000;
 const KEEP_MS = 5000;
-
-function recordedError(error: LoopstackError): RecordedError {
-  const { cause } = error;
-  const name = (isA(cause, Error) && textOf(cause, 'name')) || error.name;
-  return {
-    code: error.code,
-    name: printable(name, 100),
-    message: printable(error.message, 1000),
-    ...(error.errors.length > 0
-      ? { errors: error.errors.slice(0, 20).map((e) => ({ ...e, path: printable(e.path, 200), message: printable(e.message, 300) })) }
-      : {}),
-  };
-}
-
-/** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
-function framesOf(thrown: unknown): string | undefined {
-  const lines = textOf(thrown, 'stack')
-    ?.split('\n')
-    .filter((line) => /^ {4}at /.test(line));
-  return lines?.map((line) => printable(line)).join('\n');
-}
-
-const REASON_OF: Partial<Record<string, DeadReason>> = {
-  HANDLER_TIMEOUT: 'timeout',
-  WORKER_DIED: 'worker-died',
-  UNTRUSTED: 'untrusted',
-  PAYLOAD_INVALID: 'invalid',
-  COMMAND_INVALID: 'invalid',
-  NAME_INVALID: 'invalid',
-  CAUSE_TOO_DEEP: 'invalid',
-};
-
-/** Why a run failed, from the error that its event recorded. */
-function reasonOf(error: RecordedError | undefined): DeadReason {
-  const code = error?.code ?? 'HANDLER_FAILED';
-  return code.startsWith('BODY_') ? 'invalid' : (REASON_OF[code] ?? 'failed');
-}
 
 /** Carries settlements out: the one place that answers for a message, records outcomes and writes dead letters. */
 export class Settler {
@@ -170,7 +124,7 @@ export class Settler {
     error: RecordedError | undefined,
   ): Promise<void> {
     const facts: DeadLetterFacts = {
-      reason: reasonOf(error),
+      reason: deadReasonOf(error),
       code: error?.code ?? 'HANDLER_FAILED',
       message: error?.message ?? '',
       ...(error?.errors ? { errors: error.errors } : {}),
@@ -184,7 +138,7 @@ export class Settler {
     };
     const alarm = `dead-letter:${this.entry.workspace}.${this.entry.workflow}`;
     try {
-      await this.deadLetters.write(this.entry, message, facts);
+      await this.deadLetters.write(this.entry, message, facts, this.#redacted(run));
       this.alarms.clear(alarm);
     } catch (cause) {
       this.alarms.raise(
@@ -193,6 +147,14 @@ export class Settler {
       );
       throw cause;
     }
+  }
+
+  /** Body of a letter that keeps values out. One whose payload cannot be read has none. */
+  #redacted({ command }: PreparedRun): Uint8Array | undefined {
+    const { redactor } = this.entry.options;
+    if (!redactor?.masksBodies) return undefined;
+    if (!command) return new Uint8Array();
+    return Buffer.from(JSON.stringify({ payload: redactor.payload(command.payload), userId: command.userId }));
   }
 
   /** The happy path of `record`: one append, and the acknowledgement when it is stored. What goes wrong takes the long way. */

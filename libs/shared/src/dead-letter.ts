@@ -30,10 +30,15 @@ export interface DeadLetter extends DeadLetterFacts, RunAddress {
   readonly deadSequence: number;
   /** The original headers, broker control headers under their own names. */
   readonly headers: Headers;
-  /** The original body; undefined in the pointer form (read `stream` at `sequence`). */
+  /** The original body; undefined where the letter has none of it (read `stream` at `sequence`). */
   readonly body: Uint8Array | undefined;
+  /** A copy of the body without what the worker's `redact` keeps out; empty where the body could not be read. */
+  readonly redacted?: Uint8Array;
   readonly redriven: number;
 }
+
+/** What the body of a letter is: the original, nothing where it did not fit, or a copy without what is to be kept out. */
+export type DeadLetterForm = 'full' | 'pointer' | 'redacted';
 
 /** Bytes of field errors that a header may hold; the server accepts 64 KiB of headers in all. */
 const MAX_ERRORS = 8 * 1024;
@@ -67,7 +72,7 @@ function boundedErrors(errors: readonly FieldError[]): string {
 export function deadLetterHeaders(
   facts: DeadLetterFacts,
   original: Iterable<readonly [string, string]>,
-  form: 'full' | 'pointer' = 'full',
+  form: DeadLetterForm = 'full',
 ): Headers {
   const headers: Record<string, string> = {};
   for (const [name, value] of original) {
@@ -86,7 +91,7 @@ export function deadLetterHeaders(
   if (facts.userId !== undefined) headers[HEADER.DEAD_USER] = encodeURIComponent(facts.userId.toWellFormed());
   if (facts.binding !== undefined) headers[HEADER.DEAD_BINDING] = facts.binding;
   if (facts.errors && facts.errors.length > 0) headers[HEADER.DEAD_ERRORS] = boundedErrors(facts.errors);
-  if (form === 'pointer') headers[HEADER.DEAD_FORM] = 'pointer';
+  if (form !== 'full') headers[HEADER.DEAD_FORM] = form;
   return headers;
 }
 
@@ -129,6 +134,7 @@ export function readDeadLetter(
     // A stranger's header: the letter is still a letter.
   }
   const user = headers.get(HEADER.DEAD_USER);
+  const form = headers.get(HEADER.DEAD_FORM);
   const binding = headers.get(HEADER.DEAD_BINDING);
   return {
     ...address,
@@ -146,7 +152,8 @@ export function readDeadLetter(
     subject: decoded(decodeURI, headers.get(HEADER.DEAD_SUBJECT) ?? ''),
     time: headers.get(HEADER.DEAD_TIME) ?? '',
     headers: original,
-    body: headers.get(HEADER.DEAD_FORM) === 'pointer' ? undefined : body,
+    body: form === undefined ? body : undefined,
+    ...(form === 'redacted' ? { redacted: body } : {}),
     redriven: Number(headers.get(HEADER.REDRIVEN) ?? 0),
   };
 }

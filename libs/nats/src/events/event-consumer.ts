@@ -1,5 +1,13 @@
-import { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type StartFrom } from '@loopstack/core';
-import { LoopstackError, eventRunId, printable, type RunAddress } from '@loopstack/shared';
+import {
+  framesOf,
+  settleEvent,
+  type EventOutcome,
+  type EventPolicy,
+  type EventSettlement,
+  type Redactor,
+  type StartFrom,
+} from '@loopstack/core';
+import { LoopstackError, eventRunId, printable, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from '../answers.js';
@@ -24,6 +32,8 @@ export interface EventFeed {
   /** Events handled at a time, in one process. */
   readonly concurrency: number;
   readonly handle: EventHandler;
+  /** Keeps values of events and of errors out of what is written. */
+  readonly redactor?: Redactor | undefined;
 }
 
 export interface EventFeedSupport {
@@ -161,7 +171,7 @@ export class EventConsumer implements PullOwner {
 
   #settle(message: EventMessage, outcome: EventOutcome): void {
     if (message.settled || message.settling) return;
-    const settlement = settleEvent(outcome, message.deliveries, this.feed.policy, Math.random());
+    const settlement = settleEvent(this.#redacted(outcome), message.deliveries, this.feed.policy, Math.random());
     // Of nearly all events, and without a promise.
     if (settlement.action === 'ack') {
       this.support.alarms.clear(this.#alarm);
@@ -173,6 +183,11 @@ export class EventConsumer implements PullOwner {
       this.#logger.error(`The event at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
       this.#giveBack(message, KEEP_MS);
     });
+  }
+
+  #redacted(outcome: EventOutcome): EventOutcome {
+    const { redactor } = this.feed;
+    return redactor === undefined || outcome.kind === 'done' ? outcome : { ...outcome, error: redactor.error(outcome.error, undefined) };
   }
 
   async #carryOut(message: EventMessage, outcome: EventOutcome, settlement: Exclude<EventSettlement, { action: 'ack' }>): Promise<void> {
@@ -188,14 +203,14 @@ export class EventConsumer implements PullOwner {
         this.#giveBack(message, settlement.delayMs);
         return;
       case 'dead':
-        this.#logger.error(`${at} is a dead letter: ${settlement.error.message}`, stackOf(settlement.error));
+        this.#logger.error(`${at} is a dead letter: ${settlement.error.message}`, framesOf(settlement.error.cause));
         await this.#bury(message, settlement.reason, settlement.error);
         this.#release(message, () => message.ack());
         return;
       case 'abandon':
         this.#logger.error(
           `${at} is given up after ${message.deliveries} deliveries: ${settlement.error.message}`,
-          stackOf(settlement.error),
+          framesOf(settlement.error.cause),
         );
         alarms.raise(`abandoned:${alarm}`, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
         clearTimeout(this.#abandoned);
@@ -205,9 +220,9 @@ export class EventConsumer implements PullOwner {
   }
 
   async #bury(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
-    const { address, consumer } = this.feed;
+    const { address, consumer, redactor } = this.feed;
     const { stream, sequence, subject, timeMs, deliveries } = message;
-    await this.support.deadLetters.write(address, message, {
+    const facts: DeadLetterFacts = {
       reason,
       code: error.code,
       message: error.message,
@@ -219,7 +234,9 @@ export class EventConsumer implements PullOwner {
       sequence,
       subject,
       time: new Date().toISOString(),
-    });
+    };
+    // Paths are of the payload, and an event is not that yet: nothing of it is written.
+    await this.support.deadLetters.write(address, message, facts, redactor?.masksBodies ? new Uint8Array() : undefined);
   }
 
   #giveBack(message: EventMessage, delayMs: number): void {
@@ -239,8 +256,4 @@ export class EventConsumer implements PullOwner {
     if (this.#held.size === 0) this.#whenEmpty?.();
     this.loop.pull();
   }
-}
-
-function stackOf({ cause }: LoopstackError): string | undefined {
-  return cause instanceof Error ? cause.stack : undefined;
 }

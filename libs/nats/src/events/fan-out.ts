@@ -156,7 +156,8 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     this.#refuseOwn(plan, stream);
     // A dead letter of a dead letter would be the next event of the same feed.
     const policy: EventPolicy = stream === this.options.names.streams.dead ? { ...plan.policy, afterwards: 'abandon' } : plan.policy;
-    const feed: EventFeed = { ...plan, policy, consumer: { ...plan.consumer, stream } };
+    const redactor = plan.redactor ?? this.subscriptions.redactor;
+    const feed: EventFeed = { ...plan, policy, redactor, consumer: { ...plan.consumer, stream } };
     const startedAt = positionOf(await this.#sources.ensure(feed.consumer), feed.consumer.from);
     const support: EventFeedSupport = {
       pull: this.#pull,
@@ -184,7 +185,8 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   async #startLive(reaction: Reaction): Promise<void> {
-    const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms);
+    const { redactor } = this.subscriptions;
+    const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms, redactor);
     if (this.#stopped) return;
     await outlastElection(
       () => live.start(),

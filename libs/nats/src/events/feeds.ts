@@ -93,6 +93,7 @@ export function bindingFeed(names: WireNames, starter: RunStarter, maxDepth: num
     address: { workspace, workflow },
     policy: FOR_EVER,
     concurrency: BINDING_CONCURRENCY,
+    redactor: entry.options.redactor,
     handle: async (event) => {
       const use = await useEvent(binding, entry, { data: event.data, info: new InfoOfEvent(event, subject) }, maxDepth);
       return starter.start(entry, event, use, headersFromEvent(event.headers));

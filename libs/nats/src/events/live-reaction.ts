@@ -1,5 +1,5 @@
-import { reasonOf, runNotice, textOf, type Reaction } from '@loopstack/core';
-import { decodeRunEvent, type WireNames } from '@loopstack/shared';
+import { framesOf, reasonOf, runNotice, type Reaction, type Redactor } from '@loopstack/core';
+import { LoopstackError, decodeRunEvent, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { nuid, type Msg, type NatsConnection } from 'nats';
 import type { Alarms } from '../health.js';
@@ -35,6 +35,7 @@ export class LiveReaction implements PullOwner {
     pull: PullOptions,
     private readonly reaction: Reaction,
     private readonly alarms: Alarms,
+    private readonly redactor: Redactor | undefined,
   ) {
     this.title = `@OnRun ${reaction.name} (live)`;
     this.#logger = new Logger(this.title);
@@ -83,8 +84,10 @@ export class LiveReaction implements PullOwner {
     this.active++;
     try {
       await this.reaction.call(runNotice(address, runId, event));
-    } catch (error) {
-      this.#logger.error(`${event.type} of run ${runId}: ${reasonOf(error)}`, textOf(error, 'stack'));
+    } catch (cause) {
+      const error = new LoopstackError('HANDLER_FAILED', { workflow: this.title, reason: reasonOf(cause) }, { cause });
+      const { message } = this.redactor?.error(error, undefined, { ...address, runId }) ?? error;
+      this.#logger.error(`${event.type} of run ${runId}: ${message}`, framesOf(cause));
     }
     if (--this.active === 0) this.#whenIdle?.();
     this.loop.pull();

@@ -1,0 +1,151 @@
+import { NonRetryableError, OnEvent, OnRun, RunService, Workflow, Workspace, type RedactedRun } from '@loopstack/core';
+import { DeadLetters } from '@loopstack/nats';
+import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { Injectable, Logger, type INestMicroservice, type LoggerService } from '@nestjs/common';
+import { IsString, Matches } from 'class-validator';
+import { connect, type NatsConnection } from 'nats';
+import { startApp } from './rig/app.js';
+import { readStream } from './rig/measure.js';
+import { until } from './until.js';
+
+const SECRET = 'tell-nobody-4111';
+const paid: string[] = [];
+let broken = true;
+
+class Card {
+  @IsString()
+  holder!: string;
+
+  @Matches(/^tell/, { message: '$value is no card' })
+  number!: string;
+}
+
+@Workflow({ payload: Card, redact: { paths: ['number'] }, retry: { attempts: 2, delay: '10ms' } })
+class Pay {
+  run({ number }: Card): void {
+    if (broken) throw new Error(`the bank declined ${number}`);
+    paid.push(number);
+  }
+}
+
+@OnEvent('shop.paid', { map: () => ({ holder: 'Ada', number: SECRET.slice(1) }), userId: 'u1' })
+@Workflow({ payload: Card, redact: { paths: ['number'] } })
+class Follow {
+  run(): void {}
+}
+
+@Workflow({ retry: { attempts: 1 } })
+class Lookup {
+  run({ key }: { key: string }): void {
+    throw new NonRetryableError(`no ${key}\n[fake] forged line`);
+  }
+}
+
+@Injectable()
+class Listener {
+  @OnRun('Lookup', 'failed', { delivery: 'live' })
+  failed(): never {
+    throw new Error(`listener of ${SECRET}`);
+  }
+}
+
+@Workspace({ workflows: [Pay, Lookup, Follow] })
+class Shop {}
+
+class Collector implements LoggerService {
+  readonly lines: string[] = [];
+  readonly #add = (...parts: unknown[]): void => void this.lines.push(parts.map(String).join(' '));
+  log = this.#add;
+  error = this.#add;
+  warn = this.#add;
+  debug = this.#add;
+  verbose = this.#add;
+  fatal = this.#add;
+}
+
+let server: NatsServer;
+let app: INestMicroservice;
+let nc: NatsConnection;
+let dead: DeadLetters;
+const log = new Collector();
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  nc = await connect({ servers: server.url });
+  await (await nc.jetstreamManager()).streams.add({ name: 'SHOP', subjects: ['shop.>'] });
+  const error = (thrown: unknown, run: RedactedRun | undefined): string => {
+    const { message } = thrown as Error;
+    return run?.workflow === 'Pay' ? message : message.replaceAll(SECRET, 'xxx');
+  };
+  app = await startApp([Pay, Lookup, Follow, Shop, Listener], { servers: server.url }, { redact: { error } });
+  Logger.overrideLogger(log);
+  dead = app.get(DeadLetters);
+});
+afterAll(async () => {
+  Logger.overrideLogger(['fatal']);
+  await nc?.close();
+  await app?.close();
+  await server?.stop();
+});
+
+const letterOf = (workflow: string, count = 1) =>
+  until(`${count} dead letters of ${workflow}`, async () => {
+    const letters = await dead.list({ workflow });
+    return letters.length === count ? letters.at(-1) : undefined;
+  });
+
+/** What the worker has written: its log, and what is stored beside the commands themselves. */
+async function written(): Promise<string> {
+  const stored = await Promise.all(['LOOPSTACK_EVENTS', 'LOOPSTACK_DEAD'].map((stream) => readStream(nc, stream)));
+  const texts = stored.flat().map(({ data }) => Buffer.from(data).toString());
+  texts.push(JSON.stringify(await dead.list()));
+  return [...log.lines, ...texts].join('\n');
+}
+
+describe('a secret of a payload', () => {
+  it('is in no log, event or dead letter of a run that fails with it', async () => {
+    await app.get(RunService).run(Pay, Shop, { holder: 'Ada', number: SECRET }, 'u1');
+    const letter = await letterOf('Pay');
+    const { body } = await dead.inspect(letter.deadSequence);
+    expect(JSON.parse(Buffer.from(body).toString())).toEqual({ payload: { holder: 'Ada', number: '[redacted]' }, userId: 'u1' });
+    expect(letter.message).toBe('Pay failed: Error: the bank declined [redacted]');
+    const text = await written();
+    expect(text).toContain('the bank declined [redacted]');
+    expect(text).not.toContain(SECRET);
+  });
+
+  it('is still there when the letter is redriven', async () => {
+    broken = false;
+    const [letter] = await dead.list({ workflow: 'Pay' });
+    await dead.redrive(letter!.deadSequence);
+    await until('it is paid', () => paid.length === 1);
+    expect(paid).toEqual([SECRET]);
+  });
+
+  it.each([
+    ['that is refused', `{"userId":"u1","payload":{"holder":"Ada","number":"no-${SECRET}"}}`],
+    ['that cannot be read', `{"userId":"u1","payload":{"holder":"Ada","number":"${SECRET}"`],
+    ['with a key twice', `{"userId":"u1","payload":{"${SECRET}":1,"${SECRET}":2}}`],
+  ])('is not shown of a command %s', async (_, body) => {
+    const before = (await dead.list({ workflow: 'Pay' })).length;
+    nc.publish('loopstack.run.Shop.Pay', body);
+    await letterOf('Pay', before + 1);
+    expect(await written()).not.toContain(SECRET);
+  });
+
+  it('is not shown of an event that a binding cannot use', async () => {
+    await nc.jetstream().publish('shop.paid', JSON.stringify({ secret: SECRET }));
+    await letterOf('Follow');
+    expect(await written()).not.toContain(SECRET.slice(1));
+  });
+});
+
+describe('what a workflow throws', () => {
+  it('is logged and recorded as the function of the application says, on one line', async () => {
+    await app.get(RunService).run(Lookup, Shop, { key: SECRET }, 'u1');
+    const letter = await letterOf('Lookup');
+    expect(letter.message).toBe('Lookup failed: NonRetryableError: no xxx\\u000a[fake] forged line');
+    await until('the listener has failed', () => log.lines.some((line) => line.includes('listener of xxx')));
+    expect(log.lines.filter((line) => line.includes(SECRET) || /^\[fake]/m.test(line))).toEqual([]);
+  });
+});
