@@ -17,7 +17,7 @@ import { ReportsModule } from './reports/reports.module.js';
 import { SETTINGS, type Settings } from './settings.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
-function natsOptions({ nats, prefix, replicas, shutdownGraceMs }: Settings): NatsOptions {
+function natsOptions({ nats, prefix, replicas, shutdownGraceMs, maxBlockedMs }: Settings): NatsOptions {
   const { servers, user, password, token, tls, credentials } = nats;
   return {
     servers,
@@ -31,6 +31,7 @@ function natsOptions({ nats, prefix, replicas, shutdownGraceMs }: Settings): Nat
     prefix,
     ...(replicas === undefined ? {} : { replicas }),
     shutdownGrace: shutdownGraceMs,
+    ...(maxBlockedMs === undefined ? {} : { maxBlocked: maxBlockedMs }),
   };
 }
 

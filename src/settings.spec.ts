@@ -35,6 +35,7 @@ describe('readSettings', () => {
       prefix: 'loopstack',
       replicas: undefined,
       shutdownGraceMs: 25_000,
+      maxBlockedMs: undefined,
     });
   });
 
@@ -60,6 +61,7 @@ describe('readSettings', () => {
       LOOPSTACK_PREFIX: 'tenant-1',
       LOOPSTACK_REPLICAS: '3',
       SHUTDOWN_GRACE: '1.5m',
+      MAX_BLOCKED: '10m',
     });
     rmSync(dir, { recursive: true });
     expect(settings).toEqual<Settings>({
@@ -76,6 +78,7 @@ describe('readSettings', () => {
       prefix: 'tenant-1',
       replicas: 3,
       shutdownGraceMs: 90_000,
+      maxBlockedMs: 600_000,
     });
     expect(Buffer.from(settings.nats.credentials!).toString()).toBe('seed');
   });

@@ -21,6 +21,7 @@ export interface Settings {
   readonly prefix: string;
   readonly replicas: number | undefined;
   readonly shutdownGraceMs: number;
+  readonly maxBlockedMs: number | undefined;
 }
 
 /** Which tokens the HTTP side accepts. */
@@ -132,6 +133,11 @@ export const VARIABLES = {
     '25s',
     duration('SHUTDOWN_GRACE'),
   ),
+  MAX_BLOCKED: variable(
+    'Time for which a workflow may block the event loop before the process is ended, such as 10m. Default: four times the longest lease, at least 2m.',
+    undefined,
+    (text) => durationMs('MAX_BLOCKED', text as Duration),
+  ),
 } as const satisfies Record<string, Variable<unknown>>;
 
 type VariableName = keyof typeof VARIABLES;
@@ -180,6 +186,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     prefix: present.LOOPSTACK_PREFIX,
     replicas: known.LOOPSTACK_REPLICAS,
     shutdownGraceMs: present.SHUTDOWN_GRACE,
+    maxBlockedMs: known.MAX_BLOCKED,
   });
 }
 

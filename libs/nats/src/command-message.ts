@@ -67,6 +67,12 @@ export class CommandMessage implements Delivery {
     if (this.#slot >= 0) this.table.release(this.#slot);
     this.#leasedAtMs = leasedAtMs;
     this.#slot = this.table.acquire(this.#reply, leaseMs, leasedAtMs);
+    if (this.execution) this.begins();
+  }
+
+  /** Its workflow is called now: who watches this process from outside its event loop can tell. */
+  begins(): void {
+    if (this.#slot >= 0) this.table.executes(this.#slot);
   }
 
   /** The server has delivered the command again, to the process that holds it: from now on that delivery is answered. */

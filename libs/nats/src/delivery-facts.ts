@@ -43,3 +43,9 @@ function numberAt(reply: string, token: number, without: number): number {
   for (let i = start; i < end - without; i++) value = value * 10 + (reply.charCodeAt(i) - ZERO);
   return value;
 }
+
+/** The name of the consumer that a delivery is of. */
+export function durableIn(reply: string): string {
+  const tokens = reply.split('.');
+  return tokens[(tokens.length > 9 ? LONG : SHORT) - 1] ?? '';
+}

@@ -2,16 +2,26 @@ import { Logger } from '@nestjs/common';
 import { Worker as Thread } from 'node:worker_threads';
 import type { CommandMessage } from './command-message.js';
 import { LeaseTable } from './lease-table.js';
-import type { LeaseThreadData } from './lease-thread.js';
+import type { FromThread, LeaseThreadData, ToThread } from './lease-thread.js';
 import type { ResolvedNatsOptions } from './options.js';
 
 /** Longest wait for the lease thread. */
 const READY_MS = 10_000;
 
+/** A handler that blocks for three leases keeps its run; what blocks for longer than four, and two minutes, is taken for one that never ends. */
+const LEASES_BLOCKED = 4;
+const LEAST_BLOCKED_MS = 120_000;
+
+/** How long the event loop may stand still before the process is ended. */
+export function maxBlockedMs(options: Pick<ResolvedNatsOptions, 'maxBlockedMs'>, longestLeaseMs: number): number {
+  return options.maxBlockedMs ?? Math.max(LEAST_BLOCKED_MS, LEASES_BLOCKED * longestLeaseMs);
+}
+
 /**
  * Keeps the leases of this process from a thread with a connection of its own, so that a handler that blocks the event
  * loop does not lose its run, nor those that wait behind it (docs/adr/0003). The main thread is the second line: it
- * renews what the thread has not, and gives up what is older than its period.
+ * renews what the thread has not, and gives up what is older than its period. The thread ends a process whose event loop stands
+ * still for too long, also where it keeps no leases.
  */
 export class LeaseKeeper {
   readonly table = new LeaseTable();
@@ -20,32 +30,28 @@ export class LeaseKeeper {
 
   /**
    * Resolves when leases are kept: a handler that blocks before the thread is connected would lose them.
-   * @param maxBlockedMs how long the event loop may be blocked: the longest timeout of a workflow
+   * @param blockedMs how long the event loop may stand still before the process is ended
    */
-  async start(options: ResolvedNatsOptions, shortestLeaseMs: number, maxBlockedMs: number): Promise<void> {
+  async start(options: ResolvedNatsOptions, shortestLeaseMs: number, blockedMs: number): Promise<void> {
     const { connect, credentials, domain, names } = options;
     const data: LeaseThreadData = {
       memory: this.table.memory,
-      connect: { ...connect, name: `${connect.name ?? 'loopstack'} leases` },
+      connect: options.leaseThread ? { ...connect, name: `${connect.name ?? 'loopstack'} leases` } : undefined,
       credentials,
       everyMs: Math.max(50, Math.floor(shortestLeaseMs / 12)),
-      maxBlockedMs,
+      maxBlockedMs: blockedMs,
       stream: names.streams.runs,
       domain,
     };
     this.table.beat(Date.now());
-    try {
-      this.#thread = new Thread(new URL('./lease-thread.js', import.meta.url), { workerData: data });
-    } catch (error) {
-      // Options that hold functions cannot be given to a thread.
-      this.#logger.warn(`Leases are kept by the main thread only; a handler must not block it for long: ${(error as Error).message}`);
-      return;
-    }
-    const thread = this.#thread;
+    const thread = (this.#thread = this.#begin(data));
     let timer: NodeJS.Timeout | undefined;
     const ready = await new Promise<boolean>((resolve) => {
       timer = setTimeout(resolve, READY_MS, false);
-      thread.once('message', () => resolve(true));
+      thread.on('message', (message: FromThread) => {
+        if (message === 'ready') resolve(true);
+        else thread.postMessage('here' satisfies ToThread);
+      });
       thread.on('error', (error: Error) => {
         this.#logger.error(`The lease thread ended, the main thread keeps leases alone: ${error.message}`);
         resolve(true);
@@ -56,8 +62,19 @@ export class LeaseKeeper {
     if (!ready) this.#logger.warn(`The lease thread was not ready after ${READY_MS} ms; the main thread keeps leases meanwhile`);
   }
 
+  #begin(data: LeaseThreadData): Thread {
+    const file = new URL('./lease-thread.js', import.meta.url);
+    try {
+      return new Thread(file, { workerData: data });
+    } catch (error) {
+      // Options that hold functions cannot be given to a thread.
+      this.#logger.warn(`Leases are kept by the main thread only; a handler must not block it for long: ${(error as Error).message}`);
+      return new Thread(file, { workerData: { ...data, connect: undefined, credentials: undefined } });
+    }
+  }
+
   stop(): void {
-    this.#thread?.postMessage('stop');
+    this.#thread?.postMessage('stop' satisfies ToThread);
     this.#thread = undefined;
   }
 }

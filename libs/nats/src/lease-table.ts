@@ -5,6 +5,8 @@ const SUBJECT_BYTES = 376;
 
 const FREE = 0;
 const LEASED = 1;
+/** Leased, and its workflow has been called. */
+const EXECUTING = 2;
 
 /**
  * The leases of a process, in memory that the main thread and the lease thread share, so that leases are kept while the
@@ -50,6 +52,24 @@ export class LeaseTable {
     return slot;
   }
 
+  /** Its workflow is called now. Main thread only. */
+  executes(slot: number): void {
+    Atomics.store(this.#states, slot, EXECUTING);
+  }
+
+  /** The reply subjects of what executes. */
+  executing(): string[] {
+    const found: string[] = [];
+    const used = Atomics.load(this.#used, 0);
+    for (let slot = 0; slot < used; slot++) if (Atomics.load(this.#states, slot) === EXECUTING) found.push(this.#reply(slot));
+    return found;
+  }
+
+  #reply(slot: number): string {
+    const start = slot * SUBJECT_BYTES;
+    return this.#subjects.toString('utf8', start, start + (this.#lengths[slot] as number));
+  }
+
   /** Main thread only. */
   release(slot: number): void {
     Atomics.store(this.#states, slot, FREE);
@@ -79,14 +99,13 @@ export class LeaseTable {
   renewDue(nowMs: number, renew: (reply: string) => void, atLatestMs = Number.POSITIVE_INFINITY): void {
     const used = Atomics.load(this.#used, 0);
     for (let slot = 0; slot < used; slot++) {
-      if (Atomics.load(this.#states, slot) !== LEASED) continue;
+      if (Atomics.load(this.#states, slot) === FREE) continue;
       const leasedAt = this.#leasedAtMs[slot] as number;
       const period = this.#leaseMs[slot] as number;
       if (nowMs - leasedAt < Math.min(period / 3, atLatestMs) || nowMs - leasedAt >= period) continue;
-      const start = slot * SUBJECT_BYTES;
-      const reply = this.#subjects.toString('utf8', start, start + (this.#lengths[slot] as number));
+      const reply = this.#reply(slot);
       // Settled while it was read: the subject may be torn, and there is nothing to keep.
-      if (Atomics.load(this.#states, slot) !== LEASED || this.#leasedAtMs[slot] !== leasedAt) continue;
+      if (Atomics.load(this.#states, slot) === FREE || this.#leasedAtMs[slot] !== leasedAt) continue;
       this.#leasedAtMs[slot] = nowMs;
       renew(reply);
     }

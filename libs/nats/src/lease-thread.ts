@@ -1,18 +1,21 @@
 import { reconnectElsewhere } from '@loopstack/client';
+import { HEADER } from '@loopstack/shared';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Events, type ConnectionOptions } from 'nats';
 import { connectWith } from './connection.js';
 import { JetStreamApi } from './jetstream-api.js';
 import { LeaseTable } from './lease-table.js';
 import { MAJORITY_MS, MajorityWatch } from './majority.js';
+import { ProcessGuard } from './process-guard.js';
 
 /** What the main thread hands to the lease thread. */
 export interface LeaseThreadData {
   readonly memory: SharedArrayBuffer;
-  readonly connect: ConnectionOptions;
+  /** Undefined: the main thread keeps leases alone, and this one only sees to it that it does not stand still. */
+  readonly connect: ConnectionOptions | undefined;
   readonly credentials: Uint8Array | undefined;
   readonly everyMs: number;
-  /** A main thread that is silent for longer is taken for dead, and its leases run out. */
+  /** The process of a main thread that stands still for longer is ended. */
   readonly maxBlockedMs: number;
   /** The stream of the commands, and where it is. */
   readonly stream: string;
@@ -27,17 +30,26 @@ const HURRIED_AFTER_MS = 1000;
 
 const IN_PROGRESS = new TextEncoder().encode('+WPI');
 
-async function keep({ memory, connect, credentials, everyMs, maxBlockedMs, stream, domain }: LeaseThreadData): Promise<void> {
-  const table = new LeaseTable(memory);
+/** What the threads say to each other. */
+export type ToThread = 'here' | 'stop';
+export type FromThread = 'ready' | 'here?';
+
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+const tell = (message: FromThread): void => parentPort?.postMessage(message);
+
+async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: LeaseTable, guard: ProcessGuard): Promise<void> {
+  const { credentials, everyMs, stream, domain } = data;
   const nc = await connectWith(connect, credentials);
+  const api = new JetStreamApi(nc, domain);
+  guard.commands = { api, stream, runIdHeader: HEADER.RUN_ID };
   let connected = true;
   let hurriedUntilMs = 0;
   const timer = setInterval(() => {
     const now = Date.now();
-    if (!connected || now - table.beatAtMs >= maxBlockedMs) return;
+    if (!connected) return;
     table.renewDue(now, (reply) => nc.publish(reply, IN_PROGRESS), now < hurriedUntilMs ? HURRIED_AFTER_MS : undefined);
   }, everyMs);
-  const majority = new MajorityWatch(new JetStreamApi(nc, domain), stream);
+  const majority = new MajorityWatch(api, stream);
   let looking = false;
   const watch = setInterval(() => {
     if (looking || !connected) return;
@@ -47,13 +59,12 @@ async function keep({ memory, connect, credentials, everyMs, maxBlockedMs, strea
       looking = false;
     });
   }, MAJORITY_MS);
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
-  parentPort?.postMessage('ready');
-  parentPort?.once('message', () => {
+  tell('ready');
+  stopped = (): void => {
     clearInterval(timer);
     clearInterval(watch);
     void nc.close();
-  });
+  };
   for await (const { type } of nc.status()) {
     if (type === Events.Disconnect) connected = false;
     if (type !== Events.Reconnect) continue;
@@ -62,4 +73,19 @@ async function keep({ memory, connect, credentials, everyMs, maxBlockedMs, strea
   }
 }
 
-await keep(workerData as LeaseThreadData);
+const data = workerData as LeaseThreadData;
+const table = new LeaseTable(data.memory);
+const guard = new ProcessGuard(table, data.maxBlockedMs, () => tell('here?'));
+let stopped = (): void => parentPort?.close();
+parentPort?.on('message', (message: ToThread) => {
+  if (message === 'here') {
+    guard.heard();
+    return;
+  }
+  guard.stop();
+  stopped();
+  parentPort?.close();
+});
+guard.start();
+if (data.connect) await keep(data, data.connect, table, guard);
+else tell('ready');

@@ -76,6 +76,12 @@ export interface NatsOptions {
   readonly sign?: CommandSigner;
   /** Time that running workflows get to finish when the process is asked to stop. Default `'25s'`, at most 24 days. */
   readonly shutdownGrace?: Duration;
+  /**
+   * Longest time for which the event loop of a worker may stand still, in a handler that never yields or in native code. Then the process is
+   * ended (SIGKILL, with its last words on stderr): what runs in it has used an attempt, and everything else goes on, here after a restart
+   * or in another worker. Default: four times the longest lease of its workflows, at least `'2m'`; from 1 s to 24 days.
+   */
+  readonly maxBlocked?: Duration;
   /** Silence of a consumer after which its pull is made anew is two and a half times this. Default `'1s'`. */
   readonly heartbeat?: Duration;
   /** A workflow with queued runs and no progress for this long makes readiness red. Default `'2m'`. */
@@ -107,6 +113,8 @@ export interface ResolvedNatsOptions {
   readonly whileDisconnected: 'wait' | 'fail';
   readonly sign: CommandSigner | undefined;
   readonly shutdownGraceMs: number;
+  /** Undefined: four times the longest lease, at least two minutes. */
+  readonly maxBlockedMs: number | undefined;
   readonly heartbeatMs: number;
   readonly stalledAfterMs: number;
 }
@@ -133,6 +141,19 @@ function resolveInbound(given: NonNullable<NatsOptions['inbound']>): ResolvedNat
     }
   }
   return { subjects, maxAgeMs: durationMs('inbound.maxAge', maxAge), maxBytes: maybe(maxBytes, (v) => sizeBytes('inbound.maxBytes', v)) };
+}
+
+/** Less than a second is a pause of the garbage collector, and not worth a process. */
+const SHORTEST_BLOCK_MS = 1000;
+
+function resolveMaxBlocked(given: Duration): number {
+  const ms = timerMs('maxBlocked', given);
+  if (ms >= SHORTEST_BLOCK_MS) return ms;
+  throw new LoopstackError('OPTION_INVALID', {
+    option: 'maxBlocked',
+    expected: 'a duration of at least 1s',
+    received: JSON.stringify(given),
+  });
 }
 
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
@@ -179,6 +200,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     whileDisconnected: given.whileDisconnected ?? 'wait',
     sign: given.sign,
     shutdownGraceMs: timerMs('shutdownGrace', given.shutdownGrace ?? '25s'),
+    maxBlockedMs: maybe(given.maxBlocked, resolveMaxBlocked),
     heartbeatMs: Math.max(100, durationMs('heartbeat', given.heartbeat ?? '1s')),
     stalledAfterMs: durationMs('stalledAfter', given.stalledAfter ?? '2m'),
   });

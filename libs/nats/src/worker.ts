@@ -11,7 +11,7 @@ import { outlastElection } from './election.js';
 import { Alarms } from './health.js';
 import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
-import { LeaseKeeper, keepLeases } from './lease-keeper.js';
+import { LeaseKeeper, keepLeases, maxBlockedMs } from './lease-keeper.js';
 import { MAJORITY_MS, MajorityWatch } from './majority.js';
 import type { ResolvedNatsOptions } from './options.js';
 import { tellOfPause } from './pause.js';
@@ -156,9 +156,9 @@ export class Worker {
       this.#consumers.push(consumer);
     }
     if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
-    if (runners.length > 0 && this.options.leaseThread) {
-      const longestMs = Math.max(...runners.map(({ entry }) => entry.options.timeoutMs));
-      await this.#leases.start(this.options, Math.min(...this.#lanes().map(({ leaseMs }) => leaseMs)), longestMs);
+    if (runners.length > 0) {
+      const leases = this.#lanes().map(({ leaseMs }) => leaseMs);
+      await this.#leases.start(this.options, Math.min(...leases), maxBlockedMs(this.options, Math.max(...leases)));
     }
     if (this.#stopped) return;
     this.#running = true;

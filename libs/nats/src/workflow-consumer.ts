@@ -254,6 +254,7 @@ export class WorkflowConsumer implements LaneOwner {
   #execute(message: CommandMessage, run: PreparedRun, attempt: number, leave?: () => void): void {
     const report =
       this.runner.entry.options.record === 'full' ? (value: unknown) => this.#progress(message, run, attempt, value) : undefined;
+    message.begins();
     const execution = this.runner.execute(run, attempt, report, (outcome) => {
       leave?.();
       this.#ended(message, run, attempt, outcome);
