@@ -4,7 +4,7 @@ const faults = new URL('faults/', import.meta.url);
 
 /** Titles in the source of a test file, as they are written. */
 const titlesOf = (source: string): string[] =>
-  [...source.matchAll(/^ {2}it(?:\.each\([\s\S]*?\))?\(\s*'((?:[^'\\]|\\.)*)'/gm)].map(([, title]) => title as string);
+  [...source.matchAll(/^ {2}(?:it(?:\.each\([\s\S]*?\))?|only[A-Z]\w*)\(\s*'((?:[^'\\]|\\.)*)'/gm)].map(([, title]) => title as string);
 
 describe('docs/reliability.md', () => {
   let named: string[];
@@ -32,8 +32,8 @@ describe('docs/reliability.md', () => {
   it('would miss a test in any of its forms', () => {
     expect(
       titlesOf(
-        "  it('one', () => {});\n  it.each([\n    ['a', f(1)],\n  ] as const)('two (%s)', async () => {});\n  it.each(X)(\n    'three',",
+        "  it('one', () => {});\n  it.each([\n    ['a', f(1)],\n  ] as const)('two (%s)', async () => {});\n  it.each(X)(\n    'three',\n  onlyIfSo('four',",
       ),
-    ).toEqual(['one', 'two (%s)', 'three']);
+    ).toEqual(['one', 'two (%s)', 'three', 'four']);
   });
 });

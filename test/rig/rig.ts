@@ -63,6 +63,7 @@ export class Rig {
   /** Ids of runs whose publish was acknowledged. */
   readonly acked: string[] = [];
   #gates = 0;
+  #started = 0;
 
   private constructor(
     private readonly options: RigOptions,
@@ -104,9 +105,13 @@ export class Rig {
   }
 
   /** Starts a worker; resolves when it consumes. */
-  async worker(nats: NatsOptions = {}, workflows = this.options.workflows ?? [JOB]): Promise<WorkerProcess> {
+  async worker(
+    nats: NatsOptions = {},
+    workflows = this.options.workflows ?? [JOB],
+    wrapper: readonly string[] = [],
+  ): Promise<WorkerProcess> {
     const plan = { journal: this.journal.file, nats: { servers: this.url, ...this.options.nats, ...nats }, workflows };
-    const worker = await WorkerProcess.start(plan, join(this.home, `worker-${this.#workers.length + 1}.log`));
+    const worker = await WorkerProcess.start(plan, join(this.home, `worker-${++this.#started}.log`), wrapper);
     this.#workers.push(worker);
     return worker;
   }

@@ -39,10 +39,15 @@ export class WorkerProcess {
     });
   }
 
-  /** Starts a worker; resolves when it consumes. @throws Error with what it logged if it does not come up */
-  static async start(plan: WorkerPlan, logFile: string): Promise<WorkerProcess> {
+  /**
+   * Starts a worker; resolves when it consumes.
+   * @param wrapper a command that runs it, such as one that limits its memory
+   * @throws Error with what it logged if it does not come up
+   */
+  static async start(plan: WorkerPlan, logFile: string, wrapper: readonly string[] = []): Promise<WorkerProcess> {
     const log = openSync(logFile, 'a');
-    const child = spawn(process.execPath, ['--enable-source-maps', await workerProgram(), JSON.stringify(plan)], {
+    const command = [...wrapper, process.execPath, '--enable-source-maps', await workerProgram(), JSON.stringify(plan)];
+    const child = spawn(command[0] as string, command.slice(1), {
       stdio: ['ignore', log, log, 'ipc'],
       env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1' },
     });

@@ -7,8 +7,7 @@ const MAX_FRAMES = 12;
 
 interface Frame {
   readonly functionName: string;
-  readonly url: string;
-  readonly location: { readonly lineNumber: number; readonly columnNumber?: number };
+  readonly location: { readonly scriptId: string; readonly lineNumber: number; readonly columnNumber?: number | undefined };
 }
 
 /**
@@ -42,7 +41,11 @@ export class MainThread {
   /** Stops it for good, and tells where: the innermost call first. Undefined: it does not answer. */
   async stop(): Promise<readonly string[] | undefined> {
     return withinMs<readonly string[]>(ANSWER_MS, (resolve) => {
-      this.session.on('Debugger.paused', ({ params }) => resolve((params.callFrames as readonly Frame[]).slice(0, MAX_FRAMES).map(lineOf)));
+      const files = new Map<string, string>();
+      this.session.on('Debugger.scriptParsed', ({ params }) => files.set(params.scriptId, params.url));
+      this.session.on('Debugger.paused', ({ params }) => {
+        resolve(params.callFrames.slice(0, MAX_FRAMES).map((frame) => lineOf(frame, files.get(frame.location.scriptId))));
+      });
       this.session.post('Debugger.enable');
       this.session.post('Debugger.pause');
     });
@@ -61,8 +64,8 @@ export class MainThread {
   }
 }
 
-function lineOf({ functionName, url, location }: Frame): string {
-  return `    at ${functionName || '<anonymous>'} (${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1})`;
+function lineOf({ functionName, location }: Frame, file = 'unknown file'): string {
+  return `    at ${functionName || '<anonymous>'} (${file}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1})`;
 }
 
 /** What `work` resolves with in time. */

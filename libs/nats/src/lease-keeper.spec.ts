@@ -1,5 +1,5 @@
 import type { CommandMessage } from './command-message.js';
-import { keepLeases } from './lease-keeper.js';
+import { keepLeases, maxBlockedMs } from './lease-keeper.js';
 
 const LEASE_MS = 3000;
 
@@ -29,4 +29,12 @@ describe('one pass over the leases', () => {
     keepLeases([message], LEASE_MS, 10_000, true, () => done.push('lost'));
     expect(done).toEqual([]);
   });
+});
+
+it.each([
+  ['four times the longest lease', undefined, 60_000, 240_000],
+  ['two minutes at least', undefined, 1000, 120_000],
+  ['what is given', 5000, 60_000, 5000],
+])('an event loop may stand still for %s', (_, given, longestLeaseMs, expected) => {
+  expect(maxBlockedMs({ maxBlockedMs: given }, longestLeaseMs)).toBe(expected);
 });

@@ -60,4 +60,16 @@ describe('the table of leases', () => {
     for (let i = 0; i < SLOTS; i++) table.acquire(`$JS.ACK.${i}`, 3000, 0);
     expect(table.acquire('$JS.ACK.more', 3000, 0)).toBe(-1);
   });
+
+  it('tells what executes, and renews it like all others', () => {
+    const table = new LeaseTable();
+    const slot = table.acquire('$JS.ACK.a', 3000, 1000);
+    table.acquire('$JS.ACK.b', 3000, 1000);
+    expect(table.executing()).toEqual([]);
+    table.executes(slot);
+    expect(table.executing()).toEqual(['$JS.ACK.a']);
+    expect(due(table, 2000)).toEqual(['$JS.ACK.a', '$JS.ACK.b']);
+    table.release(slot);
+    expect(table.executing()).toEqual([]);
+  });
 });

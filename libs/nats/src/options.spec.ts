@@ -43,6 +43,7 @@ describe('the options of the NATS module', () => {
     ['runs.maxMessages', { runs: { maxMessages: 0 } }],
     ['replicas', { replicas: 1.5 }],
     ['maxInFlight', { maxInFlight: 0 }],
+    ['maxBlocked', { maxBlocked: '900ms' }],
     ['events.maxAge', { events: { maxAge: -1 } }],
   ] satisfies readonly (readonly [string, NatsOptions])[])('name %s when it is refused', (option, given) => {
     expect(() => resolveNatsOptions(given)).toThrow(

@@ -134,6 +134,29 @@ const BEHAVIOURS = {
     if (attempt <= failures) process.kill(process.pid, 'SIGKILL');
   },
   abort: () => process.abort(),
+  /** As native code does that writes where it may not. */
+  crash: () => process.kill(process.pid, 'SIGSEGV'),
+  /** Never yields. */
+  spin: () => {
+    for (;;);
+  },
+  /** Never yields either, after it has. */
+  'spin-later': async () => {
+    await delay(20);
+    for (;;);
+  },
+  /** Blocks in native code: nothing in the process can interrupt it. */
+  'block-natively': () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
+  allocate: () => {
+    for (const kept: unknown[] = []; ;) kept.push(Array.from({ length: 10_000 }, () => ({})));
+  },
+  /** Outside of the heap of JavaScript, and with pauses. */
+  'allocate-outside': async () => {
+    for (const kept: Buffer[] = []; ;) {
+      kept.push(Buffer.alloc(32 * 1024 * 1024, 1));
+      await delay(1);
+    }
+  },
   exit: () => process.exit(3),
   /** An error that nobody catches ends a Node process. */
   uncaught: () => {

@@ -5,15 +5,16 @@ import { LoopstackModule, Workflow, Workspace, type RunContext, type WorkflowOpt
 import { JetStreamServer, LoopstackHealth, NatsModule, type NatsOptions } from '@loopstack/nats';
 import { NestFactory } from '@nestjs/core';
 import type { Type } from '@nestjs/common';
-import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { behave, JournalWriter, type Job } from './behaviour.js';
 
 export interface PlannedWorkflow {
   readonly workspace: string;
   readonly name: string;
-  /** `strict`: the payload has a class with rules. */
-  readonly payload?: 'strict';
+  /** `strict`: the payload has a class with rules; `heavy`: with rules that some payload makes run for ever. */
+  readonly payload?: 'strict' | 'heavy';
   readonly options?: Omit<WorkflowOptions, 'name' | 'payload'>;
 }
 
@@ -33,18 +34,29 @@ class StrictPayload {
   @IsOptional() @IsArray() @ArrayMaxSize(100) @IsInt({ each: true }) items?: number[];
 }
 
+/** Rules that cost time without an end for the wrong text. */
+class HeavyPayload {
+  @IsOptional() @Matches(/^(a+)+$/) matched?: string;
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => {
+    while (value === 'spin');
+    return value;
+  })
+  @IsString()
+  transformed?: string;
+}
+
 const plan = JSON.parse(process.argv[2] as string) as WorkerPlan;
 const journal = new JournalWriter(plan.journal);
 
 function workflowClass({ name, payload, options }: PlannedWorkflow): Type<{ run(job: never, ctx: RunContext): Promise<unknown> }> {
   class RigWorkflow {
-    run(job: Job | StrictPayload, ctx: RunContext): Promise<unknown> {
-      return behave(journal, job instanceof StrictPayload ? {} : job, ctx);
+    run(job: Job | StrictPayload | HeavyPayload, ctx: RunContext): Promise<unknown> {
+      return behave(journal, job instanceof StrictPayload || job instanceof HeavyPayload ? {} : job, ctx);
     }
   }
-  Workflow({ ...options, name, ...(payload === 'strict' ? { payload: StrictPayload } : {}) } as WorkflowOptions<StrictPayload>)(
-    RigWorkflow as never,
-  );
+  const payloads = { strict: StrictPayload, heavy: HeavyPayload };
+  Workflow({ ...options, name, ...(payload ? { payload: payloads[payload] } : {}) } as WorkflowOptions)(RigWorkflow as never);
   return RigWorkflow;
 }
 
