@@ -50,7 +50,7 @@ export class LeaseKeeper {
       timer = setTimeout(resolve, READY_MS, false);
       thread.on('message', (message: FromThread) => {
         if (message === 'ready') resolve(true);
-        else thread.postMessage('here' satisfies ToThread);
+        else say(thread, 'here');
       });
       thread.on('error', (error: Error) => {
         this.#logger.error(`The lease thread ended, the main thread keeps leases alone: ${error.message}`);
@@ -74,9 +74,14 @@ export class LeaseKeeper {
   }
 
   stop(): void {
-    this.#thread?.postMessage('stop' satisfies ToThread);
+    if (this.#thread) say(this.#thread, 'stop');
     this.#thread = undefined;
   }
+}
+
+function say(thread: Thread, message: ToThread): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  thread.postMessage(message);
 }
 
 /**

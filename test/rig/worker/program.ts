@@ -55,8 +55,8 @@ function workflowClass({ name, payload, options }: PlannedWorkflow): Type<{ run(
       return behave(journal, job instanceof StrictPayload || job instanceof HeavyPayload ? {} : job, ctx);
     }
   }
-  const payloads = { strict: StrictPayload, heavy: HeavyPayload };
-  Workflow({ ...options, name, ...(payload ? { payload: payloads[payload] } : {}) } as WorkflowOptions)(RigWorkflow as never);
+  const payloads: Record<'strict' | 'heavy', Type<object>> = { strict: StrictPayload, heavy: HeavyPayload };
+  Workflow({ ...options, name, ...(payload ? { payload: payloads[payload] } : {}) })(RigWorkflow as never);
   return RigWorkflow;
 }
 
