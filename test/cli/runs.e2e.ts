@@ -1,4 +1,5 @@
-import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
+import { encodeRunEvent, wireNames, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
+import { connect } from 'nats';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
@@ -89,5 +90,36 @@ describe('loopstack runs', () => {
     const late = await rig.loopstack('runs', 'cancel', ended, await started('waiting', 'hang'), '--yes');
     expect(late).toMatchObject({ code: 3, stdout: expect.stringContaining(' canceled') });
     expect(late.stderr).toContain('has already ended as succeeded');
+  });
+
+  it('prints what anybody may have written on one line, without control characters', async () => {
+    const nc = await connect({ servers: rig.server.url });
+    const evil = 'x\n2031-01-01 succeeded\u001b[2J\u009b31m\u2028\u202ey';
+    const error = {
+      code: 'HANDLER_FAILED',
+      name: evil,
+      message: evil,
+      errors: [{ path: evil, rule: 'r', message: evil, received: evil }],
+    } as const;
+    const event: RunEvent = {
+      type: 'failed',
+      at: evil,
+      attempt: 1,
+      userId: evil,
+      worker: evil,
+      error,
+      result: evil,
+      progress: { [evil]: evil },
+    };
+    await nc.request(wireNames().event({ workspace: 'Orders', workflow: 'ProcessOrder' }, 'forged'), encodeRunEvent(event));
+    await nc.close();
+    for (const how of [[], ['--json']]) {
+      for (const command of [['show', 'forged'], ['watch', 'forged'], ['list']]) {
+        const { stdout, stderr } = await rig.loopstack('runs', ...command, ...how);
+        expect(stdout).toContain('2031');
+        expect(stdout + stderr).not.toMatch(/^2031/m);
+        expect((stdout + stderr).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u);
+      }
+    }
   });
 });

@@ -1,5 +1,5 @@
 import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
-import { durationMs, type Duration } from '@loopstack/shared/contract';
+import { durationMs, printable, type Duration } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
 const number = new Intl.NumberFormat('en-US');
@@ -77,6 +77,9 @@ const STATUS_STYLE = {
 export const styleOf = (status: RunInfo['status'] | RunEvent['type']): (typeof STATUS_STYLE)[keyof typeof STATUS_STYLE] =>
   STATUS_STYLE[status];
 
+/** Characters of an event that are shown. */
+const MAX_LINE = 100_000;
+
 /** One event on one line. */
 export function eventLine(
   { type, at, attempt, error, result, progress, nextAttemptAt, worker }: RunEvent,
@@ -90,5 +93,6 @@ export function eventLine(
     nextAttemptAt === undefined ? '' : `next attempt ${ago(nextAttemptAt)}`,
     worker === undefined ? '' : `on ${worker}`,
   ];
-  return `${at.slice(11, 23)}  ${style(type.padEnd(9))}  ${details.filter(Boolean).join('  ')}`.trimEnd();
+  const told = printable(details.filter(Boolean).join('  '), MAX_LINE);
+  return `${printable(at.slice(11, 23))}  ${style(type.padEnd(9))}  ${told}`.trimEnd();
 }

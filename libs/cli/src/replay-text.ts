@@ -1,7 +1,8 @@
 import type { InvalidCommand, ReplayCommand, ReplayPreview, ReplayProgress, ReplayReport, ReplayStatus } from '@loopstack/nats/operations';
+import { printable } from '@loopstack/shared/contract';
 import { count, many, span } from './format.js';
 import { shown } from './target.js';
-import type { Cell, Style, Terminal } from './terminal.js';
+import type { Cell, Fact, Style, Terminal } from './terminal.js';
 
 /** How a replay goes on, on one line. */
 export function progressText({ counts, scanned, bound, perSecond, leftMs, waiting }: ReplayProgress): string {
@@ -32,7 +33,7 @@ export function previewText(preview: ReplayPreview, terminal: Terminal): string 
   for (const { origin, before, after } of examples) {
     lines.push(
       '',
-      terminal.style('dim', `${origin.stream} ${origin.sequence}, ${origin.time}, ${origin.runId ?? origin.subject}`),
+      terminal.style('dim', printable(`${origin.stream} ${origin.sequence}, ${origin.time}, ${origin.runId ?? origin.subject}`)),
       ...difference(before, after, terminal),
     );
   }
@@ -58,8 +59,8 @@ function passedOver(counts: {
 function refused(total: number, invalid: readonly InvalidCommand[]): string[] {
   const lines = [`refused: ${count(total)}`];
   for (const { sequence, code, message, errors = [] } of invalid) {
-    lines.push(`  ${sequence}  ${code}  ${message}`);
-    for (const field of errors) lines.push(`    ${field.path}: ${field.message}`);
+    lines.push(`  ${sequence}  ${code}  ${printable(message)}`);
+    for (const field of errors) lines.push(`    ${printable(`${field.path}: ${field.message}`)}`);
   }
   if (invalid.length < total) lines.push(`  and ${count(total - invalid.length)} more`);
   return lines;
@@ -68,16 +69,16 @@ function refused(total: number, invalid: readonly InvalidCommand[]): string[] {
 /** A command before and after, line by line; one that is published as it was is shown once. */
 function difference(before: ReplayCommand, after: ReplayCommand, terminal: Terminal): string[] {
   const [old, now] = [flat(before), flat(after)];
-  const lines: string[] = [`  ${shown(after)}  user ${after.userId}`];
+  const lines: string[] = [`  ${shown(after)}  user ${printable(after.userId)}`];
   const keys = [...new Set([...old.keys(), ...now.keys()])];
   for (const key of keys) {
-    const [was, is] = [old.get(key), now.get(key)];
+    const [was, is] = [old.get(key), now.get(key)].map((text) => (text === undefined ? undefined : printable(`${key}: ${text}`, 1000)));
     if (was === is) {
-      if (key.startsWith('payload')) lines.push(`    ${key}: ${is}`);
+      if (key.startsWith('payload')) lines.push(`    ${is}`);
       continue;
     }
-    if (was !== undefined) lines.push(terminal.style('red', `  - ${key}: ${was}`));
-    if (is !== undefined) lines.push(terminal.style('green', `  + ${key}: ${is}`));
+    if (was !== undefined) lines.push(terminal.style('red', `  - ${was}`));
+    if (is !== undefined) lines.push(terminal.style('green', `  + ${is}`));
   }
   return lines;
 }
@@ -104,22 +105,23 @@ const STYLES: Record<ReplayStatus, Style> = {
 
 export const statusCell = (status: ReplayStatus): Cell => [status, STYLES[status]];
 
+const WIDTH = 10;
+
 /** The final report, and the record. */
 export function reportText(report: ReplayReport, terminal: Terminal): string {
   const { id, status, counts, invalid, workedMs, by, at, request, stream, position, bound, error, actions, runner } = report;
   const rate = workedMs > 0 ? ` (${count(Math.round((counts.published * 1000) / workedMs))}/s)` : '';
-  const rows: [string, string | undefined][] = [
-    ['replay', `${id}  ${terminal.style(STYLES[status], status)}${error === undefined ? '' : `  ${error}`}`],
+  const head = `${'replay'.padEnd(WIDTH)} ${id}  ${terminal.style(STYLES[status], status)}${error === undefined ? '' : `  ${printable(error)}`}`;
+  const rows: Fact[] = [
     ['by', `${by}, ${at}`],
     ['note', request.note],
     ['source', `${stream}, up to ${count(bound)}${status === 'completed' ? '' : `, done up to ${count(position)}`}`],
     ['read', count(counts.read)],
     ['matched', count(counts.matched)],
     ['published', `${count(counts.published)} in ${span(workedMs)}${rate}`],
-    ...passedOver(counts).map((text): [string, string] => ['', text]),
+    ...passedOver(counts).map((text): Fact => ['', text]),
     ['runner', status === 'running' || status === 'paused' ? runner : undefined],
-    ...actions.slice(1).map(({ action, by: who, at: when }): [string, string] => [action, `${who}, ${when}`]),
+    ...actions.slice(1).map(({ action, by: who, at: when }): Fact => [action, `${who}, ${when}`]),
   ];
-  const lines = rows.flatMap(([name, text]) => (text === undefined ? [] : [`${name.padEnd(10)} ${text}`]));
-  return [...lines, ...(counts.invalid > 0 ? refused(counts.invalid, invalid) : [])].join('\n');
+  return [head, ...terminal.facts(rows, WIDTH), ...(counts.invalid > 0 ? refused(counts.invalid, invalid) : [])].join('\n');
 }

@@ -1,4 +1,4 @@
-import { LoopstackError, printable } from '@loopstack/shared/contract';
+import { LoopstackError, printable, printableJson } from '@loopstack/shared/contract';
 import Table from 'cli-table3';
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
@@ -25,6 +25,12 @@ export type Style = Parameters<typeof styleText>[0];
 /** A text, or one with a style. */
 export type Cell = string | readonly [text: string, style: Style];
 
+/** A name, what it names, and in which style; undefined: not told. */
+export type Fact = readonly [name: string, value: string | undefined, style?: Style];
+
+/** Characters of a fact that are shown; results have up to 64 KiB. */
+const MAX_FACT = 100_000;
+
 /** A line that changes while something goes on. */
 export interface Ticker {
   show(text: string): void;
@@ -49,13 +55,13 @@ export class Terminal {
 
   /** A result: `value` with `--json`, else the text. */
   result(value: unknown, text: string | (() => string)): void {
-    if (this.json) this.#out(JSON.stringify(value, undefined, 2));
+    if (this.json) this.#out(printableJson(JSON.stringify(value, undefined, 2)));
     else this.#out(typeof text === 'string' ? text : text());
   }
 
   /** One of many results: a line of JSON, or of text. */
   line(value: unknown, text: string): void {
-    this.#out(this.json ? JSON.stringify(value) : text);
+    this.#out(this.json ? printableJson(JSON.stringify(value)) : text);
   }
 
   /** Said besides the result. */
@@ -81,6 +87,15 @@ export class Terminal {
       .split('\n')
       .map((line) => line.trimEnd())
       .join('\n');
+  }
+
+  /** Names and what they name, in two columns. What anybody may have written is on one line, without control characters. */
+  facts(rows: readonly Fact[], width: number): string[] {
+    return rows.flatMap(([name, value, style]) => {
+      if (value === undefined) return [];
+      const text = printable(value, MAX_FACT);
+      return [`${name.padEnd(width)} ${style === undefined ? text : this.style(style, text)}`];
+    });
   }
 
   /** Colour on a terminal, the bare text elsewhere. */
@@ -121,14 +136,18 @@ export class Terminal {
     const { message, fix, errors } = describe(error);
     if (this.json) {
       const code = error instanceof LoopstackError ? error.code : undefined;
-      this.streams.stderr.write(`${JSON.stringify({ error: { code, message, fix, ...(errors.length > 0 ? { errors } : {}) } })}\n`);
+      const told = { error: { code, message, fix, ...(errors.length > 0 ? { errors } : {}) } };
+      this.streams.stderr.write(`${printableJson(JSON.stringify(told))}\n`);
       return;
     }
     const red = this.options.colour && this.streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
-    this.streams.stderr.write(`${red} ${message}\n`);
-    for (const field of errors)
-      this.streams.stderr.write(`  ${field.path === '' ? 'payload' : field.path}: ${field.message} (received ${field.received})\n`);
-    if (fix !== undefined) this.streams.stderr.write(`  ${fix}\n`);
+    // Errors of ours are on one line; what others said, or what was typed, may hold anything.
+    this.streams.stderr.write(`${red} ${printable(message, MAX_FACT)}\n`);
+    for (const field of errors) {
+      const text = `${field.path === '' ? 'payload' : field.path}: ${field.message} (received ${field.received})`;
+      this.streams.stderr.write(`  ${printable(text)}\n`);
+    }
+    if (fix !== undefined) this.streams.stderr.write(`  ${printable(fix, MAX_FACT)}\n`);
   }
 
   get #talks(): boolean {

@@ -11,11 +11,12 @@ import {
   messageId,
   newRunId,
   newRunIdAt,
+  unfitText,
   type Headers,
   type RunAddress,
   type RunOptions,
 } from '@loopstack/shared/contract';
-import { headerBlock, headerLines, signedLines } from './header-block.js';
+import { headerBlock, headerLines, ownHeaderLines, signedLines } from './header-block.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { EncodedMessage } from './pending.js';
 
@@ -86,8 +87,16 @@ export function encodeCommand({ subject, data, messageId: id, lines }: PreparedC
 
 function checkedKey(key: unknown): string {
   // Lone surrogates are all the same byte sequence to a hash.
-  if (typeof key === 'string' && key !== '' && key.isWellFormed()) return key;
-  throw invalid('idempotencyKey', 'a well-formed string that is not empty', key);
+  if (typeof key === 'string' && key !== '' && unfitText(key) === undefined) return key;
+  throw invalid('idempotencyKey', 'a well-formed string that is not empty, without control characters', key);
+}
+
+const MAX_CORRELATION_ID = 256;
+
+function checkedCorrelation(id: unknown): string {
+  if (typeof id === 'string' && id !== '' && id.length <= MAX_CORRELATION_ID && id.trim() === id && unfitText(id) === undefined) return id;
+  const expected = `a string of 1 to ${MAX_CORRELATION_ID} characters, without control characters or blanks around it`;
+  throw invalid('correlationId', expected, id);
 }
 
 /** @throws LoopstackError OPTION_INVALID */
@@ -118,19 +127,19 @@ function optionLines(options: RunOptions, dueMs: number | undefined): string {
   const { headers, expiresIn, correlationId, priority } = options;
   let lines = '';
   if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalid('priority', PRIORITIES.join(', '), priority);
-  if (correlationId !== undefined) lines += headerLines({ [HEADER.CORRELATION_ID]: correlationId });
+  if (correlationId !== undefined) lines += `${HEADER.CORRELATION_ID}: ${checkedCorrelation(correlationId)}\r\n`;
   if (expiresIn !== undefined) {
     const expiresAt = new Date(dateMs('expiresIn', (dueMs ?? Date.now()) + durationMs('expiresIn', expiresIn)));
     lines += `${HEADER.EXPIRES_AT}: ${expiresAt.toISOString()}\r\n`;
   }
   if (headers !== undefined) {
+    lines += ownHeaderLines(headers);
     const reserved = Object.keys(headers).find((name) => RESERVED.test(name));
     if (reserved !== undefined) throw invalid('headers', 'names other than Nats-…, Loopstack-… and ce-specversion', reserved);
     const count = Object.keys(headers).length;
     if (count > MAX_OWN_HEADERS) {
       throw new LoopstackError('OPTION_INVALID', { option: 'headers', expected: `at most ${MAX_OWN_HEADERS}`, received: `${count}` });
     }
-    lines += headerLines(headers);
   }
   return lines;
 }

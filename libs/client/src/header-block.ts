@@ -1,4 +1,12 @@
-import { HEADER, LoopstackError, jsonType, type CommandSigner, type Headers, type UnsignedCommand } from '@loopstack/shared/contract';
+import {
+  HEADER,
+  LoopstackError,
+  jsonType,
+  type CommandSigner,
+  type Headers,
+  type UnsignedCommand,
+  unfitText,
+} from '@loopstack/shared/contract';
 import type { MsgHdrs } from 'nats';
 
 /** NATS ADR-4: printable ASCII without the colon. */
@@ -10,14 +18,32 @@ const LINE_END = /[\r\n]/;
  * @throws LoopstackError OPTION_INVALID for a name or a value that would break the protocol
  */
 export function headerLines(headers: Headers): string {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) throw invalid('an object of strings', jsonType(headers));
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
+    throw invalid('an object of strings', headers !== null && typeof headers === 'object' ? 'a list or map' : jsonType(headers));
   let lines = '';
-  for (const name in headers) {
+  for (const name of Object.keys(headers)) {
     const value = headers[name] as unknown;
     if (!NAME.test(name)) throw invalid('a name of printable ASCII without a colon', JSON.stringify(name.slice(0, 80)));
     if (typeof value !== 'string') throw invalid(`a string as value of ${name}`, jsonType(value));
     if (LINE_END.test(value)) throw invalid(`a value of one line for ${name}`, 'a line end');
+    if (!value.isWellFormed()) throw invalid(`a well-formed value for ${name}`, 'a string with a lone surrogate');
     lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+/**
+ * As `headerLines`, for headers that a caller makes up: also refuses what would not arrive everywhere as it is.
+ * Many clients trim values, and control characters forge lines of a log.
+ * @throws LoopstackError OPTION_INVALID
+ */
+export function ownHeaderLines(headers: Headers): string {
+  const lines = headerLines(headers);
+  for (const name of Object.keys(headers)) {
+    const value = headers[name] as string;
+    const unfit = unfitText(value);
+    if (unfit !== undefined) throw invalid(`a value without control characters for ${name}`, unfit);
+    if (value.trim() !== value) throw invalid(`a value that neither begins nor ends with a blank for ${name}`, 'one that does');
   }
   return lines;
 }

@@ -3,6 +3,7 @@ import {
   MAX_USER_ID,
   NAME_PATTERN,
   ORIGINAL_PREFIX,
+  PLAIN_TEXT,
   type DeadReason,
   type FieldError,
   type JsonSchema,
@@ -25,6 +26,7 @@ const USER_ID: JsonSchema = {
   type: 'string',
   minLength: 1,
   maxLength: MAX_USER_ID,
+  pattern: PLAIN_TEXT,
   description: `On whose behalf the workflow runs. At most ${MAX_USER_ID} UTF-16 code units. No proof of identity.`,
 };
 

@@ -1,10 +1,13 @@
 import { Logger } from '@nestjs/common';
-import { HEADER, LoopstackError, describeLoss, isServerHeader, lossInJson, printable, type Headers } from '@loopstack/shared';
+import { HEADER, LoopstackError, describeLoss, emptyHeaders, isServerHeader, lossInJson, printable, type Headers } from '@loopstack/shared';
 import { causeDepthOf, causeHeaders, type Cause } from './cause.js';
 import { reasonOf } from './thrown.js';
 
 /** Why `ctx.signal` was aborted. */
 export type AbortReason = 'timeout' | 'canceled' | 'shutdown' | 'lease-lost';
+
+/** Longest correlation id that is passed on, in characters. */
+const MAX_CORRELATION_ID = 256;
 
 /** What a workflow is told about the run that it executes. */
 export interface RunContext {
@@ -45,7 +48,7 @@ export interface ReceivedHeaders {
 }
 
 function withoutServers(received: ReceivedHeaders): Headers {
-  const headers: Record<string, string> = {};
+  const headers = emptyHeaders();
   for (const [name, value] of received.entries()) if (!isServerHeader(name)) headers[name] = value;
   return headers;
 }
@@ -85,7 +88,9 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   get correlationId(): string {
-    return this.headers[HEADER.CORRELATION_ID] ?? this.runId;
+    const given = this.headers[HEADER.CORRELATION_ID];
+    // Any producer may have written it, and it ends up in logs and in the headers of other commands.
+    return given === undefined || given === '' ? this.runId : printable(given, MAX_CORRELATION_ID);
   }
 
   get causeDepth(): number {

@@ -3,9 +3,8 @@ import {
   LoopstackError,
   assertAddress,
   assertName,
+  assertUserId,
   fanOutItems,
-  isUserId,
-  jsonType,
   type Duration,
   type Recurrence,
   type RunAddress,
@@ -193,7 +192,7 @@ export class RunService {
     assertCauseNotTooDeep(this.options.maxCauseDepth);
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
     const { validator, elsewhere } = this.resolve(address, workflow);
-    if (!isUserId(userId)) throw new LoopstackError('USER_MISSING', { received: userId === '' ? 'an empty string' : jsonType(userId) });
+    assertUserId(userId);
     if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
     if (elsewhere) await this.connected().check(address, payload);
     return address;

@@ -4,6 +4,7 @@ import {
   LoopstackError,
   assertPlace,
   decodeRunEvent,
+  emptyHeaders,
   encodeRunEvent,
   isServerHeader,
   isSignatureHeader,
@@ -18,7 +19,6 @@ import {
 } from '@loopstack/shared/contract';
 import { useAgain } from './events/redrive.js';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
-import { MessageHeaders } from './message-headers.js';
 
 export interface DeadLetterFilter {
   readonly workspace?: string;
@@ -132,7 +132,7 @@ export class DeadLetters {
       await useAgain(this.api.nc, this.names, letter, letter.binding);
       return this.remove(letter.deadSequence);
     }
-    const headers: Record<string, string> = { ...letter.headers };
+    const headers = Object.assign(emptyHeaders(), letter.headers);
     // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
     headers[HEADER.RUN_ID] = letter.runId;
     headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
@@ -209,7 +209,7 @@ export class DeadLetters {
 
   private letter(stored: StoredMessage): DeadLetter | undefined {
     const address = this.names.parseDead(stored.subject);
-    return address && readDeadLetter(address, stored.sequence, new MessageHeaders(stored.headers), stored.data);
+    return address && readDeadLetter(address, stored.sequence, stored.headers, stored.data);
   }
 }
 

@@ -1,5 +1,6 @@
 import { askedAgain } from '@loopstack/client';
-import { ErrorCode as ClientErrorCode, RequestStrategy, headers as newHeaders, type Msg, type MsgHdrs, type NatsConnection } from 'nats';
+import { ErrorCode as ClientErrorCode, RequestStrategy, type Msg, type NatsConnection } from 'nats';
+import { RawHeaders } from './raw-message.js';
 
 /** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
 export const API = {
@@ -90,7 +91,7 @@ export interface StoredMessage {
   readonly sequence: number;
   readonly timeMs: number;
   readonly data: Uint8Array;
-  readonly headers: MsgHdrs | undefined;
+  readonly headers: RawHeaders;
 }
 
 /** Users without the right to pause get no answer. */
@@ -202,7 +203,7 @@ export class JetStreamApi {
         sequence: message.seq,
         timeMs: Date.parse(message.time),
         data: Buffer.from(message.data ?? '', 'base64'),
-        headers: undefined,
+        headers: NO_HEADERS,
       };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
@@ -230,7 +231,7 @@ export class JetStreamApi {
         query,
       );
       const { subject, seq, time, data = '', hdrs } = message;
-      const headers = hdrs === undefined ? undefined : parsedHeaders(Buffer.from(hdrs, 'base64').toString());
+      const headers = hdrs === undefined ? NO_HEADERS : readableHeaders(Buffer.from(hdrs, 'base64').toString());
       return { subject, sequence: seq, timeMs: Date.parse(time), data: Buffer.from(data, 'base64'), headers };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
@@ -299,22 +300,21 @@ export class JetStreamApi {
       sequence: Number(headers.get('Nats-Sequence')),
       timeMs: Date.parse(headers.get('Nats-Time-Stamp')),
       data: msg.data,
-      headers,
+      headers: new RawHeaders(msg),
     };
   }
 }
 
+const NO_HEADERS = headersIn('');
+const READABLE = /^[!-9;-~]+:[^\r\n]*$/;
+
 /** A block of headers as the server stores it (NATS ADR-4), without those that the client library does not take for headers. */
-function parsedHeaders(block: string): MsgHdrs {
-  const parsed = newHeaders();
-  for (const line of block.split('\r\n').slice(1)) {
-    const colon = line.indexOf(':');
-    if (colon <= 0) continue;
-    try {
-      parsed.append(line.slice(0, colon), line.slice(colon + 1).trim());
-    } catch {
-      // The server stores what no client writes.
-    }
-  }
-  return parsed;
+function readableHeaders(block: string): RawHeaders {
+  const [first = '', ...lines] = block.split('\r\n');
+  return headersIn([first, ...lines.filter((line) => READABLE.test(line)), '', ''].join('\r\n'));
+}
+
+function headersIn(block: string): RawHeaders {
+  const bytes = Buffer.from(block);
+  return new RawHeaders({ _rdata: bytes, _msg: { hdr: bytes.length } } as unknown as Msg);
 }

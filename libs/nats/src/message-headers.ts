@@ -1,18 +1,15 @@
-import type { MsgHdrs } from 'nats';
+import type { HeaderReader, Headers } from '@loopstack/shared/contract';
 
-/** First values of headers; the client answers an absent one with an empty string. */
-export class MessageHeaders {
-  constructor(private readonly headers: MsgHdrs | undefined) {}
+/** First values of headers, wherever they come from; an empty one counts as absent. */
+export interface MessageHeaders extends HeaderReader, Iterable<readonly [string, string]> {
+  entries(): Iterable<readonly [string, string]>;
+}
 
-  get(name: string): string | undefined {
-    return this.headers?.get(name) || undefined;
-  }
-
-  *entries(): Iterable<readonly [string, string]> {
-    for (const [name, values] of this.headers ?? []) if (values[0] !== undefined) yield [name, values[0]];
-  }
-
-  [Symbol.iterator](): Iterator<readonly [string, string]> {
-    return this.entries()[Symbol.iterator]();
-  }
+export function recordHeaders(headers: Headers): MessageHeaders {
+  const entries = (): [string, string][] => Object.entries(headers);
+  return {
+    get: (name) => (Object.hasOwn(headers, name) && headers[name]) || undefined,
+    entries,
+    [Symbol.iterator]: () => entries()[Symbol.iterator](),
+  };
 }

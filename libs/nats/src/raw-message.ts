@@ -32,6 +32,9 @@ function blockOf(msg: Msg): Buffer | undefined {
   return Buffer.from(bytes.buffer, bytes.byteOffset, Math.max(0, length));
 }
 
+/** Clients write one blank before a value (NATS ADR-4); every further one is the value's. */
+const unspaced = (value: string): string => (value.startsWith(' ') ? value.slice(1) : value);
+
 const NAME = /^[!-9;-~]*$/;
 const LINE_END = /[\r\n]/;
 
@@ -76,7 +79,7 @@ function parse(block: string): Pairs | undefined {
     const name = block.slice(block.lastIndexOf('\r\n', colon) + 2, colon);
     const value = block.slice(colon + 1, end);
     if (!NAME.test(name) || LINE_END.test(value)) return undefined;
-    add(pairs, name, value.trim());
+    add(pairs, name, unspaced(value));
     at = end;
   }
 }

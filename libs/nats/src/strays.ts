@@ -3,7 +3,6 @@ import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
-import { MessageHeaders } from './message-headers.js';
 
 /** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
 const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
@@ -92,7 +91,7 @@ export class Strays {
     const error = new LoopstackError('NAME_INVALID', { what: 'subject', value: printable(JSON.stringify(subject), 200) });
     const form = await this.deadLetters.write(
       STRAY,
-      { data, headers: new MessageHeaders(headers) },
+      { data, headers },
       {
         reason: 'invalid',
         code: error.code,

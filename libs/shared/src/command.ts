@@ -4,6 +4,7 @@ import { describeLoss, lossInJson, type JsonLoss } from './json-loss.js';
 import { keyedRunId, sequenceRunId } from './run-id.js';
 import { MAX_DEPTH, MAX_MEMBERS, parseStrictJson } from './strict-json.js';
 import { isName, type RunAddress } from './subject.js';
+import { unfitText } from './text.js';
 
 /** Longest user id, in characters. */
 export const MAX_USER_ID = 256;
@@ -20,7 +21,12 @@ export interface DecodedCommand extends RunCommand {
 }
 
 export function isUserId(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MAX_USER_ID && value.isWellFormed();
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_USER_ID && unfitText(value) === undefined;
+}
+
+/** @throws LoopstackError USER_MISSING */
+export function assertUserId(value: unknown): asserts value is string {
+  if (!isUserId(value)) throw new LoopstackError('USER_MISSING', { received: received(value) });
 }
 
 /**
@@ -29,9 +35,7 @@ export function isUserId(value: unknown): value is string {
  * @throws LoopstackError USER_MISSING, PAYLOAD_UNSERIALIZABLE
  */
 export function encodeRunCommand({ payload, userId }: RunCommand): Uint8Array {
-  if (!isUserId(userId)) {
-    throw new LoopstackError('USER_MISSING', { received: typeof userId === 'string' ? unusable(userId) : jsonType(userId) });
-  }
+  assertUserId(userId);
   const text = stringify(payload === undefined ? { userId } : { payload, userId }, payload, 'PAYLOAD_UNSERIALIZABLE', {});
   const bytes = Buffer.from(text);
   if (isDoubtful(text)) {
@@ -44,9 +48,11 @@ export function encodeRunCommand({ payload, userId }: RunCommand): Uint8Array {
   return bytes;
 }
 
-function unusable(userId: string): string {
+/** What is wrong with a user id, without its value. */
+function received(userId: unknown): string {
+  if (typeof userId !== 'string') return jsonType(userId);
   if (userId === '') return 'an empty string';
-  return userId.length > MAX_USER_ID ? `${userId.length} characters` : 'a string with a lone surrogate';
+  return userId.length > MAX_USER_ID ? `${userId.length} characters` : (unfitText(userId) ?? 'a string');
 }
 
 /** A lone surrogate, which JSON.stringify escapes, or (of JSON.rawJSON) an integer that a double may change. */
@@ -114,8 +120,8 @@ function commandOf(payload: unknown, userId: unknown, userField: string, idempot
       {
         path: userField,
         rule: 'isUserId',
-        message: `${userField} must be a string of 1 to ${MAX_USER_ID} characters`,
-        received: userId === '' ? 'an empty string' : jsonType(userId),
+        message: `${userField} must be a string of 1 to ${MAX_USER_ID} characters, none of them a control character`,
+        received: received(userId),
       },
     ]);
   }

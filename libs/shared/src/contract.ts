@@ -17,3 +17,4 @@ export * from './run.js';
 export * from './strict-json.js';
 export * from './subject-filter.js';
 export * from './subject.js';
+export * from './text.js';

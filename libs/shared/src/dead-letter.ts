@@ -1,5 +1,6 @@
-import { printable, type ErrorCode, type FieldError } from './error.js';
-import { HEADER, ORIGINAL_PREFIX, isServerHeader, type HeaderReader, type Headers } from './header.js';
+import { type ErrorCode, type FieldError } from './error.js';
+import { printable } from './text.js';
+import { HEADER, ORIGINAL_PREFIX, emptyHeaders, isServerHeader, type HeaderReader, type Headers } from './header.js';
 import type { RunAddress } from './subject.js';
 
 /** Why a command became a dead letter. */
@@ -74,7 +75,7 @@ export function deadLetterHeaders(
   original: Iterable<readonly [string, string]>,
   form: DeadLetterForm = 'full',
 ): Headers {
-  const headers: Record<string, string> = {};
+  const headers = emptyHeaders();
   for (const [name, value] of original) {
     if (DEAD_HEADERS.has(name)) continue;
     headers[isServerHeader(name) ? `${ORIGINAL_PREFIX}${name}` : name] = value;
@@ -122,7 +123,7 @@ export function readDeadLetter(
   const sequence = Number(headers.get(HEADER.DEAD_SEQUENCE));
   const runId = headers.get(HEADER.RUN_ID);
   if (reason === undefined || runId === undefined || !Number.isSafeInteger(sequence)) return undefined;
-  const original: Record<string, string> = {};
+  const original = emptyHeaders();
   for (const [name, value] of headers) {
     if (DEAD_HEADERS.has(name) || isServerHeader(name)) continue;
     original[name.startsWith(ORIGINAL_PREFIX) ? name.slice(ORIGINAL_PREFIX.length) : name] = value;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { ERRORS, LoopstackError, printable, summarize, type ErrorCode } from './error.js';
+import { ERRORS, LoopstackError, summarize, type ErrorCode } from './error.js';
+import { printable } from './text.js';
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 

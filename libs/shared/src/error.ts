@@ -1,3 +1,5 @@
+import { printable } from './text.js';
+
 /**
  * The one error catalogue. Every error that this project throws, answers or records has its code here, with the
  * text, the remedy, whether the same call may succeed later, and the HTTP status that Nest's HTTP layer answers with.
@@ -26,10 +28,10 @@ const entry = (status: number, text: string, fix: string, retryable = false): En
 /** `{name}` in a text is filled from the error's details. One code is one row. */
 // prettier-ignore
 export const ERRORS = {
-  NAME_INVALID: entry(400, '{what} {value} is not a valid name', 'Use 1 to 64 of A-Z a-z 0-9 _ and -.'),
+  NAME_INVALID: entry(400, '{what} {value} is not a valid name', 'Use 1 to 64 of A-Z a-z 0-9 _ and -; __proto__ is no name.'),
   WORKSPACE_UNKNOWN: entry(404, 'There is no workspace {workspace}', 'Register the class with @Workspace in a module that this application imports, or check the spelling.'),
   WORKFLOW_UNKNOWN: entry(404, 'Workspace {workspace} has no workflow {workflow}', 'List the class in the workflows of @Workspace, or check the spelling.'),
-  USER_MISSING: entry(400, 'userId is missing: expected a string of 1 to 256 characters, received {received}', 'Pass the id of the user on whose behalf the workflow runs.'),
+  USER_MISSING: entry(400, 'userId is missing or unfit: expected a string of 1 to 256 characters, none of them a control character, received {received}', 'Pass the id of the user on whose behalf the workflow runs.'),
   PAYLOAD_INVALID: entry(400, 'The payload of {workflow} was refused: {summary}', 'Correct the fields named in `errors`.'),
   PAYLOAD_UNSERIALIZABLE: entry(400, 'The payload cannot be written as JSON: {reason}', 'Pass plain JSON data: no BigInt, no cycles, no functions, no NaN; an array for a Set, an object for a Map.'),
   PAYLOAD_TOO_LARGE: entry(413, 'The message has {bytes} bytes with its headers, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),
@@ -92,19 +94,6 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 export type ErrorDetails = Readonly<Record<string, unknown>>;
-
-/** C0 and C1 control characters, and the separators that break lines: never let through to a log, a header or an answer. */
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-
-/** `text` on one line of at most `limit` characters, with control characters written as `\u000a`. */
-export function printable(text: string, limit = 1000): string {
-  const escaped = text
-    .slice(0, limit)
-    .replace(CONTROL, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    .toWellFormed();
-  return text.length > limit ? `${escaped}…` : escaped;
-}
 
 function fill(text: string, details: ErrorDetails): string {
   return text.replace(/\{(\w+)\}/g, (_, key: string) => {

@@ -71,6 +71,11 @@ export const NO_HEADERS: HeaderReader = { get: () => undefined };
 /** Headers as plain data, for producers and for what workflows see. */
 export type Headers = Readonly<Record<string, string>>;
 
+/** A record to fill in that has no prototype: a header may be named `__proto__` or `constructor`. */
+export function emptyHeaders(): Record<string, string> {
+  return Object.create(null) as Record<string, string>;
+}
+
 export function headerReader(headers: Headers): HeaderReader {
   return { get: (name) => (Object.hasOwn(headers, name) ? headers[name] : undefined) };
 }

@@ -3,8 +3,9 @@ import { LoopstackError, jsonType } from './error.js';
 /**
  * The subject grammar. A name (workspace, workflow, run id, lane) is one subject token of a fixed alphabet, checked by
  * producer and worker alike: the server itself stores subjects with wildcards, NUL and `$JS` tokens without complaint.
+ * `__proto__` is none: programs that keep things by name would lose what has it.
  */
-export const NAME_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+export const NAME_PATTERN = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/;
 
 export function isName(value: unknown): boolean {
   return typeof value === 'string' && NAME_PATTERN.test(value);

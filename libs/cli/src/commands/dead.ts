@@ -1,12 +1,12 @@
 import type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/nats/operations';
-import type { DeadLetter, DeadReason } from '@loopstack/shared/contract';
+import { printableJson, type DeadLetter, type DeadReason } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
 import { ago, integerOf, many, timeOf } from '../format.js';
 import type { Session } from '../session.js';
 import { shown } from '../target.js';
-import type { Terminal } from '../terminal.js';
+import type { Fact, Terminal } from '../terminal.js';
 
 interface FilterFlags {
   readonly workspace?: string;
@@ -92,30 +92,30 @@ async function show({ terminal, session }: Invocation<object>, number: string): 
 }
 
 function letterText(letter: DeadLetter, terminal: Terminal): string {
-  const rows: [string, string | undefined][] = [
+  const rows: Fact[] = [
     ['letter', String(letter.deadSequence)],
     ['workflow', shown(letter)],
     ['run', letter.runId],
     ['user', letter.userId],
-    ['reason', terminal.style('red', `${letter.reason}  ${letter.code}`)],
+    ['reason', `${letter.reason}  ${letter.code}`, 'red'],
     ['message', letter.message],
-    ...(letter.errors ?? []).map((field): [string, string] => ['', `${field.path}: ${field.message} (received ${field.received})`]),
+    ...(letter.errors ?? []).map((field): Fact => ['', `${field.path}: ${field.message} (received ${field.received})`]),
     ['attempts', String(letter.attempts)],
     ['redriven', letter.redriven > 0 ? String(letter.redriven) : undefined],
     ['given up', letter.time],
     ['command', `${letter.stream} ${letter.sequence}, ${letter.subject}`],
-    ...Object.entries(letter.headers).map(([name, value]): [string, string] => ['header', `${name}: ${value}`]),
+    ...Object.entries(letter.headers).map(([name, value]): Fact => ['header', `${name}: ${value}`]),
   ];
   const body = letter.body === undefined ? '' : Buffer.from(letter.body).toString('utf8');
-  return [...rows.flatMap(([name, text]) => (text === undefined ? [] : [`${name.padEnd(9)} ${text}`])), '', pretty(body)].join('\n');
+  return [...terminal.facts(rows, 9), '', pretty(body)].join('\n');
 }
 
 /** JSON with indents; what is no JSON as it is, on one line. */
 function pretty(text: string): string {
   try {
-    return JSON.stringify(JSON.parse(text), undefined, 2);
+    return printableJson(JSON.stringify(JSON.parse(text), undefined, 2));
   } catch {
-    return JSON.stringify(text.slice(0, 2000));
+    return printableJson(JSON.stringify(text.slice(0, 2000)));
   }
 }
 

@@ -1,4 +1,12 @@
-import { LoopstackError, durationMs, type Duration, type Priority, type RunHandle, type RunOptions } from '@loopstack/shared/contract';
+import {
+  LoopstackError,
+  durationMs,
+  printableJson,
+  type Duration,
+  type Priority,
+  type RunHandle,
+  type RunOptions,
+} from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
@@ -134,7 +142,9 @@ async function runOne({ options, terminal, session: open }: Invocation<RunFlags>
     if (!(error instanceof LoopstackError && error.code === 'RESULT_TIMEOUT')) throw error;
     throw new LoopstackError('RESULT_TIMEOUT', { ...error.details, timeoutMs });
   });
-  terminal.result({ ...told, result: result ?? null }, () => (result === undefined ? 'succeeded' : JSON.stringify(result, undefined, 2)));
+  terminal.result({ ...told, result: result ?? null }, () =>
+    result === undefined ? 'succeeded' : printableJson(JSON.stringify(result, undefined, 2)),
+  );
   return EXIT.DONE;
 }
 
@@ -165,7 +175,10 @@ async function runMany(
       const told = { line: number, id: handle.id, sequence: handle.sequence, duplicate: handle.duplicate };
       if (!options.wait) return terminal.line(told, handle.id);
       const result = await handle.result({ timeout: options.timeout });
-      terminal.line({ ...told, result: result ?? null }, `${handle.id}  ${result === undefined ? 'succeeded' : JSON.stringify(result)}`);
+      terminal.line(
+        { ...told, result: result ?? null },
+        `${handle.id}  ${result === undefined ? 'succeeded' : printableJson(JSON.stringify(result))}`,
+      );
     } catch (error) {
       if (error instanceof LoopstackError && error.code === 'RUN_FAILED') badlyEnded = true;
       tally.failures.push({ line: number, error });
@@ -202,7 +215,8 @@ function askedIn(line: string, number: number, target: string | undefined, flags
   return {
     target: to,
     payload: item['payload'],
-    userId: userOf(typeof item['userId'] === 'string' ? item['userId'] : flags.user),
-    options: typeof key === 'string' ? { ...options, idempotencyKey: key } : options,
+    // What is no string is refused like one that is no id, instead of being passed over.
+    userId: userOf((item['userId'] as string | undefined) ?? flags.user),
+    options: key === undefined ? options : { ...options, idempotencyKey: key as string },
   };
 }

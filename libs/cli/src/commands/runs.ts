@@ -15,7 +15,7 @@ import { EXIT, type ExitCode } from '../exit.js';
 import { ago, eventLine, integerOf, many, styleOf, timeOf } from '../format.js';
 import type { Session } from '../session.js';
 import { shown } from '../target.js';
-import type { Terminal } from '../terminal.js';
+import type { Fact, Terminal } from '../terminal.js';
 
 interface ListFlags {
   readonly workspace?: string;
@@ -94,10 +94,10 @@ async function history({ api, names }: Session, run: RunInfo): Promise<RunEvent[
 }
 
 function facts(run: RunInfo, terminal: Terminal): string[] {
-  const rows: [string, string | undefined][] = [
+  const rows: Fact[] = [
     ['run', run.id],
     ['workflow', shown(run)],
-    ['status', terminal.style(styleOf(run.status), run.status)],
+    ['status', run.status, styleOf(run.status)],
     ['attempt', run.attempt > 0 ? String(run.attempt) : undefined],
     ['user', run.userId],
     ['queued', run.queuedAt],
@@ -106,9 +106,9 @@ function facts(run: RunInfo, terminal: Terminal): string[] {
     ['command', run.sequence === undefined ? undefined : String(run.sequence)],
     ['result', run.result === undefined ? undefined : JSON.stringify(run.result)],
     ['error', run.error && `${run.error.code}: ${run.error.message}`],
-    ...(run.error?.errors ?? []).map((field): [string, string] => ['', `${field.path}: ${field.message}`]),
+    ...(run.error?.errors ?? []).map((field): Fact => ['', `${field.path}: ${field.message}`]),
   ];
-  return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`]));
+  return terminal.facts(rows, 9);
 }
 
 /** A command that has not come yet is delayed; its id carries the time of its start, unless it stands for a key. */

@@ -12,7 +12,7 @@ export interface StoredEvent {
   /** Milliseconds since the epoch; when it was stored. */
   readonly timeMs: number;
   readonly data: Uint8Array;
-  readonly headers: RawHeaders | MessageHeaders;
+  readonly headers: MessageHeaders;
   /** From 1. */
   readonly deliveries: number;
 }

@@ -1,7 +1,7 @@
 import { LoopstackError, printable, readDeadLetter, runIdTime, type DeadLetter, type WireNames } from '@loopstack/shared/contract';
-import { ErrorCode, headers as newHeaders, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { ErrorCode, type Msg, type NatsConnection, type Subscription } from 'nats';
 import type { JetStreamApi } from '../jetstream-api.js';
-import { MessageHeaders } from '../message-headers.js';
+import { recordHeaders } from '../message-headers.js';
 import type { EventFeed } from './event-consumer.js';
 import type { StoredEvent } from './event-message.js';
 
@@ -55,17 +55,15 @@ export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: Wire
 async function eventOf(api: JetStreamApi, names: WireNames, durable: string, deadSequence: number): Promise<StoredEvent> {
   const stored = await api.at(names.streams.dead, deadSequence);
   const address = stored && names.parseDead(stored.subject);
-  const letter = address && readDeadLetter(address, deadSequence, new MessageHeaders(stored.headers), stored.data);
+  const letter = address && readDeadLetter(address, deadSequence, stored.headers, stored.data);
   if (letter?.binding !== durable) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
   const { stream, sequence, subject, runId } = letter;
   const facts = { stream, sequence, subject, timeMs: runIdTime(runId) ?? 0, deliveries: 1 };
   if (letter.body) {
-    const headers = newHeaders();
-    for (const [name, value] of Object.entries(letter.headers)) headers.set(name, value);
-    return { ...facts, data: letter.body, headers: new MessageHeaders(headers) };
+    return { ...facts, data: letter.body, headers: recordHeaders(letter.headers) };
   }
   const original = await api.leaderAt(stream, sequence);
   // A stream of that name that was made anew has another message there.
   if (original?.timeMs !== facts.timeMs) throw new LoopstackError('COMMAND_LOST', { runId });
-  return { ...facts, data: original.data, headers: new MessageHeaders(original.headers) };
+  return { ...facts, data: original.data, headers: original.headers };
 }

@@ -2,6 +2,7 @@ import {
   HEADER,
   LoopstackError,
   decodeRunCommand,
+  emptyHeaders,
   parseStrictJson,
   readDeadLetter,
   runIdOf,
@@ -47,7 +48,7 @@ export function keptHeaders(headers: Iterable<readonly [string, string]>): Heade
   for (const [name, value] of headers) {
     if (/^(nats-|ce-|traceparent$|tracestate$)/i.test(name) || (/^loopstack-/i.test(name) && !TIES.has(name))) continue;
     if (/^content-type$/i.test(name) && /cloudevents/i.test(value)) continue;
-    kept ??= {};
+    kept ??= emptyHeaders();
     kept[name] = value;
   }
   return kept;

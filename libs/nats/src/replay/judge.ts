@@ -4,7 +4,6 @@ import {
   assertName,
   decodeRunCommand,
   encodeRunCommand,
-  isUserId,
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared/contract';
@@ -174,7 +173,6 @@ export class Judge {
       const summary = 'a run that is opened again stays with its workspace and workflow';
       return { kind: 'invalid', sequence, error: new LoopstackError('COMMAND_INVALID', { summary }) };
     }
-    if (!isUserId(userId)) return { kind: 'invalid', sequence, error: new LoopstackError('USER_MISSING', { received: typeof userId }) };
     const data = encodeRunCommand({ payload, userId });
     if (this.#checksDepth) decodeRunCommand(data);
     const kept = command.headers && keptHeaders(Object.entries(command.headers));

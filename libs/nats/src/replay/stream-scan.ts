@@ -1,11 +1,11 @@
 import { inboxOf } from '@loopstack/client';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
-import { MessageHeaders } from '../message-headers.js';
+import { RawHeaders } from '../raw-message.js';
 
 /** A message as a scan reads it. Headers are parsed when they are first asked for. */
 export class ScannedMessage {
-  #headers: MessageHeaders | undefined;
+  #headers: RawHeaders | undefined;
 
   constructor(
     private readonly msg: Msg,
@@ -22,8 +22,8 @@ export class ScannedMessage {
     return this.msg.data;
   }
 
-  get headers(): MessageHeaders {
-    return (this.#headers ??= new MessageHeaders(this.msg.headers));
+  get headers(): RawHeaders {
+    return (this.#headers ??= new RawHeaders(this.msg));
   }
 }
 
