@@ -104,6 +104,7 @@ const DEAD_REASONS: Readonly<Record<DeadReason, string>> = {
   failed: 'the workflow failed in its last attempt',
   timeout: 'the workflow did not end in time in its last attempt',
   'worker-died': 'the worker died in its last attempt',
+  unroutable: 'no worker has ever served the workflow',
 };
 
 type DeadHeader = Extract<keyof typeof HEADER, `DEAD_${string}`>;

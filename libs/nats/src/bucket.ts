@@ -1,5 +1,6 @@
 import type { KV, NatsConnection } from 'nats';
 import { JetStreamApi } from './jetstream-api.js';
+import { subjectsOf } from './stream-lists.js';
 
 /** All optional. */
 export interface BucketOptions {
@@ -63,7 +64,7 @@ export class Bucket {
   async list<T>(filter: string): Promise<T[]> {
     const kv = await this.#open();
     const prefix = this.#subject('');
-    const keys = [...(await this.#api.subjects(`KV_${this.name}`, this.#subject(filter))).keys()].map((subject) =>
+    const keys = [...(await subjectsOf(this.#api, `KV_${this.name}`, this.#subject(filter))).keys()].map((subject) =>
       subject.slice(prefix.length),
     );
     const found: T[] = [];

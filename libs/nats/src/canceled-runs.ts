@@ -2,6 +2,7 @@ import type { RunAddress, WireNames } from '@loopstack/shared';
 import type { NatsConnection, Subscription } from 'nats';
 import { outlastElection } from './election.js';
 import type { JetStreamApi } from './jetstream-api.js';
+import { subjectPages } from './stream-lists.js';
 
 /**
  * Which runs are perhaps canceled. A cancel is recorded as the outcome of the run, and then told by a notice on a subject of its own,
@@ -40,8 +41,9 @@ export class CanceledRuns {
   }
 
   async #load(): Promise<void> {
-    const subjects = await this.api.subjects(this.names.streams.events, `${this.names.prefix}.cancel.>`);
-    for (const subject of subjects.keys()) this.#heard(subject);
+    for await (const page of subjectPages(this.api, this.names.streams.events, `${this.names.prefix}.cancel.>`)) {
+      for (const [subject] of page) this.#heard(subject);
+    }
   }
 
   /** The ids of a workflow; it grows as more are told of. */

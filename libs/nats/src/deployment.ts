@@ -1,5 +1,7 @@
 import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
 import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
+import { subjectPages } from './stream-lists.js';
+import { Digest } from './unserved-digest.js';
 
 /** What waits for a workflow, and who works on it. */
 export interface Queue extends RunAddress {
@@ -18,11 +20,6 @@ export interface Queue extends RunAddress {
   readonly lastDelivery: string | undefined;
   readonly lastAck: string | undefined;
   readonly info: ConsumerInfo;
-}
-
-/** Commands of a workflow that no worker has ever served. */
-export interface UnservedCommands extends RunAddress {
-  readonly commands: number;
 }
 
 /** What of Loopstack there is on a server: streams and queues as they stand. */
@@ -75,20 +72,19 @@ export class Deployment {
   }
 
   /** What waits for workflows that have no queue: a name that was mistyped, or a worker that is still to come. */
-  async unserved(queues: readonly Queue[]): Promise<readonly UnservedCommands[]> {
+  async unserved(queues: readonly Queue[]): Promise<Digest> {
     const { streams, prefix } = this.names;
     const served = new Set(queues.map((queue) => shownAddress(queue)));
-    const waiting = new Map<string, UnservedCommands>();
+    const waiting = new Digest();
     for (const head of ['run', 'lane']) {
-      for (const [subject, count] of await this.api.subjects(streams.runs, `${prefix}.${head}.>`)) {
-        const address = this.names.parseRun(subject);
-        if (!address || served.has(shownAddress(address))) continue;
-        const { workspace, workflow } = address;
-        const commands = count + (waiting.get(shownAddress(address))?.commands ?? 0);
-        waiting.set(shownAddress(address), { workspace, workflow, commands });
+      for await (const page of subjectPages(this.api, streams.runs, `${prefix}.${head}.>`)) {
+        for (const [subject, count] of page) {
+          const address = this.names.parseRun(subject);
+          if (address && !served.has(shownAddress(address))) waiting.add(address, count);
+        }
       }
     }
-    return [...waiting.values()];
+    return waiting;
   }
 
   private async *consumers(stream: string): AsyncGenerator<ConsumerInfo> {

@@ -151,15 +151,11 @@ export class JetStreamApi {
     return this.read(`STREAM.INFO.${stream}`, request);
   }
 
-  /** Subjects of a stream below a filter, with their number of messages; read in pages of the server's size. */
-  async subjects(stream: string, filter: string): Promise<Map<string, number>> {
-    const found = new Map<string, number>();
-    for (;;) {
-      const { state, total = 0 } = await this.streamInfo(stream, { subjects_filter: filter, offset: found.size });
-      const page = Object.entries(state.subjects ?? {});
-      for (const [subject, count] of page) found.set(subject, count);
-      if (page.length === 0 || found.size >= total) return found;
-    }
+  /** Removes a message; one that is gone already is fine. */
+  async remove(stream: string, sequence: number): Promise<void> {
+    await this.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }).catch((cause: unknown) => {
+      if (!(cause instanceof JetStreamApiError && cause.errCode === API.NO_MESSAGE)) throw cause;
+    });
   }
 
   /** Resolves when the API answers for a consumer, whatever it says. @throws JetStreamApiError with `errCode` 0 */

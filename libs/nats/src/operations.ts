@@ -4,7 +4,8 @@
 export type { NatsConnection } from 'nats';
 export { connectTo, type NatsAccess } from './access.js';
 export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
-export { Deployment, type Queue, type UnservedCommands } from './deployment.js';
+export { Deployment, type Queue } from './deployment.js';
+export { Digest, type UnservedCommands } from './unserved-digest.js';
 export { Bindings, type BindingInfo } from './events/bindings.js';
 export { ServerVersion, desiredStreams, drift } from './desired-topology.js';
 export { JetStreamApi, JetStreamApiError, type Config, type ConsumerInfo, type StreamInfo } from './jetstream-api.js';

@@ -41,6 +41,11 @@ export interface NatsOptions {
     readonly deduplication?: Duration;
     /** Time that executed commands are kept for replay. Default `'7d'`. */
     readonly keepExecuted?: Duration;
+    /**
+     * Time that commands wait for the first worker of their workflow; then they are dead letters (`unroutable`). So they are at once where more
+     * than 1,000 names wait. Default `'7d'`.
+     */
+    readonly unservedAfter?: Duration;
   };
   readonly events?: {
     /** Default `'30d'`. A run whose events are gone is forgotten. */
@@ -104,6 +109,7 @@ export interface ResolvedNatsOptions {
     readonly maxMessages: number | undefined;
     readonly deduplicationMs: number;
     readonly keepExecutedMs: number;
+    readonly unservedAfterMs: number;
   };
   readonly events: { readonly maxAgeMs: number; readonly maxBytes: number | undefined };
   readonly dead: { readonly maxAgeMs: number | undefined; readonly maxBytes: number | undefined };
@@ -185,6 +191,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
       maxMessages: maybe(runs.maxMessages, (n) => integer('runs.maxMessages', n, 1)),
       deduplicationMs: durationMs('runs.deduplication', runs.deduplication ?? '2m'),
       keepExecutedMs: durationMs('runs.keepExecuted', runs.keepExecuted ?? '7d'),
+      unservedAfterMs: durationMs('runs.unservedAfter', runs.unservedAfter ?? '7d'),
     },
     events: {
       maxAgeMs: durationMs('events.maxAge', events.maxAge ?? '30d'),

@@ -1,77 +1,106 @@
-import { LoopstackError, printable, sequenceRunId, type RunAddress, type WireNames } from '@loopstack/shared';
+import { LoopstackError, printable, sequenceRunId, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
-import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
+import type { JetStreamApi, StoredMessage } from './jetstream-api.js';
+import { RecentKeys } from './recent-keys.js';
+import { consumerNames, subjectPages } from './stream-lists.js';
+import { UnservedSweep, type UnservedCommandKeeper } from './unserved.js';
 
 /** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
 const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
 const ALARM = 'strays';
-/** A subject whose letters point to what it holds is looked at again after this. */
+/** A subject whose letters point to what it holds is looked at again after this; so many are remembered. */
 const KEPT_MS = 60_000;
+const KEPT = 4096;
+/** Commands that are looked at in one sweep, and subjects that the log names. */
+const PER_SWEEP = 2000;
+const NAMED = 5;
+/** Reading the list takes at most this part of the time, however long it is. */
+const SHARE = 1 / 20;
 
 /**
- * Commands on subjects that the stream captures and the grammar refuses (the server stores wildcards, NUL and emoji
- * without complaint). No workflow's consumer sees them; this finds them by the stream's list of subjects, makes dead
- * letters of them, and removes them from the queue. One that is too large for a letter stays, and its letter points to it.
- * Any number of workers may do so at once. Commands for a workflow that nobody serves stay where they are, since a worker
- * may come: they are told of.
+ * Commands on subjects that the stream captures and no workflow's consumer sees; this finds them by the stream's list of subjects.
+ * Of those that the grammar refuses (the server stores wildcards, NUL and emoji without complaint) it makes dead letters, and removes them
+ * from the queue. One that is too large for a letter stays, and its letter points to it. Any number of workers may do so at once.
  */
 export class Strays {
   readonly #logger = new Logger(Strays.name);
-  /** Subjects that are known to be served, or that were told of. */
-  readonly #known = new Set<string>();
   /** Subjects that hold what letters point to, and when they were looked at. */
-  readonly #keptAtMs = new Map<string, number>();
+  readonly #kept = new RecentKeys(KEPT);
+  #restUntilMs = 0;
+  #left = 0;
 
   constructor(
     private readonly api: JetStreamApi,
     private readonly deadLetters: DeadLetterWriter,
     private readonly names: WireNames,
     private readonly alarms: Alarms,
+    private readonly unserved: UnservedCommandKeeper,
   ) {}
 
   /** Raises an alarm while one cannot be buried; the others are. @returns commands buried */
   async sweep(): Promise<number> {
-    let buried = 0;
-    const failures: string[] = [];
+    const began = performance.now();
+    if (began < this.#restUntilMs) return 0;
+    const { streams, prefix } = this.names;
+    // Who may not ask cannot know.
+    const durables = await consumerNames(this.api, streams.runs).catch(() => undefined);
+    const unserved = new UnservedSweep();
+    const refused: string[] = [];
     for (const head of ['run', 'lane']) {
-      const subjects = await this.api.subjects(this.names.streams.runs, `${this.names.prefix}.${head}.>`);
-      for (const [subject, count] of subjects) {
-        const address = this.names.parseRun(subject);
-        if (!address) buried += await this.buryAll(subject, failures);
-        else if (!this.#known.has(subject)) await this.tellOfUnserved(subject, address, count);
+      for await (const page of subjectPages(this.api, streams.runs, `${prefix}.${head}.>`)) {
+        for (const [subject, count] of page) {
+          const address = this.names.parseRun(subject);
+          if (!address) {
+            if (refused.length < PER_SWEEP && !this.#kept.has(subject, Date.now() - KEPT_MS)) refused.push(subject);
+          } else if (durables && !durables.has(this.names.durable(address))) {
+            unserved.add({ subject, address, count }, this.unserved.knows(subject));
+          }
+        }
       }
     }
-    const [first, ...more] = failures;
-    if (first === undefined) this.alarms.clear(ALARM);
-    else this.alarms.raise(ALARM, `commands that no workflow takes cannot be buried: ${first}${more.length > 0 ? ' (and others)' : ''}`);
-    return buried;
+    this.#restUntilMs = performance.now() + (performance.now() - began) / SHARE;
+    const buried = await this.buryRefused(refused);
+    const settled = durables === undefined ? 0 : await this.unserved.settle(unserved);
+    return buried + settled;
   }
 
-  /** A workflow without a consumer was never served: its worker is still to come, or its name is wrong. Told once. */
-  private async tellOfUnserved(subject: string, address: RunAddress, count: number): Promise<void> {
-    this.#known.add(subject);
-    // Who may not ask cannot know.
-    const served = await this.api.findConsumer(this.names.streams.runs, this.names.durable(address)).catch(() => true);
-    if (served) return;
-    const { workspace, workflow } = address;
-    this.#logger.warn(`Commands wait for ${workspace}.${workflow} (${count} so far), which no worker has ever served: is the name right?`);
+  private async buryRefused(subjects: readonly string[]): Promise<number> {
+    this.#left = PER_SWEEP;
+    let total = 0;
+    const failures: string[] = [];
+    const named: string[] = [];
+    let others = 0;
+    for (const subject of subjects) {
+      const buried = await this.buryAll(subject, failures);
+      total += buried;
+      if (buried > 0 && named.length < NAMED) named.push(printable(subject, 200));
+      else if (buried > 0) others++;
+    }
+    const [first] = failures;
+    if (first === undefined) this.alarms.clear(ALARM);
+    else
+      this.alarms.raise(ALARM, `commands that no workflow takes cannot be buried: ${first}${failures.length > 1 ? ' (and others)' : ''}`);
+    if (total > 0) {
+      const more = others > 0 ? ` and ${others} other subjects` : '';
+      this.#logger.warn(`Buried ${total} commands on ${named.join(', ')}${more}: the subject is no run command`);
+    }
+    return total;
   }
 
   private async buryAll(subject: string, failures: string[]): Promise<number> {
-    if (Date.now() - (this.#keptAtMs.get(subject) ?? 0) < KEPT_MS) return 0;
-    this.#keptAtMs.delete(subject);
     const { runs } = this.names.streams;
     let buried = 0;
     const failed = (error: unknown, where = ''): void => {
-      failures.push(`${where}${printable((error as Error).message, 300)}`);
+      if (failures.length < 2) failures.push(`${where}${printable((error as Error).message, 300)}`);
     };
     try {
-      for (let from = 1; ;) {
+      for (let from = 1; this.#left > 0;) {
         const stored = await this.api.leaderNext(runs, subject, from);
         if (!stored) break;
         from = stored.sequence + 1;
+        this.#left--;
         // A subject with a wildcard in it matches others as a filter: each message is asked for its own subject.
         if (stored.subject !== subject) continue;
         await this.bury(stored).then(
@@ -82,7 +111,6 @@ export class Strays {
     } catch (error) {
       failed(error);
     }
-    if (buried > 0) this.#logger.warn(`Buried ${buried} commands on ${printable(subject, 200)}: the subject is no run command`);
     return buried;
   }
 
@@ -104,12 +132,7 @@ export class Strays {
         time: new Date().toISOString(),
       },
     );
-    if (form === 'pointer') {
-      this.#keptAtMs.set(subject, Date.now());
-      return;
-    }
-    await this.api.request(`STREAM.MSG.DELETE.${runs}`, { seq: sequence, no_erase: true }).catch((cause: unknown) => {
-      if (!(cause instanceof JetStreamApiError && cause.errCode === API.NO_MESSAGE)) throw cause;
-    });
+    if (form === 'pointer') this.#kept.add(subject, Date.now());
+    else await this.api.remove(runs, sequence);
   }
 }

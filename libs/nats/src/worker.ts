@@ -21,6 +21,7 @@ import { Settler } from './settler.js';
 import { Strays } from './strays.js';
 import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
 import type { EnsuredConsumer, Topology } from './topology.js';
+import { UnservedCommandKeeper } from './unserved.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
@@ -299,7 +300,9 @@ export class Worker {
   /** What any worker does for all of them, now and then. */
   #startChores(runners: readonly WorkflowRunner[]): void {
     const { names, runs, provision } = this.options;
-    const strays = new Strays(this.api, this.#deadLetters, names, this.alarms);
+    const bounds = { afterMs: runs.unservedAfterMs, keepMs: runs.keepExecutedMs };
+    const unserved = new UnservedCommandKeeper(this.api, this.#events, this.#deadLetters, names, bounds);
+    const strays = new Strays(this.api, this.#deadLetters, names, this.alarms, unserved);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
     const workflows = runners.map(({ entry }) => entry);
     const chore = (everyMs: number, name: string, work: () => Promise<unknown>): void => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { deadLetterHeaders, readDeadLetter, type DeadLetterFacts } from './dead-letter.js';
+import { DEAD_REASONS, deadLetterHeaders, readDeadLetter, type DeadLetterFacts } from './dead-letter.js';
 import { HEADER, headerReader, type HeaderReader, type Headers } from './header.js';
 
 const address = { workspace: 'W', workflow: 'F' };
@@ -12,7 +12,7 @@ const headerName = fc.oneof(
 
 const facts: fc.Arbitrary<DeadLetterFacts> = fc.record(
   {
-    reason: fc.constantFrom('invalid', 'untrusted', 'failed', 'timeout', 'worker-died'),
+    reason: fc.constantFrom(...DEAD_REASONS),
     code: fc.constantFrom('PAYLOAD_INVALID', 'HANDLER_FAILED', 'WORKER_DIED'),
     message: text,
     errors: fc.array(fc.record({ path: text, rule: fc.constant('isInt'), message: text, received: fc.constant('string') }), {

@@ -4,7 +4,8 @@ import { HEADER, ORIGINAL_PREFIX, emptyHeaders, isServerHeader, type HeaderReade
 import type { RunAddress } from './subject.js';
 
 /** Why a command became a dead letter. */
-export type DeadReason = 'invalid' | 'untrusted' | 'failed' | 'timeout' | 'worker-died';
+export const DEAD_REASONS = ['invalid', 'untrusted', 'failed', 'timeout', 'worker-died', 'unroutable'] as const;
+export type DeadReason = (typeof DEAD_REASONS)[number];
 
 /** What is known of a command that could not be done, beside its own bytes and headers. */
 export interface DeadLetterFacts {

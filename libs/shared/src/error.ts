@@ -32,6 +32,7 @@ export const ERRORS = {
   WORKSPACE_UNKNOWN: entry(404, 'There is no workspace {workspace}', 'Register the class with @Workspace in a module that this application imports, or check the spelling.'),
   WORKFLOW_UNKNOWN: entry(404, 'Workspace {workspace} has no workflow {workflow}', 'List the class in the workflows of @Workspace, or check the spelling.'),
   USER_MISSING: entry(400, 'userId is missing or unfit: expected a string of 1 to 256 characters, none of them a control character, received {received}', 'Pass the id of the user on whose behalf the workflow runs.'),
+  WORKFLOW_UNSERVED: entry(404, 'No worker has ever served {workspace}.{workflow}', 'Start a worker that has it, then redrive the dead letter. If the name is wrong, replay it under the right one.'),
   PAYLOAD_INVALID: entry(400, 'The payload of {workflow} was refused: {summary}', 'Correct the fields named in `errors`.'),
   PAYLOAD_UNSERIALIZABLE: entry(400, 'The payload cannot be written as JSON: {reason}', 'Pass plain JSON data: no BigInt, no cycles, no functions, no NaN; an array for a Set, an object for a Map.'),
   PAYLOAD_TOO_LARGE: entry(413, 'The message has {bytes} bytes with its headers, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),

@@ -1,5 +1,5 @@
 import type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/nats/operations';
-import { printableJson, type DeadLetter, type DeadReason } from '@loopstack/shared/contract';
+import { DEAD_REASONS, printableJson, type DeadLetter, type DeadReason } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
@@ -40,7 +40,7 @@ function filtered(command: Command): Command {
   return command
     .option('--workspace <name>', 'only of this workspace')
     .option('--workflow <name>', 'only of this workflow')
-    .addOption(new Option('--reason <reason>', 'only of this reason').choices(['invalid', 'untrusted', 'failed', 'timeout', 'worker-died']))
+    .addOption(new Option('--reason <reason>', 'only of this reason').choices(DEAD_REASONS))
     .option('--run <id>', 'only of this run')
     .option('--since <time>', 'given up since: ISO 8601, or how long ago (2h)')
     .option('--until <time>', 'given up until')

@@ -10,7 +10,7 @@ import type {
   ReplayReport,
   ReplayRequest,
 } from '@loopstack/nats/operations';
-import type { DeadReason, Priority } from '@loopstack/shared/contract';
+import { DEAD_REASONS, type DeadReason, type Priority } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Readable } from 'node:stream';
 import type { Cli, Invocation } from '../cli.js';
@@ -82,7 +82,7 @@ export function replayCommand(cli: Cli): Command {
     .addOption(
       new Option('--outcome <outcome>', 'what became of the run').choices(['failed', 'succeeded', 'canceled', 'expired', 'never-ran']),
     )
-    .addOption(new Option('--reason <reason>', 'of a dead letter').choices(['invalid', 'untrusted', 'failed', 'timeout', 'worker-died']))
+    .addOption(new Option('--reason <reason>', 'of a dead letter').choices(DEAD_REASONS))
     .option('--where <expression>', "JSONPath on the payload: '@.priority > 3', or '$.items[?@.sku == \"x\"]'")
     .option('--where-module <file>', 'a module that exports (command, origin) => boolean')
     .option('--sample <share>', 'a share of them, such as 0.01', numberOf('sample'))

@@ -12,7 +12,7 @@ const HEALTHY: Facts = {
   jetStreamError: undefined,
   streams: [],
   queues: [],
-  unserved: [],
+  unserved: { top: [], names: 0, commands: 0 },
   bindings: [],
   dead: { letters: 0, newest: undefined },
   prefix: 'loopstack',
@@ -108,9 +108,9 @@ it('names a binding whose events nobody takes, or that somebody has paused', () 
 });
 
 it('names workflows that commands wait for and that no worker has ever served', () => {
-  expect(found({ unserved: [{ workspace: 'Orders', workflow: 'ProcesOrder', commands: 3 }] }, 'queue')).toMatchObject([
-    { check: 'queue Orders.ProcesOrder', status: 'problem', message: expect.stringContaining('3 commands waiting') },
-  ]);
+  expect(
+    found({ unserved: { top: [{ workspace: 'Orders', workflow: 'ProcesOrder', commands: 3 }], names: 1, commands: 3 } }, 'queue'),
+  ).toMatchObject([{ check: 'queue Orders.ProcesOrder', status: 'problem', message: expect.stringContaining('3 commands waiting') }]);
 });
 
 it('names what a limited user may not do', () => {

@@ -184,13 +184,22 @@ function streamFindings({ name, info, drift: differing }: StreamFact): readonly 
 
 function queueFindings({ queues, unserved, prefix, nowMs }: Facts): readonly Finding[] {
   const check = 'queues';
-  const nobodys = unserved.map((waiting) =>
+  const nobodys = unserved.top.map((waiting) =>
     problem(
       `queue ${shown(waiting)}`,
       `${many(waiting.commands, 'command')} waiting, and no worker has ever served this workflow`,
       'Start a worker that has it. If the name is wrong, cancel them (`loopstack runs cancel`), or replay them under the right one (`--patch`).',
     ),
   );
+  if (unserved.names > unserved.top.length) {
+    nobodys.push(
+      problem(
+        'queues of no worker',
+        `${many(unserved.names, 'workflow')} that no worker has ever served, ${many(unserved.commands, 'command')} waiting`,
+        'Find the producer that makes names up. Those of a thousand wait (`runs.unservedAfter`); what comes for others is a dead letter, unroutable.',
+      ),
+    );
+  }
   if (queues.length === 0) return [warning(check, 'no worker has ever served a workflow here', 'Start a worker.'), ...nobodys];
   const findings = [...queues.flatMap((queue) => stuck(queue, wireNames(prefix).streams.runs, nowMs)), ...nobodys];
   const queued = queues.reduce((sum, { pending }) => sum + pending, 0);

@@ -6,7 +6,7 @@ import {
   type BindingInfo,
   type Queue,
   type StreamInfo,
-  type UnservedCommands,
+  Digest,
 } from '@loopstack/nats/operations';
 import type { Session } from '../session.js';
 
@@ -44,7 +44,7 @@ export interface Facts {
   readonly streams: readonly StreamFact[];
   readonly queues: readonly Queue[];
   /** What waits for workflows that have none. */
-  readonly unserved: readonly UnservedCommands[];
+  readonly unserved: Pick<Digest, 'top' | 'names' | 'commands'>;
   /** Undefined: this user may not list them. */
   readonly bindings: readonly BindingInfo[] | undefined;
   /** Dead letters, and when the last one was given up. */
@@ -100,7 +100,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       jetStreamError: (error as Error).message,
       streams: [],
       queues: [],
-      unserved: [],
+      unserved: new Digest(),
       bindings: [],
       dead: { letters: 0, newest: undefined },
     };
@@ -162,6 +162,6 @@ async function readTopology({
   }
   const queues = await deployment.queues();
   const hasRuns = streams.some(({ name, info }) => name === names.streams.runs && info !== undefined);
-  const unserved = hasRuns ? await deployment.unserved(queues) : [];
+  const unserved = hasRuns ? await deployment.unserved(queues) : new Digest();
   return { streams, queues, unserved, bindings: await bindings.list().catch(() => undefined) };
 }

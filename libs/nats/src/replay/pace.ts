@@ -1,5 +1,6 @@
 import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
 import { API, JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
+import { subjectsOf } from '../stream-lists.js';
 
 /** Most commands in one batch: the server takes 1,000 messages, and one is the mark. */
 const LARGEST_BATCH = 999;
@@ -70,6 +71,6 @@ export class Backlog {
     }
     // No worker has ever taken from it: all that is there waits.
     const subject = this.names.run(address, this.priority);
-    return (await this.api.subjects(runs, subject)).get(subject) ?? 0;
+    return (await subjectsOf(this.api, runs, subject)).get(subject) ?? 0;
   }
 }

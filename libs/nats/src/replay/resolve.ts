@@ -1,4 +1,5 @@
 import {
+  DEAD_REASONS,
   LoopstackError,
   PRIORITIES,
   assertName,
@@ -13,7 +14,6 @@ import { compileMapping, compilePatch, compileWhere } from './expression.js';
 import type { ReplayCommand, ReplayFunctions, ReplayOutcome, ReplayRequest } from './request.js';
 
 const OUTCOMES: readonly ReplayOutcome[] = ['failed', 'succeeded', 'canceled', 'expired', 'never-ran'];
-const REASONS: readonly DeadReason[] = ['invalid', 'untrusted', 'failed', 'timeout', 'worker-died'];
 
 /** All that a request may have. */
 const OPTIONS: Readonly<Record<keyof ReplayRequest, true>> = {
@@ -95,7 +95,7 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
     toSequence: request.toSequence === undefined ? Number.MAX_SAFE_INTEGER : count('toSequence', request.toSequence),
     user: request.user === undefined ? undefined : userId(request.user),
     outcome: oneOf('outcome', OUTCOMES, request.outcome),
-    reason: oneOf('reason', REASONS, request.reason),
+    reason: oneOf('reason', DEAD_REASONS, request.reason),
     where: request.where === undefined ? undefined : compileWhere(request.where),
     sample: share(request.sample ?? 1),
     limit: request.limit === undefined ? Number.POSITIVE_INFINITY : count('limit', request.limit),
