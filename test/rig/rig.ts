@@ -1,4 +1,5 @@
 import { LoopstackClient, type ClientOptions } from '@loopstack/client';
+import type { LoopstackOptions } from '@loopstack/core';
 import type { NatsOptions } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { jest } from '@jest/globals';
@@ -42,7 +43,7 @@ export interface RigOptions {
 export interface Published {
   readonly workflow?: string;
   readonly workspace?: string;
-  readonly job?: Job;
+  readonly job?: Job | Readonly<Record<string, unknown>>;
 }
 
 export const WORKSPACE = 'Rig';
@@ -109,8 +110,9 @@ export class Rig {
     nats: NatsOptions = {},
     workflows = this.options.workflows ?? [JOB],
     wrapper: readonly string[] = [],
+    loopstack: LoopstackOptions = {},
   ): Promise<WorkerProcess> {
-    const plan = { journal: this.journal.file, nats: { servers: this.url, ...this.options.nats, ...nats }, workflows };
+    const plan = { journal: this.journal.file, nats: { servers: this.url, ...this.options.nats, ...nats }, workflows, loopstack };
     const worker = await WorkerProcess.start(plan, join(this.home, `worker-${++this.#started}.log`), wrapper);
     this.#workers.push(worker);
     return worker;

@@ -6,13 +6,19 @@ import {
   summarize,
   encodeJson,
   type CatalogueEntry,
+  type FieldError,
+  type JsonSchema,
   type RunAddress,
 } from '@loopstack/shared/contract';
 import type { ResolvedClientOptions } from './options.js';
+import { PacedRead } from './paced-read.js';
+import { Releases, type SharedWorkflow } from './releases.js';
 import type { StreamReader } from './stream-reader.js';
 
 /** How long an entry, or the absence of a catalogue, is believed. */
 const FRESH_MS = 60_000;
+/** Between looks at what other releases take, for a workflow whose payloads are refused. */
+const LOOK_EVERY_MS = 250;
 
 /**
  * What workers serve, as they publish it into a KV bucket: names and payload schemas where no class is at hand. Without
@@ -24,6 +30,8 @@ export class Catalogue {
   readonly #entries = new Map<string, { readonly entry: CatalogueEntry; readonly untilMs: number }>();
   /** Questions on their way: a burst of runs asks once for each workflow. */
   readonly #asked = new Map<string, Promise<CatalogueEntry | undefined>>();
+  readonly #looks = new Map<string, PacedRead<readonly (JsonSchema | undefined)[]>>();
+  readonly #releases: Releases;
   #absentUntilMs = 0;
 
   constructor(
@@ -33,13 +41,14 @@ export class Catalogue {
     const { catalogue } = options.names;
     this.#stream = `KV_${catalogue}`;
     this.#head = `$KV.${catalogue}.`;
+    this.#releases = new Releases((position) => this.reader.read(this.#stream, position), options.names);
   }
 
   /** All workflows, in the order of their last change. @throws LoopstackError STREAM_UNAVAILABLE where there is no catalogue */
   async list(): Promise<readonly CatalogueEntry[]> {
     const entries: CatalogueEntry[] = [];
     for (let sequence = 1; ;) {
-      const message = await this.reader.read(this.#stream, { next: `${this.#head}>`, sequence });
+      const message = await this.reader.read(this.#stream, { next: `${this.#head}*.*`, sequence });
       if (!message) return entries;
       sequence = message.sequence + 1;
       const entry = decodeCatalogueEntry(message.data);
@@ -55,7 +64,7 @@ export class Catalogue {
   }
 
   /**
-   * Refuses what no worker serves, and a payload that its schema refuses.
+   * Refuses what no worker serves, and a payload that the schemas of all releases that run refuse.
    * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN, PAYLOAD_INVALID, PAYLOAD_UNSERIALIZABLE
    */
   async check(address: RunAddress, payload: unknown): Promise<void> {
@@ -63,9 +72,35 @@ export class Catalogue {
     const { checkSchema } = this.options;
     if (!entry?.payload || !checkSchema) return;
     // What a worker will read: the payload as JSON, not as the object that it is here.
-    const errors = checkSchema(entry.payload, parseStrictJson(encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {})));
-    if (errors.length > 0)
-      throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(errors) }, { errors });
+    const read = parseStrictJson(encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {}));
+    const refuse = (schema: JsonSchema | undefined): readonly FieldError[] => (schema ? checkSchema(schema, read) : []);
+    const errors = refuse(entry.payload);
+    if (errors.length === 0) return;
+    // While a deploy is under way, or where one has ended lately, others accept it.
+    const schemas = await this.#look(address).catch(() => []);
+    const refusals = schemas.map(refuse);
+    if (refusals.some(({ length }) => length === 0)) return;
+    const told = refusals[0] ?? errors;
+    throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(told) }, { errors: told });
+  }
+
+  /** What releases that run accept, as it stands now; undefined for any payload. The one that was started last comes first. */
+  #look(address: RunAddress): Promise<readonly (JsonSchema | undefined)[]> {
+    const key = catalogueKey(address);
+    let look = this.#looks.get(key);
+    if (!look) {
+      const read = async (): Promise<readonly (JsonSchema | undefined)[]> => {
+        const [entry, contracts] = await Promise.all([this.#ask(address, key), this.#releases.contracts(address)]);
+        return [...(entry ? [entry.payload] : []), ...[...contracts.values()].map(({ payload }) => payload)];
+      };
+      this.#looks.set(key, (look = new PacedRead(read, LOOK_EVERY_MS)));
+    }
+    return look.ask();
+  }
+
+  /** Workflows that running releases serve in more than one way. @throws LoopstackError STREAM_UNAVAILABLE where there is no catalogue */
+  shared(): Promise<readonly SharedWorkflow[]> {
+    return this.#releases.shared();
   }
 
   #find(address: RunAddress): CatalogueEntry | undefined | Promise<CatalogueEntry | undefined> {

@@ -2,6 +2,8 @@ export type { Catalogue } from './catalogue.js';
 export { LoopstackClient } from './client.js';
 export type { ClientOptions, SchemaCheck } from './options.js';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
+export { PacedRead } from './paced-read.js';
+export { Releases, type FoundNotice, type SharedWorkflow } from './releases.js';
 export { Publisher, type PublisherOptions } from './publisher.js';
 export { NO_PLACE, type PubAck } from './acknowledgement.js';
 export type { Schedules } from './schedules.js';

@@ -8,6 +8,7 @@ import {
   type FieldError,
   type JsonSchema,
   type RecordedError,
+  type Refusal,
   type RunEvent,
   type RunEventType,
 } from '@loopstack/shared/contract';
@@ -59,6 +60,18 @@ const RECORDED_ERROR = object(
   ['code', 'name', 'message'],
 );
 
+const REFUSAL: JsonSchema = {
+  ...object(
+    {
+      since: { ...TIME, description: 'Of the first one.' },
+      count: COUNT,
+      by: { type: 'array', items: { type: 'string' }, description: 'Ids of the contracts that refuse the payload.' },
+    } satisfies Record<keyof Refusal, JsonSchema>,
+    ['since', 'count', 'by'],
+  ),
+  description: 'With queued: workers have refused the payload, and another release that runs may take it.',
+};
+
 const EVENT_TYPES: Readonly<Record<RunEventType, string>> = {
   queued: 'stored, and waiting',
   started: 'a worker has taken it',
@@ -89,6 +102,7 @@ export const RUN_EVENT: JsonSchema = object(
     nextAttemptAt: { ...TIME, description: 'With retrying.' },
     progress: { description: 'With progress: what the workflow says, any JSON value.' },
     worker: { type: 'string', description: 'Name of the process that recorded it.' },
+    refusal: REFUSAL,
     userId: USER_ID,
     correlationId: { type: 'string' },
     causeDepth: COUNT,

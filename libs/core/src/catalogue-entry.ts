@@ -1,16 +1,48 @@
-import type { CatalogueEntry } from '@loopstack/shared';
+import type { CatalogueEntry, Contract, JsonSchema } from '@loopstack/shared';
+import { createHash } from 'node:crypto';
 import { payloadSchema } from './payload-schema.js';
 import type { RegisteredWorkflow } from './registry.js';
 
+const schemas = new WeakMap<RegisteredWorkflow, JsonSchema>();
+
+/** The schema of a workflow's payload, made once. */
+function schemaOf(workflow: RegisteredWorkflow): JsonSchema | undefined {
+  const { payload, unknownFields } = workflow.options;
+  if (payload === undefined) return undefined;
+  const known = schemas.get(workflow) ?? payloadSchema(payload, unknownFields);
+  schemas.set(workflow, known);
+  return known;
+}
+
+/** A contract, and the id that equal ones have. */
+export interface KnownContract extends Contract {
+  readonly id: string;
+}
+
+/**
+ * What this release accepts as the payload of a workflow.
+ * @param release tells apart what schemas cannot: releases whose own validators differ
+ */
+export function contractOf(workflow: RegisteredWorkflow, release: string | undefined): KnownContract {
+  const payload = schemaOf(workflow);
+  const id = createHash('sha256')
+    .update(JSON.stringify([payload ?? null, release ?? null]))
+    .digest('base64url')
+    .slice(0, 16);
+  return { id, ...(payload === undefined ? {} : { payload }) };
+}
+
 /** What a worker says of a workflow to those who have no class of it. */
-export function catalogueEntry({ workspace, workflow, options }: RegisteredWorkflow): CatalogueEntry {
-  const { title, description, payload, unknownFields, retry, timeoutMs, priorities } = options;
+export function catalogueEntry(registered: RegisteredWorkflow): CatalogueEntry {
+  const { workspace, workflow, options } = registered;
+  const { title, description, retry, timeoutMs, priorities } = options;
+  const payload = schemaOf(registered);
   return {
     workspace,
     workflow,
     ...(title === undefined ? {} : { title }),
     ...(description === undefined ? {} : { description }),
-    ...(payload === undefined ? {} : { payload: payloadSchema(payload, unknownFields) }),
+    ...(payload === undefined ? {} : { payload }),
     attempts: retry.attempts,
     timeoutMs,
     priorities,

@@ -13,6 +13,7 @@ export {
 export { CONTEXT_TYPE } from './enhancers.js';
 export { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type EventTarget, type EventUse } from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
+export { handOver } from './hand-over.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
 export {
   OnEvent,

@@ -1,4 +1,4 @@
-import { LoopstackError, assertName, jsonType, resolveTrust, type ResolvedTrust, type Trust } from '@loopstack/shared';
+import { LoopstackError, assertName, jsonType, printable, resolveTrust, type ResolvedTrust, type Trust } from '@loopstack/shared';
 import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
 import type { WorkflowDefaults } from './workflow.js';
 
@@ -23,6 +23,11 @@ export interface LoopstackOptions {
   readonly redact?: RedactOptions;
   /** Levels that the JSON of a command may nest. Default 64. */
   readonly maxDepth?: number;
+  /**
+   * Name of the release that this process runs, such as its version or commit. Needed where two releases that run side by side
+   * differ in rules that a JSON Schema cannot say (custom validators), so that each leaves to the other what it refuses itself.
+   */
+  readonly release?: string;
   /** Name of the service that this process is a replica of: its replicas share the durables of `@OnRun` and `@EventPattern`. Needed for those alone. */
   readonly service?: string;
   /** Runs that may have started one another in a chain. A run beyond it is a dead letter (CAUSE_TOO_DEEP). Default 32. */
@@ -38,6 +43,7 @@ export interface ResolvedLoopstackOptions {
   /** Of `redact`; for what is of no workflow. */
   readonly redactor: Redactor | undefined;
   readonly maxDepth: number;
+  readonly release: string | undefined;
   readonly service: string | undefined;
   readonly maxCauseDepth: number;
 }
@@ -63,6 +69,7 @@ export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedL
     redact: given.redact,
     redactor: resolveRedaction('redact', given.redact),
     maxDepth: integer('maxDepth', given.maxDepth ?? 64, 2, 1000),
+    release: given.release === undefined ? undefined : printable(given.release, 100),
     service: given.service,
     maxCauseDepth: integer('maxCauseDepth', given.maxCauseDepth ?? 32, 0, 1000),
   });

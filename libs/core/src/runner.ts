@@ -1,4 +1,5 @@
 import { LoopstackError, summarize } from '@loopstack/shared';
+import { contractOf, type KnownContract } from './catalogue-entry.js';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
 import { prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
@@ -92,12 +93,20 @@ function failure(workflow: string, thrown: unknown): { readonly error: Loopstack
 export class WorkflowRunner {
   readonly #active: Execution[] = [];
   #sweep: NodeJS.Timeout | undefined;
+  #contract: KnownContract | undefined;
 
   constructor(
     readonly entry: RegisteredWorkflow,
     private readonly invoke: Invoke,
     private readonly limits: CommandLimits,
+    /** Name of the release, where it has one. */
+    readonly release?: string,
   ) {}
+
+  /** What this release accepts as payload. */
+  get contract(): KnownContract {
+    return (this.#contract ??= contractOf(this.entry, this.release));
+  }
 
   /** The executions of now. */
   get active(): readonly Execution[] {

@@ -17,10 +17,10 @@ export class Workers {
   ) {}
 
   runners(): readonly WorkflowRunner[] {
-    const { maxDepth, maxCauseDepth, trust } = this.options;
+    const { maxDepth, maxCauseDepth, trust, release } = this.options;
     return this.registry.workflows.map((entry) => {
       const limits = { maxDepth, maxCauseDepth, trust: trust.get(entry.workspace) ?? trust.get('*') };
-      return new WorkflowRunner(entry, this.enhancers.invoker(entry), limits);
+      return new WorkflowRunner(entry, this.enhancers.invoker(entry), limits, release);
     });
   }
 

@@ -45,6 +45,11 @@ export interface WorkflowOptions<Payload extends object = object> {
    * Default `refuse`: a misspelled optional field is told of, and what nobody has checked reaches no entity.
    */
   readonly unknownFields?: UnknownFields;
+  /**
+   * How long a command that this release refuses waits for a worker of another release that runs and accepts it. Default `'1h'`: long enough
+   * for a roll-out, and for one new worker among a hundred; when no such release runs any more, the command is dead-lettered at once. `'0s'`: always at once.
+   */
+  readonly waitForRelease?: Duration;
   readonly retry?: RetryOptions;
   /** Runs of this workflow at a time, in one process. Default 16. */
   readonly concurrency?: number;
@@ -75,6 +80,7 @@ export interface ResolvedWorkflowOptions {
   readonly description: string | undefined;
   readonly payload: Type<object> | undefined;
   readonly unknownFields: UnknownFields;
+  readonly waitForReleaseMs: number;
   readonly retry: RetryPolicy;
   readonly concurrency: number;
   readonly timeoutMs: number;
@@ -112,7 +118,7 @@ export type ChainDeclaration = string | WorkflowClass | Chain | (() => WorkflowC
 /** What an application may set for all of its workflows; a workflow's own options win. */
 export type WorkflowDefaults = Pick<
   WorkflowOptions,
-  'unknownFields' | 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'
+  'unknownFields' | 'waitForRelease' | 'retry' | 'concurrency' | 'timeout' | 'lease' | 'record' | 'resultLimit'
 >;
 
 function positiveInteger(option: string, value: unknown): number {
@@ -157,6 +163,7 @@ export function resolveWorkflowOptions(
     description: given.description,
     payload: given.payload,
     unknownFields: unknownFieldsOf(option('unknownFields'), given.unknownFields),
+    waitForReleaseMs: durationMs(option('waitForRelease'), given.waitForRelease ?? '1h'),
     retry: resolveRetry(option('retry'), { ...defaults.retry, ...own.retry }),
     concurrency: positiveInteger(option('concurrency'), given.concurrency ?? 16),
     timeoutMs: positiveInteger(option('timeout'), durationMs(option('timeout'), given.timeout ?? '15m')),

@@ -28,6 +28,7 @@ export class LoopstackHealth {
   /**
    * Up if connected, every consumer answers, nothing stalls, and no alarm is raised. `busy` tells, per workflow that has
    * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
+   * `otherRelease` tells of workflows whose commands this release has lately left to another one that runs.
    * `paused`, and `pausedUntil` of `events`, tell of what somebody has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
@@ -55,6 +56,7 @@ export class LoopstackHealth {
     const { feeds, unused } = this.fanOut.state();
     for (const { title, consuming } of feeds) if (!consuming) problems.push(`${title}: the consumer does not answer`);
     const busy = workflows.filter((flow) => flow.active + flow.waiting + flow.pending > 0);
+    const left = workflows.filter((flow) => flow.handedOver !== undefined);
     const paused = workflows.filter((flow) => flow.pausedUntil !== undefined);
     const details = {
       running,
@@ -64,6 +66,11 @@ export class LoopstackHealth {
         const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, now - sinceMs) };
         return { workspace, workflow, active, queued: waiting + pending, ...oldest };
       }),
+      ...(left.length === 0
+        ? {}
+        : {
+            otherRelease: left.map(({ workspace, workflow, handedOver }) => ({ workspace, workflow, deliveries: handedOver?.deliveries })),
+          }),
       ...(paused.length === 0
         ? {}
         : { paused: paused.map(({ workspace, workflow, pausedUntil: until }) => ({ workspace, workflow, until })) }),

@@ -75,8 +75,10 @@ const PROVIDERS: Provider[] = [
   {
     provide: CatalogueWriter,
     inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS],
-    useFactory: (nc: NatsConnection, api: JetStreamApi, { names, replicas = 1, provision, domain }: ResolvedNatsOptions) =>
-      new CatalogueWriter(nc, api, names, { replicas, provision, domain }),
+    useFactory: (nc: NatsConnection, api: JetStreamApi, options: ResolvedNatsOptions) => {
+      const { names, replicas = 1, provision, domain, releaseSilenceMs: silenceMs } = options;
+      return new CatalogueWriter(nc, api, names, { replicas, provision, domain, silenceMs });
+    },
   },
   { provide: DeclaredSchedules, inject: [LoopstackClient], useFactory: (client: LoopstackClient) => new DeclaredSchedules(client) },
   { provide: RunGateway, useExisting: LoopstackClient },

@@ -89,6 +89,11 @@ export interface NatsOptions {
   readonly maxBlocked?: Duration;
   /** Silence of a consumer after which its pull is made anew is two and a half times this. Default `'1s'`. */
   readonly heartbeat?: Duration;
+  /**
+   * Silence after which a release does not run any more, for those of other releases; its workers say so four times as often. Default `'2m'`,
+   * at least 2 s: a worker whose event loop is blocked for a minute still runs.
+   */
+  readonly releaseSilence?: Duration;
   /** A workflow with queued runs and no progress for this long makes readiness red. Default `'2m'`. */
   readonly stalledAfter?: Duration;
 }
@@ -122,6 +127,7 @@ export interface ResolvedNatsOptions {
   /** Undefined: four times the longest lease, at least two minutes. */
   readonly maxBlockedMs: number | undefined;
   readonly heartbeatMs: number;
+  readonly releaseSilenceMs: number;
   readonly stalledAfterMs: number;
 }
 
@@ -209,6 +215,7 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     shutdownGraceMs: timerMs('shutdownGrace', given.shutdownGrace ?? '25s'),
     maxBlockedMs: maybe(given.maxBlocked, resolveMaxBlocked),
     heartbeatMs: Math.max(100, durationMs('heartbeat', given.heartbeat ?? '1s')),
+    releaseSilenceMs: Math.max(2000, timerMs('releaseSilence', given.releaseSilence ?? '2m')),
     stalledAfterMs: durationMs('stalledAfter', given.stalledAfter ?? '2m'),
   });
 }

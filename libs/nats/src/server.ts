@@ -64,7 +64,8 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       await this.worker.start(runners);
       this.#goOn();
       startEvents();
-      void this.catalogue.publish(workflows);
+      // Before anybody takes this process for started: whoever sends what this release is the first to accept comes after it.
+      await this.catalogue.start(runners);
       void this.schedules.tidy(workflows);
       void this.#watch();
       this._status$.next('connected');
@@ -87,6 +88,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.catalogue.stop();
     await Promise.all([this.fanOut.stop(), this.worker.stop()]);
     this._status$.next('closed');
   }

@@ -12,6 +12,7 @@ import {
 import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
+import type { HandOver } from './hand-over.js';
 import type { Alarms } from './health.js';
 import { isUnavailable } from './jetstream-api.js';
 import { deadReasonOf, recordedError } from './recorded-error.js';
@@ -34,6 +35,7 @@ export class Settler {
     private readonly events: RunEvents,
     private readonly deadLetters: DeadLetterWriter,
     private readonly alarms: Alarms,
+    readonly handOver: HandOver,
   ) {
     this.#logger = new Logger(`${entry.workspace}.${entry.workflow}`);
     this.#workerJson = JSON.stringify(worker);
@@ -88,6 +90,9 @@ export class Settler {
         case 'return':
           return await this.giveBack(message, run.runId, attempt);
         case 'dead':
+          if (settlement.error.code === 'PAYLOAD_INVALID' && settlement.reason === 'invalid') {
+            if (await this.leaveToOthers(message, run.runId, attempt, settlement.error)) return;
+          }
           this.#logger.error(
             `Run ${run.runId} is dead after attempt ${attempt}: ${settlement.error.message}`,
             framesOf(settlement.error.cause),
@@ -97,6 +102,16 @@ export class Settler {
     } catch (error) {
       this.keep(message, error);
     }
+  }
+
+  /** Gives back a command that another release may take; the attempt does not count. False: there is none. */
+  private async leaveToOthers(message: CommandMessage, runId: string, attempt: number, error: LoopstackError): Promise<boolean> {
+    const given = await this.handOver.of(message, error);
+    if (!given) return false;
+    const { refusal, delayMs } = given;
+    const facts = { deliveries: message.lastDelivery, refusal, error: recordedError(error) };
+    if (await this.append(message, runId, this.event('queued', attempt - 1, message, facts))) message.nak(delayMs);
+    return true;
   }
 
   /** Writes the dead letter of a run whose failure stands already, in case the process died between the two. */

@@ -8,6 +8,7 @@ import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { outlastElection } from './election.js';
+import { HandOver, releasesOf, type HandedOver } from './hand-over.js';
 import { Alarms } from './health.js';
 import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
 import { Lane, type Standing } from './lane.js';
@@ -17,6 +18,7 @@ import type { ResolvedNatsOptions } from './options.js';
 import { tellOfPause } from './pause.js';
 import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
+import { schemaCheck } from './schema-check.js';
 import { Settler } from './settler.js';
 import { Strays } from './strays.js';
 import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
@@ -61,6 +63,8 @@ interface WorkflowState {
   readonly workspace: string;
   readonly workflow: string;
   readonly active: number;
+  /** What this release refuses and another one that runs may take. */
+  readonly handedOver: HandedOver | undefined;
   readonly waiting: number;
   readonly pending: number;
   readonly lastSettledMs: number;
@@ -130,11 +134,14 @@ export class Worker {
     const starting = (): boolean => this.#stopped === undefined;
     await this.#canceled.start(this.nc, starting);
     const suspects = new SuspectGate();
+    const releases = releasesOf(this.api, this.options.names);
+    const checkSchema = schemaCheck();
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {
       if (this.#stopped) return;
-      const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms);
+      const handOver = new HandOver(runner, releases, checkSchema);
+      const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms, handOver);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
       const { leaseMs: wantedMs, priorities } = runner.entry.options;
@@ -182,6 +189,7 @@ export class Worker {
           workspace,
           workflow,
           active: consumer.active,
+          handedOver: consumer.settler.handOver.shown,
           waiting: consumer.lanes.reduce((sum, lane) => sum + lane.waiting, 0),
           pending: consumer.lanes.reduce((sum, lane) => sum + lane.pending, 0),
           lastSettledMs: Math.max(...consumer.lanes.map((lane) => lane.lastSettledMs)),

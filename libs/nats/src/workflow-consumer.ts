@@ -43,7 +43,7 @@ export class WorkflowConsumer implements LaneOwner {
 
   constructor(
     readonly runner: WorkflowRunner,
-    private readonly settler: Settler,
+    readonly settler: Settler,
     private readonly events: RunEvents,
     canceled: CanceledRuns,
     private readonly suspects: SuspectGate,
@@ -162,6 +162,7 @@ export class WorkflowConsumer implements LaneOwner {
     let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
     message.eventSequence = last?.sequence ?? 0;
+    this.settler.handOver.seen(message, last?.event);
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
     if (decision.action === 'stands') {
       if (decision.failed && last) {

@@ -9,6 +9,7 @@ export * from './event.js';
 export * from './header.js';
 export * from './json-loss.js';
 export type * from './json-of.js';
+export * from './release.js';
 export * from './run-id.js';
 export * from './schedule.js';
 export * from './signature.js';

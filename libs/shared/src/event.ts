@@ -23,6 +23,16 @@ export interface RecordedError {
   readonly errors?: readonly FieldError[];
 }
 
+/** Workers have refused the payload of a run, and another release that runs may take it. */
+export interface Refusal {
+  /** ISO 8601; of the first one. */
+  readonly since: string;
+  /** So far. */
+  readonly count: number;
+  /** Ids of the contracts that refuse it. */
+  readonly by: readonly string[];
+}
+
 export interface RunEvent {
   readonly type: RunEventType;
   /** ISO 8601, by the clock of the process that recorded it. */
@@ -42,6 +52,8 @@ export interface RunEvent {
   readonly progress?: unknown;
   /** Name of the process that recorded it. */
   readonly worker?: string;
+  /** With `queued`: the run waits for a worker of another release. */
+  readonly refusal?: Refusal;
   /** On whose behalf the run is; with an outcome. */
   readonly userId?: string;
   /** With an outcome, where the command carried them. */

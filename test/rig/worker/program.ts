@@ -1,26 +1,32 @@
 // A worker process of the rig. Its one argument is the plan as JSON; it talks to the test over the IPC channel.
 
 import 'reflect-metadata';
-import { LoopstackModule, Workflow, Workspace, type RunContext, type WorkflowOptions } from '@loopstack/core';
+import { LoopstackModule, Workflow, Workspace, type LoopstackOptions, type RunContext, type WorkflowOptions } from '@loopstack/core';
 import { JetStreamServer, LoopstackHealth, NatsModule, type NatsOptions } from '@loopstack/nats';
 import { NestFactory } from '@nestjs/core';
 import type { Type } from '@nestjs/common';
-import { Transform } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { Transform, Type as TypeOf } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength, ValidateNested } from 'class-validator';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { behave, JournalWriter, type Job } from './behaviour.js';
+
+/** Fields of a payload class, by name. A question mark: optional. An object: a nested class. */
+export interface PlannedFields {
+  readonly [name: string]: 'int' | 'int?' | 'string' | 'string?' | PlannedFields;
+}
 
 export interface PlannedWorkflow {
   readonly workspace: string;
   readonly name: string;
-  /** `strict`: the payload has a class with rules; `heavy`: with rules that some payload makes run for ever. */
-  readonly payload?: 'strict' | 'heavy';
+  /** `strict`: the payload has a class with rules; `heavy`: with rules that some payload makes run for ever. Else the fields of its class. */
+  readonly payload?: 'strict' | 'heavy' | PlannedFields;
   readonly options?: Omit<WorkflowOptions, 'name' | 'payload'>;
 }
 
 export interface WorkerPlan {
   readonly journal: string;
   readonly nats: NatsOptions;
+  readonly loopstack?: LoopstackOptions;
   readonly workflows: readonly PlannedWorkflow[];
 }
 
@@ -49,14 +55,36 @@ class HeavyPayload {
 const plan = JSON.parse(process.argv[2] as string) as WorkerPlan;
 const journal = new JournalWriter(plan.journal);
 
+let classes = 0;
+
+function payloadClass(fields: PlannedFields): Type<object> {
+  class PlannedPayload {}
+  Object.defineProperty(PlannedPayload, 'name', { value: `PlannedPayload${++classes}` });
+  for (const [name, kind] of Object.entries(fields)) {
+    const decorate = (...decorators: PropertyDecorator[]): void => decorators.forEach((one) => one(PlannedPayload.prototype, name));
+    if (typeof kind === 'object') {
+      const nested = payloadClass(kind);
+      decorate(
+        ValidateNested(),
+        TypeOf(() => nested),
+      );
+      continue;
+    }
+    decorate(kind.startsWith('int') ? IsInt() : IsString());
+    if (kind.endsWith('?')) decorate(IsOptional());
+  }
+  return PlannedPayload;
+}
+
 function workflowClass({ name, payload, options }: PlannedWorkflow): Type<{ run(job: never, ctx: RunContext): Promise<unknown> }> {
+  const known: Readonly<Record<string, Type<object>>> = { strict: StrictPayload, heavy: HeavyPayload };
+  const Payload = typeof payload === 'string' ? known[payload] : payload && payloadClass(payload);
   class RigWorkflow {
-    run(job: Job | StrictPayload | HeavyPayload, ctx: RunContext): Promise<unknown> {
-      return behave(journal, job instanceof StrictPayload || job instanceof HeavyPayload ? {} : job, ctx);
+    run(job: object, ctx: RunContext): Promise<unknown> {
+      return behave(journal, Payload && job instanceof Payload ? {} : (job as Job), ctx);
     }
   }
-  const payloads: Record<'strict' | 'heavy', Type<object>> = { strict: StrictPayload, heavy: HeavyPayload };
-  Workflow({ ...options, name, ...(payload ? { payload: payloads[payload] } : {}) })(RigWorkflow as never);
+  Workflow({ ...options, name, ...(Payload ? { payload: Payload } : {}) } as WorkflowOptions)(RigWorkflow as never);
   return RigWorkflow;
 }
 
@@ -77,7 +105,11 @@ const lag = monitorEventLoopDelay({ resolution: 5 });
 const tell = (message: Message): void => void process.send?.(message);
 
 try {
-  const module = { module: RigModule, imports: [LoopstackModule.forRoot(), NatsModule.forRoot(plan.nats)], providers: providers() };
+  const module = {
+    module: RigModule,
+    imports: [LoopstackModule.forRoot(plan.loopstack), NatsModule.forRoot(plan.nats)],
+    providers: providers(),
+  };
   const app = await NestFactory.createMicroservice(module, {
     inject: [JetStreamServer],
     useFactory: (strategy: JetStreamServer) => ({ strategy }),

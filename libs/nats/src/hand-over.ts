@@ -1,0 +1,147 @@
+import { PacedRead, Releases } from '@loopstack/client';
+import { handOver, type WorkflowRunner } from '@loopstack/core';
+import type { Contract, JsonSchema, LoopstackError, Refusal, RunEvent, WireNames } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
+import type { CommandMessage } from './command-message.js';
+import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
+import type { schemaCheck } from './schema-check.js';
+
+/** Between reads of what other releases accept, for one workflow: however many payloads are refused. */
+const LOOK_EVERY_MS = 250;
+/** How long a bucket is asked again that does not answer, and how long it is taken for absent then. */
+const PATIENCE_MS = 10_000;
+const ABSENT_MS = 60_000;
+/** Refused commands of a workflow that one process lets come back in a second; more of them wait longer, up to a bound. */
+const RATE = 100;
+const MAX_WAIT_MS = 60_000;
+/** A release that was told of is told of again after this. */
+const TELL_AGAIN_MS = 600_000;
+/** As long after the last one, health still tells that commands wait for another release. */
+const SHOWN_MS = 60_000;
+
+/** The releases that run, as the leader of the bucket's stream has them. */
+export function releasesOf(api: JetStreamApi, names: WireNames): Releases {
+  const stream = `KV_${names.catalogue}`;
+  return new Releases(
+    (position) => ('last' in position ? api.lastOf(stream, position.last) : api.leaderNext(stream, position.next, position.sequence)),
+    names,
+  );
+}
+
+/** Commands that wait for a worker of another release. */
+export interface HandedOver {
+  /** Given back since they were last none. */
+  readonly deliveries: number;
+  readonly lastMs: number;
+  /** Contracts that accept them. */
+  readonly contracts: readonly string[];
+}
+
+/** Finds out, for payloads of one workflow that this release refuses, whether another one that runs accepts them. */
+export class HandOver {
+  readonly #logger: Logger;
+  readonly #others: PacedRead<ReadonlyMap<string, Contract>>;
+  readonly #before = new WeakMap<CommandMessage, Refusal>();
+  readonly #toldMs = new Map<string, number>();
+  #absentUntilMs = 0;
+  #nextTurnMs = 0;
+  #shown: HandedOver | undefined;
+
+  constructor(
+    private readonly runner: WorkflowRunner,
+    releases: Releases,
+    private readonly checkSchema: ReturnType<typeof schemaCheck>,
+  ) {
+    this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
+    this.#others = new PacedRead(() => this.#read(releases), LOOK_EVERY_MS);
+  }
+
+  /** Commands that were given back lately. */
+  get shown(): HandedOver | undefined {
+    return this.#shown && Date.now() - this.#shown.lastMs < SHOWN_MS ? this.#shown : undefined;
+  }
+
+  /** What the history of a command says of earlier refusals. */
+  seen(message: CommandMessage, last: RunEvent | undefined): void {
+    if (last?.refusal) this.#before.set(message, last.refusal);
+  }
+
+  /** What a refusal comes to; undefined: nobody who runs can do the command. Never rejects. */
+  async of(message: CommandMessage, error: LoopstackError): Promise<ReturnType<typeof handOver>> {
+    const waitMs = this.runner.entry.options.waitForReleaseMs;
+    const before = this.#before.get(message);
+    if (waitMs === 0) return undefined;
+    const accepting = await this.#accepting(message);
+    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, nowMs: Date.now(), waitMs };
+    const given = handOver(refused, Math.random());
+    if (given) {
+      this.#tell(accepting, error);
+      return { ...given, delayMs: this.#inTurn(given.delayMs) };
+    }
+    if (before) this.#logger.warn(`A command was refused ${before.count + 1} times, and no release that runs takes it`);
+    return undefined;
+  }
+
+  /** Contracts of other releases that run, and that accept the payload. */
+  async #accepting(message: CommandMessage): Promise<readonly string[]> {
+    try {
+      const others = [...(await this.#others.ask())].filter(([id]) => id !== this.runner.contract.id);
+      if (others.length === 0) return [];
+      // Decoded again: a validator may have changed what it was given.
+      const { command } = this.runner.prepare(message);
+      if (!command) return [];
+      return others.filter(([, { payload }]) => payload === undefined || this.#accepts(payload, command.payload)).map(([id]) => id);
+    } catch (error) {
+      this.#logger.warn(`What other releases accept could not be read: ${(error as Error).message}`);
+      return [];
+    }
+  }
+
+  /** A schema that cannot be used says nothing against the payload. */
+  #accepts(schema: JsonSchema, payload: unknown): boolean {
+    try {
+      return this.checkSchema(schema, payload).length === 0;
+    } catch {
+      return true;
+    }
+  }
+
+  async #read(releases: Releases): Promise<ReadonlyMap<string, Contract>> {
+    if (Date.now() < this.#absentUntilMs) return new Map();
+    for (const untilMs = Date.now() + PATIENCE_MS; ;) {
+      try {
+        return await releases.contracts(this.runner.entry);
+      } catch (error) {
+        const absent = error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND;
+        if (!absent && Date.now() < untilMs) {
+          await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+          continue;
+        }
+        // Without a bucket there is no other release that says so.
+        if (!absent) this.#logger.warn(`What other releases accept cannot be read: ${(error as Error).message}`);
+        this.#absentUntilMs = Date.now() + (absent ? LOOK_EVERY_MS : ABSENT_MS);
+        return new Map();
+      }
+    }
+  }
+
+  #inTurn(delayMs: number): number {
+    const nowMs = Date.now();
+    this.#nextTurnMs = Math.min(Math.max(nowMs, this.#nextTurnMs + 1000 / RATE), nowMs + MAX_WAIT_MS);
+    return Math.round(Math.max(delayMs, this.#nextTurnMs - nowMs));
+  }
+
+  /** Once for each release, and again after a while: not for each command. */
+  #tell(contracts: readonly string[], error: LoopstackError): void {
+    const nowMs = Date.now();
+    const deliveries = (this.shown?.deliveries ?? 0) + 1;
+    this.#shown = { deliveries, lastMs: nowMs, contracts };
+    for (const contract of contracts) {
+      if (nowMs - (this.#toldMs.get(contract) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) continue;
+      if (this.#toldMs.size >= RATE) this.#toldMs.clear();
+      this.#toldMs.set(contract, nowMs);
+      const waits = `left to workers of another release that runs (contract ${contract}), for up to ${this.runner.entry.options.waitForReleaseMs} ms`;
+      this.#logger.warn(`Commands that this release refuses are ${waits}. The first one: ${error.message}`);
+    }
+  }
+}
