@@ -13,6 +13,7 @@ const event = (type: RunEvent['type'], attempt: number, more: Partial<RunEvent> 
   sequence: SEQUENCE,
   ...more,
 });
+const refusal = { since: '2026-01-01T00:00:00.000Z', count: 1, by: ['old'] };
 const run = (attempt: number, begun = false, alone = false): Examination => ({ action: 'run', attempt, alone, begun });
 
 describe('a command that may have a history', () => {
@@ -37,7 +38,11 @@ describe('a command that may have a history', () => {
     ['another command holds its key', 1, event('queued', 0, { sequence: 6 }), { action: 'stands', failed: false }],
     ['another command runs under its key', 1, event('started', 2, { sequence: 6 }), { action: 'stands', failed: false }],
     ['a redrive has opened it again, naming no command', 1, { ...event('queued', 0), sequence: undefined as never }, run(1)],
-    ['the policy has become shorter meanwhile', 5, event('retrying', 5), { action: 'died', attempt: 3 }],
+    ['this release has fewer attempts than the one that announced the next one', 5, event('retrying', 5), run(6, true)],
+    ['this release has fewer attempts, and the last one was started and died', 5, event('started', 5), { action: 'died', attempt: 3 }],
+    ['this release has fewer attempts, and one was given back', 9, event('queued', 4, { deliveries: 1 }), run(5, true)],
+    ['refused by another release, and then delivered more than once', 9, event('queued', 0, { deliveries: 1, refusal }), run(1)],
+    ['refused by another release in a later attempt', 9, event('queued', 1, { deliveries: 1, refusal }), run(2, true)],
   ];
 
   it.each(table)('%s', (_, deliveries, last, decision) => {
@@ -60,5 +65,9 @@ describe('the start of an attempt', () => {
     [1, 1, true],
   ])('%i of %i is recorded: %s', (attempt, attempts, recorded) => {
     expect(recordsStart(attempt, resolveRetry('retry', { attempts }))).toBe(recorded);
+  });
+
+  it('is recorded after a refusal', () => {
+    expect(recordsStart(1, policy, event('queued', 0, { refusal }))).toBe(true);
   });
 });

@@ -24,8 +24,9 @@ export function examine(deliveries: number, sequence: number, last: RunEvent | u
   // A keyed run belongs to the command that claimed it; a redrive names its own command.
   if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands', failed: false };
   const attempt = attemptAfter(deliveries, last, policy);
-  if (attempt > policy.attempts) return { action: 'died', attempt: policy.attempts };
   const told = last?.type === 'retrying' || last?.type === 'queued';
+  // What was announced is made, also where this release has fewer attempts than the one that announced it.
+  if (attempt > policy.attempts && !told) return { action: 'died', attempt: policy.attempts };
   // Deliveries say nothing: most of those that a process had when it died were waiting for a place in it.
   const begun = last !== undefined && (last.type !== 'queued' || last.attempt > 0);
   return { action: 'run', attempt, alone: attempt > 1 && attempt === policy.attempts && !told, begun };
@@ -35,8 +36,8 @@ function attemptAfter(deliveries: number, last: RunEvent | undefined, policy: Re
   if (last === undefined) return deliveries > 1 && policy.attempts > 1 ? 2 : 1;
   switch (last.type) {
     case 'queued': {
-      // Claimed, redriven or given back. A first attempt leaves no trace, so deliveries since then count as one.
-      const untold = last.attempt === 0 && deliveries - (last.deliveries ?? 0) > 1 && policy.attempts > 1;
+      // Claimed, redriven or given back. A first attempt leaves no trace, so deliveries since then count as one; after a refusal it leaves one.
+      const untold = last.attempt === 0 && last.refusal === undefined && deliveries - (last.deliveries ?? 0) > 1 && policy.attempts > 1;
       return last.attempt + (untold ? 2 : 1);
     }
     case 'started':
@@ -49,6 +50,6 @@ function attemptAfter(deliveries: number, last: RunEvent | undefined, policy: Re
 }
 
 /** Whether an attempt records `started` before it runs, so that its death is counted exactly. */
-export function recordsStart(attempt: number, policy: RetryPolicy): boolean {
-  return attempt > 1 || policy.attempts === 1;
+export function recordsStart(attempt: number, policy: RetryPolicy, last?: RunEvent): boolean {
+  return attempt > 1 || policy.attempts === 1 || last?.refusal !== undefined;
 }

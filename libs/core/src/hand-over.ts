@@ -6,11 +6,11 @@ const FIRST_DELAY_MS = 250;
  * Longest of these waits. The broker knows no releases: where one worker of a hundred can do a command, the command comes
  * to it within a hundred deliveries in the mean, which is minutes with this.
  */
-const MAX_DELAY_MS = 5000;
+const MAX_DELAY_MS = 2000;
 /** Each wait is moved by up to this share of itself, so that what was refused together does not return together. */
 const JITTER = 0.2;
 /** Most deliveries, also where clocks say that there is still time. */
-const MAX_REFUSALS = 2000;
+const MAX_REFUSALS = 2500;
 
 export interface RefusedPayload {
   /** What is known from earlier deliveries. */

@@ -196,7 +196,7 @@ export class WorkflowConsumer implements LaneOwner {
       // What others have recorded may not tell which command has the run: a copy must not find it free.
       const unclaimed = run.trusted && last?.event.sequence !== message.sequence;
       if (
-        (unclaimed || this.#recordsStart(attempt)) &&
+        (unclaimed || this.#recordsStart(attempt, last?.event)) &&
         !(await this.settler.append(message, run.runId, this.settler.event('started', attempt, message)))
       ) {
         leave?.();
@@ -239,9 +239,9 @@ export class WorkflowConsumer implements LaneOwner {
     }
   }
 
-  #recordsStart(attempt: number): boolean {
+  #recordsStart(attempt: number, last?: RunEvent): boolean {
     const { options } = this.runner.entry;
-    return options.record === 'full' || recordsStart(attempt, options.retry);
+    return options.record === 'full' || recordsStart(attempt, options.retry, last);
   }
 
   /** Ends a run that no worker is known to have started, if it is past its deadline. */
