@@ -1,5 +1,5 @@
 import { HEADER, type RunEvent } from '@loopstack/shared';
-import { STREAMS, WORKSPACE, Rig, held, scaled, until } from '../rig/rig.js';
+import { WORKSPACE, Rig, held, scaled, until } from '../rig/rig.js';
 import type { WorkerProcess } from '../rig/worker-process.js';
 import type { PlannedFields, PlannedWorkflow } from '../rig/worker/program.js';
 
@@ -14,6 +14,9 @@ interface Change {
   readonly sent: Readonly<Record<Release, Payload>>;
   readonly doneBy: Readonly<Record<Release, readonly Release[]>>;
 }
+
+/** Runs that are under way while releases change: what is refused waits beside what is not. */
+const IN_FLIGHT = 200;
 
 const BOTH = ['old', 'new'] as const;
 const CHANGES: readonly Change[] = [
@@ -107,16 +110,17 @@ describe('two releases side by side', () => {
     let rolling = true;
     const load = (async () => {
       // Producers of the first release never stop, those of the second one begin with its worker.
-      for (let i = 0; rolling || i < scaled(100, 15); i++) {
+      while (rolling) {
         sent.push(...(await send(rig, first)));
         if (workers.has(second)) sent.push(...(await send(rig, second)));
-        await until('the last ones are stored', () => sent.length === rig.acked.length);
+        // As fast as runs are executed, and no faster.
+        await until('some are executed', () => sent.length - rig.journal.effects().size < IN_FLIGHT, 60_000);
       }
     })();
     await until('there is load', () => sent.length > 0);
     workers.set(second, await rig.worker({}, flows(second)));
     const before = sent.length;
-    await until('both have had load', () => sent.length > before + scaled(2000, 200));
+    await until('both have had load', () => sent.length > before + scaled(6000, 600), 90_000);
     rolling = false;
     await load;
     await rig.settled(60_000);
@@ -130,7 +134,5 @@ describe('two releases side by side', () => {
     expect(given.length).toBeGreaterThan(0);
     const most = Math.max(...given.map(({ id }) => refusals(events.get(id)).length));
     held(`deploy ${first} to ${second}`, await rig.balance(), { 'given back': given.length, 'at most times': most });
-    expect(STREAMS.dead).toBeDefined();
-    expect(HEADER.RUN_ID).toBeDefined();
   });
 });
