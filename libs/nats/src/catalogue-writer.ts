@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { KV, NatsConnection } from 'nats';
 import type { JetStreamApi } from './jetstream-api.js';
 import { releasesOf } from './hand-over.js';
+import { subjectsOf } from './stream-lists.js';
 
 /** Longest part of a boot that waits for the catalogue; what is not written by then is written later. */
 const BOOT_MS = 2000;
@@ -153,7 +154,7 @@ export class CatalogueWriter {
         kept.flatMap(({ contracts }) => Object.entries(contracts).map(([workflow, id]) => contractKey({ workspace, workflow }, id))),
       );
       for (const { key } of outdated) await this.#remove(key);
-      const stored = await this.api.subjects(`KV_${this.names.catalogue}`, this.#subject(`${workspace}.*.*`));
+      const stored = await subjectsOf(this.api, `KV_${this.names.catalogue}`, this.#subject(`${workspace}.*.*`));
       for (const subject of stored.keys()) {
         const key = subject.slice(this.#subject('').length);
         if (used.has(key)) continue;

@@ -4,6 +4,7 @@ import type { Contract, JsonSchema, LoopstackError, Refusal, RunEvent, WireNames
 import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
+import { RecentKeys } from './recent-keys.js';
 import type { schemaCheck } from './schema-check.js';
 
 /** Between reads of what other releases accept, for one workflow: however many payloads are refused. */
@@ -14,8 +15,9 @@ const ABSENT_MS = 60_000;
 /** Refused commands of a workflow that one process lets come back in a second; more of them wait longer, up to a bound. */
 const RATE = 100;
 const MAX_WAIT_MS = 60_000;
-/** A release that was told of is told of again after this. */
+/** A contract that was told of is told of again after this; so many are remembered. */
 const TELL_AGAIN_MS = 600_000;
+const TOLD = 64;
 /** As long after the last one, health still tells that commands wait for another release. */
 const SHOWN_MS = 60_000;
 
@@ -42,7 +44,7 @@ export class HandOver {
   readonly #logger: Logger;
   readonly #others: PacedRead<ReadonlyMap<string, Contract>>;
   readonly #before = new WeakMap<CommandMessage, Refusal>();
-  readonly #toldMs = new Map<string, number>();
+  readonly #told = new RecentKeys(TOLD);
   #absentUntilMs = 0;
   #nextTurnMs = 0;
   #shown: HandedOver | undefined;
@@ -137,9 +139,8 @@ export class HandOver {
     const deliveries = (this.shown?.deliveries ?? 0) + 1;
     this.#shown = { deliveries, lastMs: nowMs, contracts };
     for (const contract of contracts) {
-      if (nowMs - (this.#toldMs.get(contract) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) continue;
-      if (this.#toldMs.size >= RATE) this.#toldMs.clear();
-      this.#toldMs.set(contract, nowMs);
+      if (this.#told.has(contract, nowMs - TELL_AGAIN_MS)) continue;
+      this.#told.add(contract, nowMs);
       const waits = `left to workers of another release that runs (contract ${contract}), for up to ${this.runner.entry.options.waitForReleaseMs} ms`;
       this.#logger.warn(`Commands that this release refuses are ${waits}. The first one: ${error.message}`);
     }
