@@ -8,7 +8,7 @@ import type { Type } from '@nestjs/common';
 import { Transform, Type as TypeOf } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength, ValidateNested } from 'class-validator';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { behave, JournalWriter, type Job } from './behaviour.js';
+import { behave, JournalWriter } from './behaviour.js';
 
 /** Fields of a payload class, by name. A question mark: optional. An object: a nested class. */
 export interface PlannedFields {
@@ -55,11 +55,11 @@ class HeavyPayload {
 const plan = JSON.parse(process.argv[2] as string) as WorkerPlan;
 const journal = new JournalWriter(plan.journal);
 
-let classes = 0;
+let planned = 0;
 
 function payloadClass(fields: PlannedFields): Type<object> {
   class PlannedPayload {}
-  Object.defineProperty(PlannedPayload, 'name', { value: `PlannedPayload${++classes}` });
+  Object.defineProperty(PlannedPayload, 'name', { value: `PlannedPayload${++planned}` });
   for (const [name, kind] of Object.entries(fields)) {
     const decorate = (...decorators: PropertyDecorator[]): void => decorators.forEach((one) => one(PlannedPayload.prototype, name));
     if (typeof kind === 'object') {
@@ -81,10 +81,10 @@ function workflowClass({ name, payload, options }: PlannedWorkflow): Type<{ run(
   const Payload = typeof payload === 'string' ? known[payload] : payload && payloadClass(payload);
   class RigWorkflow {
     run(job: object, ctx: RunContext): Promise<unknown> {
-      return behave(journal, Payload && job instanceof Payload ? {} : (job as Job), ctx);
+      return behave(journal, Payload && job instanceof Payload ? {} : job, ctx);
     }
   }
-  Workflow({ ...options, name, ...(Payload ? { payload: Payload } : {}) } as WorkflowOptions)(RigWorkflow as never);
+  Workflow({ ...options, name, ...(Payload ? { payload: Payload } : {}) })(RigWorkflow as never);
   return RigWorkflow;
 }
 
