@@ -1,4 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { LoopstackError } from '@loopstack/shared';
+import { Inject, Injectable, type Type } from '@nestjs/common';
 import { ApplicationConfig, ExternalContextCreator, ModulesContainer, type NestContainer } from '@nestjs/core';
 import { ExternalExceptionFilterContext } from '@nestjs/core/exceptions/external-exception-filter-context.js';
 import { GuardsConsumer, GuardsContextCreator } from '@nestjs/core/guards/index.js';
@@ -16,6 +17,11 @@ export type Invoke = (payload: unknown, context: RunContext) => unknown;
 /** Metadata keys of Nest's enhancers; public through `@UseGuards` and its kin, the strings since Nest 4. */
 const ENHANCERS = ['__guards__', '__interceptors__', '__pipes__', '__exceptionFilters__'] as const;
 
+/** What a decorator such as `@UseGuards` was given for a class or method. */
+function declaredEnhancers(key: (typeof ENHANCERS)[number], target: object): readonly unknown[] {
+  return (Reflect.getMetadata(key, target) as readonly unknown[] | undefined) ?? [];
+}
+
 type Method = (...args: unknown[]) => unknown;
 
 /**
@@ -29,7 +35,7 @@ export class Enhancers {
   private readonly pipesConsumer = new PipesConsumer();
 
   constructor(
-    modules: ModulesContainer,
+    private readonly modules: ModulesContainer,
     private readonly config: ApplicationConfig,
     @Inject(LoopstackOptionsToken) private readonly options: ResolvedLoopstackOptions,
   ) {
@@ -54,7 +60,8 @@ export class Enhancers {
     const method = (instance as unknown as Record<string, Method>)['run'] as Method;
     if (!this.applies(type, method)) return method.bind(instance) as Invoke;
 
-    const moduleKey = this.creator.getContextModuleKey(type);
+    const moduleKey = entry.moduleKey ?? this.creator.getContextModuleKey(type);
+    this.assertMade(entry, method, moduleKey);
     const pipes = this.pipes.create(instance, method, moduleKey);
     const metatype = entry.options.payload;
     const piped: Method =
@@ -76,6 +83,22 @@ export class Enhancers {
       { guards: true, interceptors: true, filters },
       CONTEXT_TYPE,
     ) as Invoke;
+  }
+
+  /**
+   * Nest makes the guards and the like of a class only where that class, or one of `useClass`, is the provider. It would skip those
+   * of any other, silently.
+   * @throws LoopstackError BOOT_FAILED
+   */
+  private assertMade({ type, workflow }: RegisteredWorkflow, method: object, moduleKey: string): void {
+    const module = this.modules.get(moduleKey);
+    const missing = ENHANCERS.flatMap((key) => [type, method].flatMap((target) => declaredEnhancers(key, target))).filter(
+      (enhancer) => typeof enhancer === 'function' && enhancer.prototype !== undefined && !module?.injectables.has(enhancer as Type),
+    ) as Type[];
+    if (missing.length === 0) return;
+    const names = [...new Set(missing.map(({ name }) => name))].join(', ');
+    const problems = `workflow ${workflow} (${type.name}) is not provided as a class, so Nest does not make its ${names}; provide it by useClass, or pass an instance to the decorator: @UseGuards(new …)`;
+    throw new LoopstackError('BOOT_FAILED', { problems });
   }
 
   private has(key: (typeof ENHANCERS)[number], type: object, method: object): boolean {

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { LoopstackError, isName, jsonType, type RunEventType } from '@loopstack/shared';
 import { withCause } from './cause.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
+import type { Provided } from './provided.js';
 import type { RunNotice } from './run-notice.js';
 import { resolveRetry, type RetryOptions, type RetryPolicy } from './settle.js';
 import { workflowName, workspaceName, type ResultOf, type WorkflowClass, type WorkspaceClass } from './workflow.js';
@@ -92,11 +93,7 @@ export function hasReactions(type: object): boolean {
 }
 
 /** A provider or controller as discovery sees it. */
-export interface ReactionCandidate {
-  readonly type: { readonly name: string } & object;
-  /** Undefined for request-scoped and transient providers. */
-  readonly instance: object | undefined;
-}
+export type ReactionCandidate = Pick<Provided, 'instance'> & { readonly type: { readonly name: string } & object };
 
 /** The reactions that some classes declare, complete, or all problems. @throws LoopstackError BOOT_FAILED */
 export function resolveReactions(candidates: readonly ReactionCandidate[], service: string | undefined): readonly Reaction[] {
@@ -104,6 +101,8 @@ export function resolveReactions(candidates: readonly ReactionCandidate[], servi
   const reactions: Reaction[] = [];
   for (const { type, instance } of candidates) {
     for (const declaration of declared(type)) {
+      // A test's stand-in for the class, without this method.
+      if (instance && typeof (instance as Record<string, unknown>)[declaration.method] !== 'function') continue;
       try {
         reactions.push(resolveReaction(type.name, instance, declaration, service));
       } catch (error) {

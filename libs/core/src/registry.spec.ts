@@ -20,7 +20,12 @@ class BillOrder {
 @Workspace({ workflows: [Ship, BillOrder] })
 class Orders {}
 
-const candidate = (type: Type<object>, module = 'OrdersModule'): Candidate => ({ type, instance: new type(), module });
+const candidate = (type: Type<object>, module = 'OrdersModule'): Candidate => ({
+  type,
+  instance: new type(),
+  module,
+  moduleKey: undefined,
+});
 const refusal = (candidates: readonly Candidate[]): string => {
   try {
     buildCatalogue(candidates);

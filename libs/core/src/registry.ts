@@ -11,6 +11,7 @@ import {
   type ResolvedWorkflowOptions,
   type WorkflowInstance,
 } from './workflow.js';
+import { provided, type Provided } from './provided.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
 import { Inject } from '@nestjs/common';
 
@@ -18,18 +19,15 @@ import { Inject } from '@nestjs/common';
 export interface RegisteredWorkflow extends RunAddress {
   readonly type: Type<WorkflowInstance>;
   readonly instance: WorkflowInstance;
+  /** Key of its module in Nest's container. */
+  readonly moduleKey: string | undefined;
   readonly options: ResolvedWorkflowOptions;
   /** Absent for a workflow without a payload class. */
   readonly validator: PayloadValidator | undefined;
 }
 
 /** A class as discovery sees it. */
-export interface Candidate {
-  readonly type: Type<object>;
-  /** Undefined for request-scoped and transient providers. */
-  readonly instance: object | undefined;
-  readonly module: string;
-}
+export type Candidate = Provided;
 
 export interface Catalogue {
   readonly workflows: readonly RegisteredWorkflow[];
@@ -83,8 +81,11 @@ export function buildCatalogue(candidates: readonly Candidate[], application: Fo
       if (entry) registered.push(entry);
     }
   }
+  // A provider may stand for several classes, of which a workspace lists one.
+  const instances = new Set(registered.map(({ instance }) => instance));
   for (const [type, found] of workflows) {
-    if (!placed.has(type)) problems.push(`workflow ${named(found)} is in no workspace; list it in the workflows of a @Workspace`);
+    if (!placed.has(type) && !instances.has(found.instance as WorkflowInstance))
+      problems.push(`workflow ${named(found)} is in no workspace; list it in the workflows of a @Workspace`);
   }
   if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
   return { workflows: registered, workspaces: new Set(workspaces.keys()) };
@@ -122,6 +123,7 @@ function register(
       workflow: options.name,
       type: type as Type<WorkflowInstance>,
       instance: instance as WorkflowInstance,
+      moduleKey: found.moduleKey,
       options,
       validator: options.payload && payloadValidator(options.payload, options.unknownFields),
     };
@@ -163,17 +165,8 @@ export class WorkflowRegistry implements OnModuleInit {
   private get catalogue(): Catalogue {
     if (!this.#catalogue) {
       const { defaults, redact } = this.options;
-      const candidates = this.discovery
-        .getProviders()
-        .filter(
-          (w) =>
-            typeof w.metatype === 'function' && (workflowOptions(w.metatype) !== undefined || workspaceOptions(w.metatype) !== undefined),
-        )
-        .map((w) => ({
-          type: w.metatype as Type<object>,
-          instance: w.isDependencyTreeStatic() && !w.isTransient ? (w.instance as object | undefined) : undefined,
-          module: w.host?.name ?? 'no module',
-        }));
+      const decorated = (type: unknown): boolean => workflowOptions(type) !== undefined || workspaceOptions(type) !== undefined;
+      const candidates = provided(this.discovery.getProviders(), decorated);
       this.#catalogue = buildCatalogue(candidates, { defaults, ...(redact ? { redact } : {}) });
       for (const entry of this.#catalogue.workflows) this.#byAddress.set(`${entry.workspace}.${entry.workflow}`, entry);
     }

@@ -21,6 +21,7 @@ function runner(invoke: Invoke, options: WorkflowOptions = {}): WorkflowRunner {
     workflow: 'Flow',
     type: class {} as never,
     instance: { run: invoke },
+    moduleKey: undefined,
     options: resolved,
     validator: resolved.payload && payloadValidator(resolved.payload, resolved.unknownFields),
   };

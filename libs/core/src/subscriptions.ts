@@ -2,8 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { LoopstackError } from '@loopstack/shared';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { hasReactions, resolveReactions, type Reaction, type ReactionCandidate } from './on-run.js';
+import { hasReactions, resolveReactions, type Reaction } from './on-run.js';
 import type { ResolvedBinding } from './on-event.js';
+import { ofOneClass, provided } from './provided.js';
 import type { Redactor } from './redact.js';
 import { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 import { resolveChains, type ResolvedChain } from './then.js';
@@ -75,13 +76,7 @@ export class Subscriptions {
 
   /** @throws LoopstackError BOOT_FAILED */
   reactions(): readonly Reaction[] {
-    const seen = new Map<object, ReactionCandidate>();
-    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      const type = wrapper.metatype;
-      if (typeof type !== 'function' || !hasReactions(type)) continue;
-      const instance = wrapper.isDependencyTreeStatic() && !wrapper.isTransient ? (wrapper.instance as object | undefined) : undefined;
-      seen.set(type, { type, instance });
-    }
-    return resolveReactions([...seen.values()], this.service);
+    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    return resolveReactions(ofOneClass(provided(wrappers, hasReactions)), this.service);
   }
 }
