@@ -113,10 +113,10 @@ export class Worker {
     this.#answers = new Answers(nc);
     this.#events = new RunEvents(api, this.publisher, options.names, options.publishTimeoutMs, () => void this.#repair());
     this.#deadLetters = new DeadLetterWriter(nc, this.publisher, options.names, () => void this.#repair());
-    this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runId) => {
+    this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runIds) => {
       for (const consumer of this.#consumers) {
         const { entry } = consumer.runner;
-        if (entry.workspace === workspace && entry.workflow === workflow) void consumer.cancel(runId);
+        if (entry.workspace === workspace && entry.workflow === workflow) void consumer.cancel(runIds);
       }
     });
   }
@@ -132,7 +132,8 @@ export class Worker {
   async #start(runners: readonly WorkflowRunner[]): Promise<void> {
     if (this.#stopped) return;
     const starting = (): boolean => this.#stopped === undefined;
-    await this.#canceled.start(this.nc, starting);
+    const served = runners.map(({ entry }) => entry);
+    await this.#canceled.start(this.nc, served, starting);
     const suspects = new SuspectGate();
     const releases = releasesOf(this.api, this.options.names);
     const checkSchema = schemaCheck();

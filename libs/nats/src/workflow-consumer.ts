@@ -1,7 +1,7 @@
 import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
-import type { CanceledRuns } from './canceled-runs.js';
+import type { CanceledIds, CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
 import { Lane, type LaneOwner } from './lane.js';
 import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
@@ -38,7 +38,7 @@ export class WorkflowConsumer implements LaneOwner {
   /** Suspects whose turn it is, and that wait for a free slot. */
   readonly #waitingForSlot: (() => void)[] = [];
   #finished = 0;
-  readonly #canceled: ReadonlySet<string>;
+  readonly #canceled: CanceledIds;
   lanes: readonly Lane[] = [];
 
   constructor(
@@ -89,11 +89,18 @@ export class WorkflowConsumer implements LaneOwner {
     for (const lane of this.lanes) lane.pull();
   }
 
-  /** Aborts what executes of a run that is canceled by its history. */
-  async cancel(runId: string): Promise<void> {
-    const executions = this.lanes.flatMap((lane) => [...lane.leases]).filter((message) => message.runId === runId && message.execution);
-    if (executions.length === 0 || !(await this.#wasCanceled(runId))) return;
-    for (const { execution } of executions) execution?.abort('canceled');
+  /** Aborts what executes of these runs and is canceled by its history. */
+  async cancel(runIds: ReadonlySet<string>): Promise<void> {
+    const told: CommandMessage[] = [];
+    for (const lane of this.lanes) {
+      for (const message of lane.leases)
+        if (message.execution && message.runId !== undefined && runIds.has(message.runId)) told.push(message);
+    }
+    await Promise.all(
+      told.map(async ({ runId, execution }) => {
+        if (await this.#wasCanceled(runId as string)) execution?.abort('canceled');
+      }),
+    );
   }
 
   /** Gives back what waits, lets what runs finish until `deadline`, then aborts it. Resolves when all is settled. */
@@ -140,7 +147,7 @@ export class WorkflowConsumer implements LaneOwner {
     this.#active++;
     const run = this.runner.prepare(message);
     message.runId = run.runId;
-    if (run.examined || this.#canceled.has(run.runId) || this.#recordsStart(1)) {
+    if (run.examined || this.#canceled.isPerhaps(run.runId, message) || this.#recordsStart(1)) {
       this.#examine(message, run).catch((error: unknown) => {
         this.#logger.error(`Run ${run.runId} could not be examined: ${(error as Error).message}`);
         this.#active--;
@@ -158,7 +165,7 @@ export class WorkflowConsumer implements LaneOwner {
     // A run that an event starts, and one that is signed, has hardly ever a history: to claim it tells as much, in one step.
     const origin = runIdOrigin(run.runId);
     const claimFirst = message.deliveries === 1 && (origin === 'event' || (run.trusted && origin !== 'key'));
-    const examined = run.examined || this.#canceled.has(run.runId);
+    const examined = run.examined || this.#canceled.isPerhaps(run.runId, message);
     let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
     message.eventSequence = last?.sequence ?? 0;
