@@ -49,7 +49,7 @@ export class CanceledRuns {
   readonly #forgotten: Forgotten = { upTo: 0 };
   /** Counts how often. */
   #times = 0;
-  #asking: Promise<void> | undefined;
+  #asking = false;
   #stopped = false;
   #flushing: NodeJS.Immediate | undefined;
   #subscription: Subscription | undefined;
@@ -139,7 +139,9 @@ export class CanceledRuns {
     this.#size = 0;
     this.#times++;
     this.#forgotten.upTo = Number.POSITIVE_INFINITY;
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    if (this.#asking) return;
+    this.#asking = true;
+    void this.#ask().finally(() => (this.#asking = false));
   }
 
   /** Where the queue ends now: what was forgotten is of commands before, or of delayed ones. */

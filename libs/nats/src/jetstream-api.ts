@@ -54,6 +54,8 @@ export interface StreamInfo {
     readonly num_subjects?: number;
     readonly subjects?: Readonly<Record<string, number>>;
   };
+  /** `seq`: the last sequence that was taken of it, where the server tells. */
+  readonly sources?: readonly { readonly name: string; readonly seq?: number }[];
   /** Undefined: the server is none of a cluster. */
   readonly cluster?: {
     readonly leader?: string;

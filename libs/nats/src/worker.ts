@@ -7,6 +7,7 @@ import type { NatsConnection } from 'nats';
 import { Answers } from './answers.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
+import { DueKeeper } from './due-keeper.js';
 import { outlastElection } from './election.js';
 import { HandOver, releasesOf, type HandedOver } from './hand-over.js';
 import { Alarms } from './health.js';
@@ -335,9 +336,10 @@ export class Worker {
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
-    chore(Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs)), 'Executed commands could not be trimmed', () =>
-      retention.trim(workflows),
-    );
+    const trimMs = Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs));
+    const due = new DueKeeper(this.api, names, trimMs / 2);
+    chore(trimMs, 'Executed commands could not be trimmed', () => retention.trim(workflows));
+    chore(trimMs, 'Due commands could not be trimmed', () => due.trim());
   }
 
   /** Durables are as they are wanted, or an alarm says why not; leases are renewed by what they have. */
