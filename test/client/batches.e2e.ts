@@ -104,7 +104,7 @@ describe('runMany', () => {
       item(0),
       { ...item(1), workflow: 'no.name' },
       item(2, { idempotencyKey: 'same' }),
-      item(3, { idempotencyKey: 'same' }),
+      item(2, { idempotencyKey: 'same' }),
       { ...item(4), userId: '' },
     ];
     const report = await client.runMany(items, { concurrency: 1 });
@@ -215,7 +215,7 @@ describe('runMany in bulk', () => {
 
   it('mixes with items that go alone, and with those that are refused', async () => {
     const items = many(3000).map((one, i) =>
-      i % 500 === 7 ? item(i, { idempotencyKey: 'same' }) : i % 500 === 9 ? { ...one, userId: '' } : one,
+      i % 500 === 7 ? item(7, { idempotencyKey: 'same' }) : i % 500 === 9 ? { ...one, userId: '' } : one,
     );
     const report = await client.runMany(items);
     expect(report).toMatchObject({ accepted: 2994, failed: 6 });

@@ -232,14 +232,14 @@ describe('an idempotency key', () => {
     expect(first.duplicate).toBe(false);
     expect(await first.result()).toBe('x'.repeat(10));
     await windowPasses(1500);
-    const second = await rig.run({ job: { do: 'big', bytes: 20 } }, options);
+    const second = await rig.run({ job: { do: 'big', bytes: 10 } }, options);
     expect(second.id).toBe(first.id);
     expect(second.duplicate).toBe(true);
     expect(await second.result()).toBe('x'.repeat(10));
     // A producer that does not look at the run before it publishes: the window has passed, so the server takes it for new.
     const set = headers();
     set.set(HEADER.RUN_ID, first.id);
-    const body = JSON.stringify({ userId: 'u1', payload: { do: 'big', bytes: 30 } });
+    const body = JSON.stringify({ userId: 'u1', payload: { do: 'big', bytes: 10 } });
     const third = await rig.nc.jetstream().publish('loopstack.run.Rig.Job', body, { msgID: `Rig.Job:${first.id}`, headers: set });
     expect(third).toMatchObject({ duplicate: false, seq: 2 });
     await rig.settled();

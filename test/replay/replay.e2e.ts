@@ -39,7 +39,7 @@ describe('a replay', () => {
     expect(numbers(replayed)).toEqual([1, 2, 3]);
     expect(replayed[0]).toMatchObject({ subject: names.run(ADDRESS, 'low'), userId: 'u1', replayId: report.id, replayOf: 'run-1' });
     expect(replayed.map(({ runId }) => runIdOrigin(runId as string))).toEqual(['producer', 'producer', 'producer']);
-    expect(replayed[0]?.header(HEADER.MSG_ID)).toBe(`Orders.ProcessOrder:replay-${report.id}-${first}`);
+    expect(replayed[0]?.header(HEADER.MSG_ID)).toContain(`Orders.ProcessOrder:replay-${report.id}-${first}-`);
     expect(['tenant', HEADER.CORRELATION_ID, 'traceparent', HEADER.EXPIRES_AT].map((name) => replayed[0]?.header(name))).toEqual([
       't1',
       'c1',

@@ -66,7 +66,8 @@ export class Session {
   }
 
   get deadLetters(): DeadLetters {
-    this.#publisher ??= new Publisher(this.nc);
+    const { domain, sign } = this.settings;
+    this.#publisher ??= new Publisher(this.nc, { domain, sign });
     return new DeadLetters(this.api, this.#publisher, this.names, this.settings.sign);
   }
 

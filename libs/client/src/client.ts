@@ -71,11 +71,13 @@ export class LoopstackClient {
       whileDisconnected,
       groupCommit,
       onUnanswered: options.moveOn ? () => void moveOn(nc) : undefined,
+      domain: options.domain,
+      sign: options.sign,
     });
     const reader = new StreamReader(nc, api, requestTimeoutMs);
     const commands = new StoredCommands(this.#options, reader);
     this.#events = new RunEvents(nc, this.#options, reader);
-    this.#keyed = new KeyedRuns(this.#options, this.#publisher, this.#events);
+    this.#keyed = new KeyedRuns(this.#options, this.#publisher, this.#events, commands);
     this.#state = new RunState(this.#options, reader, this.#publisher, commands);
     this.#list = new RunList(this.#options, reader, commands);
     this.catalogue = new Catalogue(this.#options, reader);
@@ -110,7 +112,7 @@ export class LoopstackClient {
   /**
    * Starts a run. Resolves when the server has stored the command.
    * @throws LoopstackError NAME_INVALID, USER_MISSING, PAYLOAD_UNSERIALIZABLE, PAYLOAD_TOO_LARGE, OPTION_INVALID,
-   *   STREAM_FULL, PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE, PUBLISH_REFUSED, CLOSED
+   *   KEY_CONFLICT, STREAM_FULL, PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE, PUBLISH_REFUSED, CLOSED
    */
   run<Result = unknown>(
     workflow: string,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NO_PLACE } from './acknowledgement.js';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
 import { requireServer } from './connection.js';
+import { renamed } from './duplicates.js';
 import { StoredRun, type RunDesk } from './handle.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { EncodedMessage } from './pending.js';
@@ -18,6 +19,9 @@ const DUPLICATE_IN_BATCH = 10201;
  */
 const PLACE_MS = 12_000;
 const AGAIN_MS = 200;
+/** Times that a batch is written whose message ids others have taken, each time with new ones. */
+const RENAMED_TRIES = 3;
+const LAG_MS = 1000;
 
 /**
  * Starts all of the runs or none: their commands are one atomic batch (NATS ADR-50). Waits up to 12 s for a place, where others hold all.
@@ -36,7 +40,12 @@ export async function fanOut(
   const commands = fanOutItems(items).map((item) => prepare(client, item));
   const size = commands.length;
   const messages = commands.map(encodeCommand);
-  const last = await lastSequence(publisher, messages, client.publishTimeoutMs).catch((error: unknown) => {
+  const [first] = commands as [PreparedCommand];
+  const [message] = messages as [EncodedMessage];
+  // A user who may not look goes by the message id.
+  const byId = async (): Promise<number> => (await publisher.sendOne(message, client.publishTimeoutMs)).sequence;
+  const stored = (): Promise<number | undefined> => sequenceOf(desk, first).catch(byId);
+  const last = await lastSequence(publisher, messages, client, stored).catch((error: unknown) => {
     throw withRunIds(
       error,
       commands.map(({ runId }) => runId),
@@ -51,7 +60,15 @@ export async function fanOut(
   );
 }
 
-async function lastSequence(publisher: Publisher, messages: readonly EncodedMessage[], timeoutMs: number): Promise<number> {
+/** @param stored where the first command is; undefined: it is not stored */
+async function lastSequence(
+  publisher: Publisher,
+  messages: readonly EncodedMessage[],
+  client: ResolvedClientOptions,
+  stored: () => Promise<number | undefined>,
+  tries = 1,
+): Promise<number> {
+  const { publishTimeoutMs: timeoutMs, sign } = client;
   const size = messages.length;
   const [first] = messages as [EncodedMessage];
   try {
@@ -60,12 +77,32 @@ async function lastSequence(publisher: Publisher, messages: readonly EncodedMess
     return (await inPlace(() => publisher.sendBatch(messages, timeoutMs), size, timeoutMs)).sequence;
   } catch (error) {
     const errCode = errCodeOf(error);
-    // The ids are new: that one of them is there says that all are, from before the connection was lost.
-    if (errCode === DUPLICATE_IN_BATCH) return (await publisher.sendOne(first, timeoutMs)).sequence + size - 1;
+    if (errCode === DUPLICATE_IN_BATCH && tries < RENAMED_TRIES) {
+      const sequence = await stored();
+      if (sequence !== undefined) return sequence + size - 1;
+      const others = messages.map((message) => renamed(message, sign));
+      return lastSequence(publisher, others, client, stored, tries + 1);
+    }
     if (error instanceof LoopstackError && error.code === 'PUBLISH_REFUSED') {
       throw new LoopstackError('BATCH_REJECTED', { size, reason: error.details['reason'], errCode }, { cause: error });
     }
     throw error;
+  }
+}
+
+/**
+ * Where the batch is that was stored before the connection was lost: all of it, if its first command is. The id of that is new, so what has it is
+ * ours. Looked at twice: a replica may lag.
+ */
+async function sequenceOf(desk: RunDesk, { workspace, workflow, runId }: PreparedCommand): Promise<number | undefined> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return (await desk.get(runId, { workspace, workflow })).sequence;
+    } catch (error) {
+      if (!(error instanceof LoopstackError) || error.code !== 'RUN_UNKNOWN') throw error;
+      if (looks === 2) return undefined;
+      await delay(LAG_MS);
+    }
   }
 }
 

@@ -71,9 +71,16 @@ export function signedLines(
   return headerLines({ ...headers, ...sign({ ...command, headers: stored }) });
 }
 
+/** The headers in a block that `headerBlock` made. */
+export function headersIn(block: Uint8Array): Headers {
+  return headersOf(Buffer.from(block.buffer, block.byteOffset, block.length).toString('utf8', HEAD.length, block.length - 2));
+}
+
+const HEAD = 'NATS/1.0\r\n';
+
 /** The whole block as bytes; `lines` as `headerLines` made them. */
 export function headerBlock(lines: string): Uint8Array {
-  return Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
+  return Buffer.from(`${HEAD}${lines}\r\n`);
 }
 
 function invalid(expected: string, received: string): LoopstackError {

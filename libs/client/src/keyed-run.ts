@@ -1,16 +1,35 @@
-import { HEADER, LoopstackError, encodeRunEvent, type RunEvent, type RunHandle } from '@loopstack/shared/contract';
+import {
+  HEADER,
+  LoopstackError,
+  contentOf,
+  decodeRunCommand,
+  encodeRunEvent,
+  keyConflict,
+  type RunEvent,
+  type RunHandle,
+} from '@loopstack/shared/contract';
 import { ERR_CODE } from './acknowledgement.js';
 import type { PreparedCommand } from './command.js';
 import type { StoredRun } from './handle.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { Publisher } from './publisher.js';
 import type { RunEvents } from './run-events.js';
+import type { StoredCommands } from './stored-command.js';
+
+/** The command that holds a key, and the event that says so. */
+interface Holder {
+  readonly sequence: number;
+  readonly event: RunEvent;
+}
 
 /**
  * Runs with an idempotency key. The key is the run's id, and the first event of the run says which stored command
  * holds it: the `queued` event, published by whoever comes first, client or worker, on the condition that the run has
  * no event yet. So the same key starts one run for as long as its events are kept, also after the stream's
  * deduplication window, and a worker executes the command that holds the key only.
+ *
+ * The key stands for a payload and a user: with others it is refused (KEY_CONFLICT). The claim tells them by a digest; where none does, the stored
+ * command is looked at, and where that is gone, too, the key counts as the same.
  *
  * It costs two more round trips than a run without a key. A user who may neither read nor write events can use keys
  * all the same: the worker claims then, and the handle says `duplicate` only within the deduplication window.
@@ -20,26 +39,57 @@ export class KeyedRuns {
   readonly #publisher: Publisher;
   readonly #events: RunEvents;
 
-  constructor(options: ResolvedClientOptions, publisher: Publisher, events: RunEvents) {
+  readonly #commands: StoredCommands;
+
+  constructor(options: ResolvedClientOptions, publisher: Publisher, events: RunEvents, commands: StoredCommands) {
     this.#options = options;
     this.#publisher = publisher;
     this.#events = events;
+    this.#commands = commands;
   }
 
-  /** @param store publishes the command; called unless the key is taken */
+  /**
+   * @param store publishes the command; called unless the key is taken
+   * @throws LoopstackError KEY_CONFLICT
+   */
   async run<R>(command: PreparedCommand, run: StoredRun<R>, store: () => Promise<RunHandle<R>>): Promise<RunHandle<R>> {
     const { runs } = this.#options.names.streams;
-    const first = await this.#events.last(command, command.runId).catch(() => undefined);
-    if (first) return run.acknowledged(runs, first.event.sequence ?? 0, true);
+    const content = contentOf(decodeRunCommand(command.data));
+    const taken = await this.#events.last(command, command.runId).catch(() => undefined);
+    if (taken) {
+      await this.#assertSame(command, content, taken.event);
+      return run.acknowledged(runs, taken.event.sequence ?? 0, true);
+    }
     await store();
-    const holder = await this.#claim(command, run.sequence);
-    if (holder !== undefined && holder !== run.sequence) run.acknowledged(runs, holder, true);
+    const holder = await this.#claim(command, run.sequence, content);
+    if (holder && holder.sequence !== run.sequence) {
+      await this.#assertSame(command, content, holder.event);
+      run.acknowledged(runs, holder.sequence, true);
+    }
     return run;
   }
 
-  /** The sequence of the command that holds the key, 0 if it is a delayed one; undefined if that could not be learnt. */
-  async #claim(command: PreparedCommand, sequence: number): Promise<number | undefined> {
-    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, ...(sequence === 0 ? {} : { sequence }) };
+  /** @throws LoopstackError KEY_CONFLICT */
+  async #assertSame(command: PreparedCommand, content: string, last: RunEvent): Promise<void> {
+    const conflict = keyConflict(command.runId, await this.#standing(command, last), content);
+    if (conflict) throw conflict;
+  }
+
+  /** What the key stands for: its first event knows best, since a replay may have changed what came later. */
+  async #standing(command: PreparedCommand, last: RunEvent): Promise<string | undefined> {
+    const first =
+      last.type === 'queued' && last.content !== undefined
+        ? undefined
+        : await this.#events.first(command, command.runId).catch(() => undefined);
+    const content = first?.event.content ?? last.content;
+    const sequence = first?.event.sequence ?? last.sequence;
+    if (content !== undefined || sequence === undefined) return content;
+    return this.#commands.contentAt(sequence, command, command.runId).catch(() => undefined);
+  }
+
+  /** Who holds the key; undefined if that could not be learnt. The sequence of a delayed command is 0. */
+  async #claim(command: PreparedCommand, sequence: number, content: string): Promise<Holder | undefined> {
+    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, ...(sequence === 0 ? {} : { sequence }), content };
     try {
       await this.#publisher.publish(
         this.#options.names.event(command, command.runId),
@@ -47,12 +97,12 @@ export class KeyedRuns {
         { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: '0' },
         { timeoutMs: command.timeoutMs },
       );
-      return sequence;
+      return { sequence, event };
     } catch (error) {
       // The command is stored and acknowledged, and its worker claims too: only the answer about the duplicate is lost.
       if (!(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE) return undefined;
     }
     const holder = await this.#events.last(command, command.runId, true).catch(() => undefined);
-    return holder && (holder.event.sequence ?? 0);
+    return holder && { sequence: holder.event.sequence ?? 0, event: holder.event };
   }
 }

@@ -90,7 +90,8 @@ function oneOf<T>(option: string, values: readonly T[], value: T): T {
   throw invalidOption(option, values.map((one) => JSON.stringify(one)).join(', '), value);
 }
 
-function apiOf(domain: string | undefined): string {
+/** Head of the JetStream API's subjects. @throws LoopstackError OPTION_INVALID */
+export function apiOf(domain: string | undefined): string {
   if (domain === undefined) return '$JS.API';
   if (typeof domain === 'string' && DOMAIN.test(domain)) return `$JS.${domain}.API`;
   throw invalidOption('domain', 'the name of a JetStream domain', domain);

@@ -1,12 +1,15 @@
-import { HEADER, LoopstackError, type Headers } from '@loopstack/shared/contract';
+import { HEADER, LoopstackError, type CommandSigner, type Headers } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
 import { AckReader, IN_PROCESS, isRefusal, refusal, type PubAck } from './acknowledgement.js';
 import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, takesNoBatches } from './batch.js';
 import { followConnection } from './connection.js';
+import { Duplicates } from './duplicates.js';
 import { Fifo } from './fifo.js';
 import { headerBlock, headerLines } from './header-block.js';
 import { InFlight } from './in-flight.js';
 import { Pending, PendingBatch, groupOf, type EncodedMessage, type Receiver } from './pending.js';
+import { apiOf } from './options.js';
+import { StreamReader } from './stream-reader.js';
 import { Window } from './window.js';
 
 export interface PublisherOptions {
@@ -29,6 +32,10 @@ export interface PublisherOptions {
   readonly groupCommit?: boolean | 'auto';
   /** Called when messages time out and nothing was acknowledged for 5 s, although the connection is up; again after 5 s more. */
   readonly onUnanswered?: (() => void) | undefined;
+  /** JetStream domain of the streams. */
+  readonly domain?: string | undefined;
+  /** Signs anew what must be stored under another message id. */
+  readonly sign?: CommandSigner | undefined;
 }
 
 const PUB_ACK: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) => ({ stream, sequence, duplicate }) };
@@ -86,6 +93,9 @@ export class Publisher {
   readonly #unfollow: () => void;
   readonly #onUnanswered: (() => void) | undefined;
   readonly #answers = new AckReader();
+  readonly #duplicates: Duplicates;
+  /** Messages whose acknowledgement says that they were there already, while it is looked at what was. */
+  #doubted = 0;
   readonly #inFlight: InFlight;
   readonly #queue = new Fifo<Pending>();
   /** The message written last of those that were acknowledged, and when one was. */
@@ -115,6 +125,7 @@ export class Publisher {
     this.#window = new Window(options.maxInFlight ?? 4096, this.#timeoutMs / TICK_MS);
     this.#grouping = new Grouping(options.groupCommit ?? 'auto', TICK_MS);
     this.#onUnanswered = options.onUnanswered;
+    this.#duplicates = new Duplicates(new StreamReader(nc, apiOf(options.domain), this.#timeoutMs), options.sign);
     this.#connected = nc.info !== undefined;
     this.#inFlight = new InFlight(nc, {
       answered: (token, pending, data) => this.#answered(token, pending, data),
@@ -211,7 +222,7 @@ export class Publisher {
 
   async #close(): Promise<void> {
     this.#closed = true;
-    if (this.inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    if (this.inFlight + this.#doubted > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     this.#end();
   }
 
@@ -314,9 +325,26 @@ export class Publisher {
       this.#acknowledged += pending.size;
       this.#proven = true;
       if (pending.members) this.#grouping.acknowledged();
-      pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, answer.duplicate));
+      if (answer.duplicate) this.#doubt(pending, answer);
+      else pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, false));
       this.#refill();
     }
+  }
+
+  /** The server goes by the message id: what it has under this one may be something else. */
+  #doubt(pending: Pending, { stream, sequence }: PubAck): void {
+    this.#doubted++;
+    const { subject, data, block, timeoutMs, receiver, resolve, reject } = pending;
+    void this.#duplicates
+      .instead(pending, stream, sequence)
+      .then((instead) => {
+        if (instead === undefined) resolve(receiver.acknowledged(stream, sequence, true));
+        else this.#accept(new Pending(subject, data, instead.block ?? block, timeoutMs, true, false, receiver, resolve, reject));
+      }, reject)
+      .finally(() => {
+        this.#doubted--;
+        this.#refill();
+      });
   }
 
   /**
@@ -354,7 +382,7 @@ export class Publisher {
         this.#write(this.#queue.shift() as Pending);
       }
     }
-    if (this.#idle && this.inFlight === 0) this.#idle();
+    if (this.#idle && this.inFlight + this.#doubted === 0) this.#idle();
   }
 
   #writeGroup(room: number): void {

@@ -68,6 +68,12 @@ export class RunEvents {
     return storedEvent(await this.#reader.read(names.streams.events, { last: names.event(address, runId) }, leader));
   }
 
+  /** The first event of a run that is still there. */
+  async first(address: RunAddress, runId: string): Promise<StoredEvent | undefined> {
+    const { names } = this.#options;
+    return storedEvent(await this.#reader.read(names.streams.events, { next: names.event(address, runId), sequence: 1 }));
+  }
+
   /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT, CLOSED */
   async result(
     address: RunAddress,

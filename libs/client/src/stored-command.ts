@@ -1,6 +1,7 @@
 import {
   HEADER,
   PRIORITIES,
+  contentOf,
   decodeRunCommand,
   runIdOf,
   runIdOrigin,
@@ -93,6 +94,14 @@ export class StoredCommands {
   async at(sequence: number): Promise<StoredCommand | undefined> {
     const message = await this.#reader.read(this.#options.names.streams.runs, { sequence });
     return message && this.read(message);
+  }
+
+  /** What the command at a sequence asks for, if it is of this run. */
+  async contentAt(sequence: number, { workspace, workflow }: RunAddress, runId: string): Promise<string | undefined> {
+    const message = await this.#reader.read(this.#options.names.streams.runs, { sequence });
+    const command = message && this.read(message);
+    if (command?.runId !== runId || command.workspace !== workspace || command.workflow !== workflow) return undefined;
+    return contentOf(decodeRunCommand((message as StoredMessage).data, message?.headers));
   }
 
   /** The command in a message of the runs stream; undefined for one that is none. */

@@ -106,6 +106,7 @@ export const RUN_EVENT: JsonSchema = object(
     userId: USER_ID,
     correlationId: { type: 'string' },
     causeDepth: COUNT,
+    content: { type: 'string', description: 'Of a run with an idempotency key: digests of payload and user.' },
     redriveOf: { ...COUNT, description: 'With queued after a redrive: sequence of the dead letter.' },
     replay: { type: 'string', description: 'With queued after a batch replay: `<replay>:<sequence>`.' },
   } satisfies Record<keyof RunEvent, JsonSchema>,

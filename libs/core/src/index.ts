@@ -34,7 +34,7 @@ export { payloadSchema } from './payload-schema.js';
 export { RunGateway, type ScheduleBook } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService, type RunAndWaitOptions } from './run-service.js';
-export type { Delivery, PreparedRun } from './prepare.js';
+export { disowned, type Delivery, type PreparedRun } from './prepare.js';
 export { Execution, NonRetryableError, WorkflowRunner } from './runner.js';
 export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './schedule.js';
 export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';

@@ -2,6 +2,7 @@ import {
   HEADER,
   LoopstackError,
   assertHeaders,
+  contentOf,
   decodeRunCommand,
   distrust,
   runIdOf,
@@ -50,6 +51,15 @@ export interface PreparedRun {
   /** Its signature was demanded and fits: a copy of it may come at any time, so it is not executed before its start is recorded. */
   readonly trusted: boolean;
   readonly expiresAtMs: number | undefined;
+  /** With an idempotency key: what it is asked to do. */
+  readonly content?: string | undefined;
+}
+
+/** The same command, as one that cannot run: under an id of its own, since it must not end the run whose id it claims. */
+export function disowned(run: PreparedRun, error: LoopstackError): PreparedRun {
+  const { delivery } = run;
+  const runId = sequenceRunId(delivery.timeMs, delivery.sequence);
+  return { runId, delivery, command: undefined, error, examined: isSeen(delivery), claimed: false, trusted: false, expiresAtMs: undefined };
 }
 
 /** What a command must keep to. */
@@ -63,7 +73,7 @@ export interface CommandLimits {
 /** Decodes a command. One that cannot run is told by its `error`; where signatures are demanded, nothing is read before they fit. */
 export function prepareRun(address: RunAddress, delivery: Delivery, limits: CommandLimits): PreparedRun {
   const { headers } = delivery;
-  const seen = delivery.deliveries > 1 || delivery.doubtful === true;
+  const seen = isSeen(delivery);
   let runId: string | undefined;
   try {
     if (limits.trust) assertTrusted(limits.trust, delivery);
@@ -79,7 +89,9 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
     const origin = runIdOrigin(runId);
     const claimed = trusted || headers.get(HEADER.REDRIVEN) !== undefined || origin === 'key' || origin === 'event';
     const examined = seen || claimed;
-    return { runId, delivery, command, error: undefined, examined, claimed, trusted, expiresAtMs: expiry(headers.get(HEADER.EXPIRES_AT)) };
+    const expiresAtMs = expiry(headers.get(HEADER.EXPIRES_AT));
+    const content = origin === 'key' ? contentOf(command) : undefined;
+    return { runId, delivery, command, error: undefined, examined, claimed, trusted, expiresAtMs, content };
   } catch (thrown) {
     // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
     if (runId === undefined || (isA(thrown, LoopstackError) && thrown.code === 'UNTRUSTED')) {
@@ -91,6 +103,9 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
     return { runId, delivery, command: undefined, error, examined: seen, claimed: false, trusted: false, expiresAtMs: undefined };
   }
 }
+
+/** It may have been delivered before. */
+const isSeen = ({ deliveries, doubtful }: Delivery): boolean => deliveries > 1 || doubtful === true;
 
 const untrusted = (reason: string): LoopstackError => new LoopstackError('UNTRUSTED', { reason });
 

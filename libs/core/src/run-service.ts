@@ -59,7 +59,7 @@ export class RunService {
    * @param userId on whose behalf, 1 to 256 characters
    * @throws LoopstackError before anything is published: WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN (404), PAYLOAD_INVALID with
    *   field errors, CAUSE_TOO_DEEP (508) in what reacts to a run that was too deep itself, USER_MISSING, NAME_INVALID, OPTION_INVALID, PAYLOAD_UNSERIALIZABLE (400), PAYLOAD_TOO_LARGE (413);
-   *   afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
+   *   KEY_CONFLICT (409) for an idempotency key of another payload or user; afterwards: PUBLISH_TIMEOUT, PUBLISH_UNAVAILABLE (503), STREAM_FULL (507)
    */
   run<W extends WorkflowClass>(
     workflow: W,

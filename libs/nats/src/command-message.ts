@@ -38,6 +38,8 @@ export class CommandMessage implements Delivery {
   #leasedAtMs = 0;
   /** Id of the run, once it is known. */
   runId: string | undefined;
+  /** With an idempotency key: what the run is asked to do. */
+  content: string | undefined;
   execution: Execution | undefined;
   /** Sequence of the last message on the run's event subject that this worker knows; the fence. */
   eventSequence = 0;

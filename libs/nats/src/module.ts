@@ -60,7 +60,10 @@ const PROVIDERS: Provider[] = [
   {
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
-    useFactory: (nc: NatsConnection, { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign, connection }: ResolvedNatsOptions) =>
+    useFactory: (
+      nc: NatsConnection,
+      { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign, domain, connection }: ResolvedNatsOptions,
+    ) =>
       new LoopstackClient(nc, {
         prefix: names.prefix,
         publishTimeout: publishTimeoutMs,
@@ -69,6 +72,7 @@ const PROVIDERS: Provider[] = [
         moveOn: connection === undefined,
         context: currentCauseHeaders,
         checkSchema: schemaCheck(),
+        ...(domain === undefined ? {} : { domain }),
         ...(sign ? { sign } : {}),
       }),
   },
@@ -91,8 +95,8 @@ const PROVIDERS: Provider[] = [
   {
     provide: Publisher,
     inject: [NATS_CONNECTION, NATS_OPTIONS],
-    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight }: ResolvedNatsOptions) =>
-      new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight }),
+    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight, domain, sign }: ResolvedNatsOptions) =>
+      new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight, domain, sign }),
   },
   {
     provide: DeadLetters,

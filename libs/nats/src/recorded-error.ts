@@ -23,6 +23,7 @@ const REASON_OF: Partial<Record<string, DeadReason>> = {
   COMMAND_INVALID: 'invalid',
   NAME_INVALID: 'invalid',
   CAUSE_TOO_DEEP: 'invalid',
+  KEY_CONFLICT: 'invalid',
 };
 
 /** Why a run failed, from the error that its event recorded. */

@@ -256,7 +256,8 @@ export class Settler {
   }
 
   event(type: RunEvent['type'], attempt: number, message: CommandMessage, more: Partial<RunEvent> = {}): RunEvent {
-    return { type, at: new Date().toISOString(), attempt, sequence: message.sequence, worker: this.worker, ...more };
+    const content = message.content === undefined ? {} : { content: message.content };
+    return { type, at: new Date().toISOString(), attempt, sequence: message.sequence, worker: this.worker, ...content, ...more };
   }
 }
 
@@ -273,7 +274,8 @@ function originOf({ command, delivery: { headers } }: PreparedRun): Pick<RunEven
 
 /** The event of the happy path, written by hand: the result is JSON text already. Fields in the order of `event()`. */
 function succeeded(attempt: number, sequence: number, workerJson: string, json: string | undefined, run: PreparedRun): Uint8Array {
-  const origin = JSON.stringify(originOf(run)).slice(1, -1);
+  const { content } = run;
+  const origin = JSON.stringify(content === undefined ? originOf(run) : { content, ...originOf(run) }).slice(1, -1);
   const result = json === undefined ? '' : `,"result":${json}`;
   const head = `{"type":"succeeded","at":"${isoTime()}","attempt":${attempt},"sequence":${sequence},"worker":${workerJson}`;
   return Buffer.from(`${head}${origin === '' ? '' : `,${origin}`}${result}}`);

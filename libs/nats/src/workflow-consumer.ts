@@ -1,5 +1,5 @@
-import { examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
-import { LoopstackError, runIdOrigin, type RunEvent } from '@loopstack/shared';
+import { disowned, examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
+import { LoopstackError, keyConflict, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CanceledIds, CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
@@ -146,7 +146,7 @@ export class WorkflowConsumer implements LaneOwner {
   #begin(message: CommandMessage): void {
     this.#active++;
     const run = this.runner.prepare(message);
-    message.runId = run.runId;
+    this.#own(message, run);
     if (run.examined || this.#canceled.isPerhaps(run.runId, message) || this.#recordsStart(1)) {
       this.#examine(message, run).catch((error: unknown) => {
         this.#logger.error(`Run ${run.runId} could not be examined: ${(error as Error).message}`);
@@ -159,6 +159,12 @@ export class WorkflowConsumer implements LaneOwner {
     }
   }
 
+  #own(message: CommandMessage, run: PreparedRun): PreparedRun {
+    message.runId = run.runId;
+    message.content = run.content;
+    return run;
+  }
+
   /** The path of commands whose run may have a history: read it, decide, and record the start of what could die untold. */
   async #examine(message: CommandMessage, run: PreparedRun): Promise<void> {
     const { entry } = this.runner;
@@ -168,6 +174,8 @@ export class WorkflowConsumer implements LaneOwner {
     const examined = run.examined || this.#canceled.isPerhaps(run.runId, message);
     let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
     if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
+    const conflict = last?.event.sequence === message.sequence ? undefined : keyConflict(run.runId, last?.event.content, run.content);
+    if (conflict) return this.#examine(message, this.#own(message, disowned(run, conflict)));
     message.eventSequence = last?.sequence ?? 0;
     this.settler.handOver.seen(message, last?.event);
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
@@ -237,7 +245,8 @@ export class WorkflowConsumer implements LaneOwner {
   /** A keyed run belongs to the first command that claims it. */
   async #claim(message: CommandMessage, run: PreparedRun): Promise<RecordedEvent | undefined> {
     const { entry } = this.runner;
-    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, sequence: message.sequence };
+    const content = run.content === undefined ? {} : { content: run.content };
+    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, sequence: message.sequence, ...content };
     try {
       return { event, sequence: await this.events.append(entry, run.runId, 0, event) };
     } catch (error) {

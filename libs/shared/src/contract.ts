@@ -1,6 +1,7 @@
 export * from './batch.js';
 export * from './catalogue.js';
 export * from './command.js';
+export * from './content.js';
 export * from './dead-letter.js';
 export * from './durable.js';
 export * from './duration.js';

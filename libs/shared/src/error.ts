@@ -43,6 +43,7 @@ export const ERRORS = {
   RUN_EXPIRED: entry(409, 'Run {runId} was not started before its deadline', 'Start a new run, or give it a later deadline.'),
   RUN_FINISHED: entry(409, 'Run {runId} has already ended as {status}', 'Nothing is left to cancel.'),
   RUN_NOT_FAILED: entry(409, 'Run {runId} is not failed any more: it is {status}', 'Discard the dead letter; to run the command all the same, replay it as a new run.'),
+  KEY_CONFLICT: entry(409, 'The idempotency key of run {runId} stands for another {what}', 'Use a key of its own for each thing that is to be done once. The same key with the same payload and user is a duplicate.'),
   RESULT_TIMEOUT: entry(504, 'Run {runId} had no outcome after {timeoutMs} ms', 'Ask again later with the run id; the run goes on.', true),
   RESULT_TOO_LARGE: entry(500, 'The result of {workflow} has {bytes} bytes, the limit is {limit}', 'Return a reference, or raise resultLimit, and max_payload of the server.'),
   RESULT_UNSERIALIZABLE: entry(500, 'The result of {workflow} cannot be written as JSON: {reason}', 'Return plain JSON data: an array for a Set, an object for a Map, a text for a BigInt.'),

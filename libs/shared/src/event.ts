@@ -59,6 +59,8 @@ export interface RunEvent {
   /** With an outcome, where the command carried them. */
   readonly correlationId?: string;
   readonly causeDepth?: number;
+  /** Of a run with an idempotency key: what it is asked to do (`contentOf`). */
+  readonly content?: string;
   /** With `queued` after a redrive: sequence of the dead letter. */
   readonly redriveOf?: number;
   /** With `queued` after a batch replay as the same run: the replay and the sequence in its source, `<id>:<sequence>`. */

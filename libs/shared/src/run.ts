@@ -7,7 +7,7 @@ import type { Priority, RunAddress } from './subject.js';
 export interface RunOptions {
   /**
    * The same key for the same workflow is the same run, for as long as its events are kept: a second call starts
-   * nothing and its handle says `duplicate`.
+   * nothing and its handle says `duplicate`. With another payload or user it is refused (KEY_CONFLICT).
    */
   readonly idempotencyKey?: string;
   /** Headers that the workflow sees in `ctx.headers`. Names that start with `Nats-` or `Loopstack-` are refused. */

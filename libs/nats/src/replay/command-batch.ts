@@ -16,7 +16,7 @@ export class TakenOverError extends Error {
 }
 
 /** One of its message ids is known (server/errors.json): the batch may be stored already. */
-const DUPLICATE_IN_BATCH = 10201;
+export const DUPLICATE_IN_BATCH = 10201;
 const COMMIT_TIMEOUT_MS = 10_000;
 
 const decoder = new TextDecoder();

@@ -2,7 +2,7 @@ import { NO_PLACE, signedLines, type CommandSigner } from '@loopstack/client';
 import { HEADER, LoopstackError, messageId, newRunId, printable, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
-import { CommandBatches, TakenOverError, type WrittenCommand } from './command-batch.js';
+import { CommandBatches, DUPLICATE_IN_BATCH, TakenOverError, type WrittenCommand } from './command-batch.js';
 import type { Judge, ReadyCommand, Verdict } from './judge.js';
 import { withMark, type Mark } from './mark.js';
 import { Meter, type ReplayProgress } from './meter.js';
@@ -226,9 +226,14 @@ export class ReplayRunner {
   /** Never rejects: a failure stops the work, and is thrown where that waits for the batch. */
   async #store(commands: readonly ReadyCommand[], mark: Mark): Promise<void> {
     try {
-      const written = commands.map((command) => this.#written(command));
       const text = JSON.stringify(mark);
-      await this.#patiently(() => this.tools.batches.commit(written, text));
+      // Each try has message ids of its own: nobody can have taken them before. The mark keeps it from being stored twice.
+      await this.#patiently(() =>
+        this.tools.batches.commit(
+          commands.map((command) => this.#written(command)),
+          text,
+        ),
+      );
       this.#unsettled -= commands.length;
       this.#done = { counts: mark.counts, position: mark.position };
       this.#meter.stored(commands.length);
@@ -273,7 +278,7 @@ export class ReplayRunner {
     const { id } = this.report;
     const { sameRun, priority } = this.replay;
     const subject = names.run(command, priority);
-    const message = messageId(command, `replay-${id}-${origin.sequence}`);
+    const message = messageId(command, `replay-${id}-${origin.sequence}-${newRunId()}`);
     const of = origin.runId ?? `${origin.stream}:${origin.sequence}`;
     const runId = sameRun ? of : newRunId();
     let all = `${HEADER.RUN_ID}: ${runId}\r\n${HEADER.REPLAY_ID}: ${id}\r\n${HEADER.REPLAY_OF}: ${of}\r\n${lines}`;
@@ -445,6 +450,8 @@ function isTemporary(error: unknown): boolean {
   return (error instanceof LoopstackError && error.retryable) || (error instanceof JetStreamApiError && error.errCode === 0);
 }
 
+/** The next try may succeed: with a place, or with other message ids. */
 function isIncomplete(error: unknown): boolean {
-  return error instanceof LoopstackError && NO_PLACE.has(error.details['errCode']);
+  const errCode = error instanceof LoopstackError ? error.details['errCode'] : undefined;
+  return NO_PLACE.has(errCode) || errCode === DUPLICATE_IN_BATCH;
 }

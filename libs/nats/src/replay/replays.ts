@@ -67,7 +67,7 @@ export class Replays {
     this.#options = options;
     this.#names = wireNames(options.prefix);
     this.#api = new JetStreamApi(nc, options.domain);
-    this.#publisher = new Publisher(nc);
+    this.#publisher = new Publisher(nc, { domain: options.domain, sign: options.sign });
     this.#log = new ReplayLog(nc, this.#names, { domain: options.domain, replicas: options.replicas });
     this.#histories = new RunHistories(this.#api, this.#publisher, this.#names);
   }
