@@ -1,8 +1,8 @@
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, type ResolvedTrust } from '@loopstack/shared';
 import { Inject, Injectable } from '@nestjs/common';
 import { Enhancers } from './enhancers.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { WorkflowRegistry } from './registry.js';
+import { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 import { WorkflowRunner } from './runner.js';
 import { DECLARED, declaredSchedules } from './schedule.js';
 import { checkPayload } from './validation/check-payload.js';
@@ -17,24 +17,34 @@ export class Workers {
   ) {}
 
   runners(): readonly WorkflowRunner[] {
-    const { maxDepth, maxCauseDepth, trust, release } = this.options;
+    const { maxDepth, maxCauseDepth, release } = this.options;
     return this.registry.workflows.map((entry) => {
-      const limits = { maxDepth, maxCauseDepth, trust: trust.get(entry.workspace) ?? trust.get('*') };
+      const limits = { maxDepth, maxCauseDepth, trust: this.trustOf(entry) };
       return new WorkflowRunner(entry, this.enhancers.invoker(entry), limits, release);
     });
   }
 
-  /** Refuses declared payloads that their workflows would refuse each time. @throws LoopstackError BOOT_FAILED, OPTION_INVALID */
+  private trustOf({ workspace }: RegisteredWorkflow): ResolvedTrust | undefined {
+    const { trust } = this.options;
+    return trust.get(workspace) ?? trust.get('*');
+  }
+
+  /** Refuses declared schedules whose runs would be refused each time. @throws LoopstackError BOOT_FAILED, OPTION_INVALID */
   async checkSchedules(): Promise<void> {
     const problems: string[] = [];
     for (const entry of this.registry.workflows) {
       for (const { id, payload } of declaredSchedules(entry)) {
+        const name = `@Schedule of ${entry.type.name}, ${id.slice(DECLARED.length)}`;
+        if (this.trustOf(entry)) {
+          problems.push(
+            `${name}: workspace ${entry.workspace} demands signatures (trust), which the server cannot make for what a schedule starts; use @Cron and RunService instead`,
+          );
+          continue;
+        }
         try {
           if (entry.validator) await checkPayload(entry.validator, entry.workflow, payload, this.options.maxDepth);
         } catch (error) {
-          problems.push(
-            `@Schedule of ${entry.type.name}, ${id.slice(DECLARED.length)}: ${(error as Error).message}; give it a payload that is accepted`,
-          );
+          problems.push(`${name}: ${(error as Error).message}; give it a payload that is accepted`);
         }
       }
     }

@@ -95,10 +95,15 @@ export class DeadLetters {
    * An event that a binding could not use is given to that binding again, by a worker that declares it. Otherwise it
    * sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
    * new command is stored; interrupted in between and repeated, the run is started once. A run that has gone on since
-   * (RUN_NOT_FAILED), or whose command the server does not take again, is left as it is, and so is its letter.
+   * (RUN_NOT_FAILED), or whose command the server does not take again, is left as it is, and so is its letter. With `sign`,
+   * so is a letter of the reason `untrusted` that is neither named nor selected by that reason (UNTRUSTED).
    */
   async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
-    return this.forEach(selection, (letter) => this.redriveOne(letter));
+    const meant = typeof selection === 'number' || Array.isArray(selection) || (selection as DeadLetterFilter).reason === 'untrusted';
+    return this.forEach(selection, async (letter) => {
+      if (this.sign && letter.reason === 'untrusted' && !meant) throw wouldBeSigned();
+      await this.redriveOne(letter);
+    });
   }
 
   /** Removes letters for good. */
@@ -211,6 +216,12 @@ export class DeadLetters {
     const address = this.names.parseDead(stored.subject);
     return address && readDeadLetter(address, stored.sequence, stored.headers, stored.data);
   }
+}
+
+/** Of a command that was refused, and that whoever selects many would make genuine without having looked at it. */
+export function wouldBeSigned(): LoopstackError {
+  const reason = 'it was refused, and would be signed now; redrive its dead letter by its number, or select the reason untrusted';
+  return new LoopstackError('UNTRUSTED', { reason });
 }
 
 /** Whether the server has said that it does not store a message; after a silence it may have. */

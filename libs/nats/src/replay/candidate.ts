@@ -11,6 +11,7 @@ import {
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared/contract';
+import { wouldBeSigned } from '../dead-letters.js';
 import type { ReplayCommand, ReplayMessage, ReplayOrigin } from './request.js';
 import type { ResolvedReplay } from './resolve.js';
 import type { ScannedMessage } from './stream-scan.js';
@@ -91,6 +92,8 @@ export class SourceReader {
     private readonly id: string,
     private readonly replay: ResolvedReplay,
     private readonly names: WireNames,
+    /** What it selects is signed. */
+    private readonly signs: boolean,
   ) {
     this.#seed = hash(0x811c9dc5, id);
   }
@@ -131,6 +134,7 @@ export class SourceReader {
     const letter = address && readDeadLetter(address, message.sequence, message.headers, message.data);
     if (!address || !letter) return OTHER;
     if (!this.#isAddressed(address) || (this.replay.reason !== undefined && letter.reason !== this.replay.reason)) return OTHER;
+    if (this.signs && letter.reason === 'untrusted' && this.replay.reason === undefined) return { kind: 'invalid', error: wouldBeSigned() };
     const reader: HeaderReader = { get: (name) => (Object.hasOwn(letter.headers, name) ? letter.headers[name] : undefined) };
     const complete = (body: Uint8Array): Reading =>
       this.#command(message, address, body, reader, Object.entries(letter.headers), () => letter.runId);

@@ -4,9 +4,11 @@ import {
   assertName,
   decodeRunCommand,
   encodeRunCommand,
+  sequenceRunId,
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared/contract';
+import { wouldBeSigned } from '../dead-letters.js';
 import type { JetStreamApi } from '../jetstream-api.js';
 import { SourceReader, asLoopstackError, keptHeaders, replayMessage, type Candidate, type Reading } from './candidate.js';
 import type { ReplayCommand, ReplayOrigin } from './request.js';
@@ -56,8 +58,10 @@ export class Judge {
     private readonly api: JetStreamApi,
     private readonly histories: RunHistories,
     private readonly payloads: PayloadCheck | undefined,
+    /** What it selects is signed. */
+    private readonly signs: boolean,
   ) {
-    this.#reader = new SourceReader(id, replay, names);
+    this.#reader = new SourceReader(id, replay, names, signs);
     // A command as it was stored has been decoded already.
     this.#checksDepth = replay.kind === 'stream' || replay.patch !== undefined || replay.functions.transform !== undefined;
   }
@@ -86,6 +90,7 @@ export class Judge {
       readings.push(reading);
     }
     if (this.replay.outcome !== undefined) await this.#selectOutcomes(readings, messages);
+    if (this.signs && this.replay.kind === 'runs') await this.#leaveOutRefused(readings, messages);
     const verdicts: Verdict[] = [];
     for (const [i, { sequence }] of messages.entries()) {
       const reading = readings[i] as Judged;
@@ -127,6 +132,19 @@ export class Judge {
       const { sequence, subject } = messages[i] as ScannedMessage;
       const queued = outcome === 'never-ran' && (await this.histories.isQueued(run, laneOf(subject), sequence));
       if (!hasOutcome(outcome, event, sequence, queued)) readings[i] = { kind: 'other' };
+    }
+  }
+
+  /** Replaces those that a worker has refused as untrusted: that is told of a run whose id is derived from the place of the command. */
+  async #leaveOutRefused(readings: Judged[], messages: readonly ScannedMessage[]): Promise<void> {
+    const runs = readings.map((reading, i) => {
+      const { timeMs, sequence } = messages[i] as ScannedMessage;
+      return reading.kind === 'candidate' ? { ...askedRun(reading.candidate), runId: sequenceRunId(timeMs, sequence) } : undefined;
+    });
+    const last = await this.histories.last(runs.filter((run) => run !== undefined));
+    for (const [i, run] of runs.entries()) {
+      const event = run && last.get(this.histories.subject(run))?.event;
+      if (event?.error?.code === 'UNTRUSTED') readings[i] = { kind: 'invalid', error: wouldBeSigned() };
     }
   }
 

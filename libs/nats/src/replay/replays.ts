@@ -153,7 +153,7 @@ export class Replays {
   }
 
   #judge(id: string, replay: ResolvedReplay): Judge {
-    return new Judge(id, replay, this.#names, this.#api, this.#histories, this.#options.payloads);
+    return new Judge(id, replay, this.#names, this.#api, this.#histories, this.#options.payloads, this.#options.sign !== undefined);
   }
 
   #batches(id: string): CommandBatches {
