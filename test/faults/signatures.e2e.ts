@@ -310,8 +310,8 @@ describe('a signed command that somebody else has a copy of', () => {
   /** Each of the commands at these sequences is a dead letter of its own, for want of trust. */
   async function expectRefused(sequences: ReadonlyMap<number, string>, victim: string): Promise<void> {
     const letters = (await dead.list({ limit: 10_000 })).filter(({ sequence }) => sequences.has(sequence));
-    const refused = letters.map(({ sequence, reason, code }) => [sequences.get(sequence), reason, code]);
-    expect(refused.sort()).toEqual([...sequences.values()].map((name) => [name, 'untrusted', 'UNTRUSTED']).sort());
+    const refused = letters.map(({ sequence, reason, code }) => `${sequences.get(sequence)}: ${reason} ${code}`);
+    expect(refused.sort()).toEqual([...sequences.values()].map((name) => `${name}: untrusted UNTRUSTED`).sort());
     expect(letters.filter(({ runId }) => runId === victim)).toEqual([]);
     expect(new Set(letters.map(({ runId }) => runId)).size).toBe(letters.length);
   }
