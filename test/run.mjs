@@ -1,6 +1,6 @@
 // `npm test`: set-up, a nats-server for the tests to start, and Jest with the arguments that were given:
 // `npm test -- redelivery` runs the files of that name. `--long`: the fault tests with the numbers that they are meant for, one
-// file at a time, since some of them measure.
+// file at a time, since some of them measure. `--soak`, with `--minutes` (20): what grows under a load of all kinds.
 
 import { join } from 'node:path';
 import { runToEnd } from '../src/dev/process.mjs';
@@ -15,18 +15,27 @@ async function prepare() {
 }
 
 const isLong = process.argv.includes('--long');
+const isSoak = process.argv.includes('--soak');
+const minutesAt = process.argv.indexOf('--minutes');
+const minutes = minutesAt < 0 ? '20' : String(process.argv[minutesAt + 1]);
 
 /** @param {string[]} args */
 async function jest(args) {
   const options = [process.env['NODE_OPTIONS'], '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  const env = { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' '), ...(isLong ? { LOOPSTACK_FAULTS: 'long' } : {}) };
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: options.filter(Boolean).join(' '),
+    ...(isLong ? { LOOPSTACK_FAULTS: 'long' } : {}),
+    ...(isSoak ? { LOOPSTACK_SOAK_MINUTES: minutes } : {}),
+  };
   await runToEnd(process.execPath, [join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], { cwd: ROOT, env });
 }
 
 try {
   await prepare();
   // Jest itself says what failed.
-  const args = process.argv.slice(2).map((arg) => (arg === '--long' ? '--runInBand' : arg));
+  const given = process.argv.filter((_, i) => i > 1 && (minutesAt < 0 || (i !== minutesAt && i !== minutesAt + 1)));
+  const args = given.map((arg) => (arg === '--long' || arg === '--soak' ? '--runInBand' : arg));
   await jest(args).catch((error) => (process.exitCode = error.exitCode ?? 1));
 } catch (error) {
   console.error(error.message);

@@ -24,9 +24,9 @@ export interface Job {
   /** Path of a file for which `hold` waits. */
   readonly gate?: string;
   readonly first?: string;
-  /** `fail-first`: attempts that fail. */
+  /** `fail-first`: attempts that fail; `progress`: times that it tells of it. */
   readonly failures?: number;
-  /** `big`: bytes of the result. */
+  /** `big`: bytes of the result; `leak`: bytes that are kept. */
   readonly bytes?: number;
   readonly note?: string;
 }
@@ -59,6 +59,8 @@ function strange(): unknown {
   circular.self = circular;
   return circular;
 }
+
+const leaked: unknown[] = [];
 
 const evil = (): never => {
   throw new Error('evil');
@@ -164,6 +166,15 @@ const BEHAVIOURS = {
       throw new Error('uncaught');
     });
     return new Promise(() => undefined);
+  },
+  progress: async ({ failures = 1 }, ctx) => {
+    for (let i = 0; i < failures; i++) await ctx.progress({ step: i });
+  },
+  leak: ({ bytes = 0 }) => {
+    leaked.push(
+      new Float64Array(0),
+      Array.from({ length: bytes / 8 }, (_, i) => i + 0.5),
+    );
   },
   big: ({ bytes = 0 }) => 'x'.repeat(bytes),
 } satisfies Record<string, Behaviour>;

@@ -8,6 +8,8 @@ import type { Type } from '@nestjs/common';
 import { Transform, Type as TypeOf } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength, ValidateNested } from 'class-validator';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { behave, JournalWriter } from './behaviour.js';
 
 /** Fields of a payload class, by name. A question mark: optional. An object: a nested class. */
@@ -30,7 +32,7 @@ export interface WorkerPlan {
   readonly workflows: readonly PlannedWorkflow[];
 }
 
-export type Question = 'ready' | 'live' | 'lag' | 'prototype';
+export type Question = 'ready' | 'live' | 'lag' | 'prototype' | 'usage';
 export type Message = { readonly ready: true } | { readonly answer: unknown; readonly id: number } | { readonly failed: string };
 
 /** A payload with rules, as an application would have. */
@@ -127,6 +129,13 @@ try {
       return ms;
     },
     prototype: () => Object.keys(Object.prototype),
+    /** What is alive after a full collection. */
+    usage: () => {
+      setFlagsFromString('--expose_gc');
+      (runInNewContext('gc') as () => void)();
+      const { heapUsed, rss } = process.memoryUsage();
+      return { heap: heapUsed, rss, handles: process.getActiveResourcesInfo().length };
+    },
   };
   process.on('message', ({ ask, id }: { ask: Question; id: number }) => {
     void Promise.resolve(answers[ask]()).then((answer) => tell({ answer, id }));
