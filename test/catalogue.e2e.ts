@@ -3,7 +3,7 @@ import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
-import { IsInt, IsString } from 'class-validator';
+import { IsBoolean, IsInt, IsString } from 'class-validator';
 import { connect } from 'nats';
 import { startApp } from './rig/app.js';
 import { until } from './until.js';
@@ -22,6 +22,63 @@ class Ship {
 
 @Workspace({ workflows: [Ship] })
 class Depot {}
+
+class LaterParcel extends Parcel {
+  @IsBoolean() express!: boolean;
+}
+
+/** The same workflow in the release after. */
+@Workflow({ name: 'Ship', title: 'Ship a parcel, perhaps soon', payload: LaterParcel })
+class LaterShip {
+  run({ grams }: LaterParcel): number {
+    return -grams;
+  }
+}
+
+@Workspace({ name: 'Depot', workflows: [LaterShip] })
+class LaterDepot {}
+
+describe('the catalogue while two releases run', () => {
+  let server: NatsServer;
+  const apps: INestMicroservice[] = [];
+  let client: LoopstackClient;
+  const start = async (providers: Parameters<typeof startApp>[0]): Promise<void> => {
+    apps.push(await startApp(providers, { servers: server.url, releaseSilence: '4s' }));
+  };
+  const run = async (payload: object): Promise<unknown> => (await client.run('Ship', 'Depot', payload, 'u')).result({ timeout: '60s' });
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    client = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true, checkSchema: schemaCheck() });
+  });
+  afterAll(async () => {
+    await client?.close();
+    await Promise.all(apps.map((app) => app.close()));
+    await server?.stop();
+  });
+
+  it('refuses a producer nothing that one of them accepts, and all that neither does', async () => {
+    await start([Ship, Depot]);
+    expect(await run({ to: 'x', grams: 5 })).toBe(5);
+    await expect(run({ to: 'x', grams: 5, express: true })).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
+    await start([LaterShip, LaterDepot]);
+    expect(await client.catalogue.shared()).toMatchObject([{ workspace: 'Depot', workflow: 'Ship', contracts: { length: 2 } }]);
+    // What the client has read of the catalogue is of before.
+    expect(await run({ to: 'x', grams: 5, express: true })).toBe(-5);
+    expect(await run({ to: 'x', grams: 5 })).toBe(5);
+    for (const payload of [{ to: 1, grams: 5 }, { to: 'x', grams: 5, express: 'yes' }, {}]) {
+      await expect(run(payload)).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
+    }
+    expect(await client.catalogue.list()).toHaveLength(1);
+  });
+
+  it('forgets a release whose workers have stopped', async () => {
+    await apps.shift()?.close();
+    await until('one release is left', async () => (await client.catalogue.shared()).length === 0);
+    await expect(run({ to: 'x', grams: 5 })).rejects.toMatchObject({ code: 'PAYLOAD_INVALID', errors: [{ path: 'express' }] });
+    expect(await run({ to: 'x', grams: 6, express: true })).toBe(-6);
+  });
+});
 
 describe('the catalogue that a worker publishes', () => {
   let server: NatsServer;

@@ -77,7 +77,7 @@ export class Session {
     const known = new Map<string, KnownWorkflow>();
     for (const queue of await this.deployment.queues()) known.set(shown(queue), { ...addressOf(queue), catalogued: false });
     if ((await this.deployment.stream(stream)) !== undefined) {
-      for await (const { data } of this.api.scan(stream, `$KV.${this.names.catalogue}.>`)) {
+      for await (const { data } of this.api.scan(stream, `$KV.${this.names.catalogue}.*.*`)) {
         const entry = decodeCatalogueEntry(data);
         if (entry) known.set(shown(entry), { ...addressOf(entry), catalogued: true });
       }

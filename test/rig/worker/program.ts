@@ -6,15 +6,15 @@ import { JetStreamServer, LoopstackHealth, NatsModule, type NatsOptions } from '
 import { NestFactory } from '@nestjs/core';
 import type { Type } from '@nestjs/common';
 import { Transform, Type as TypeOf } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsInt, IsOptional, IsString, Matches, MaxLength, ValidateBy, ValidateNested } from 'class-validator';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { behave, JournalWriter } from './behaviour.js';
 
-/** Fields of a payload class, by name. A question mark: optional. An object: a nested class. */
+/** Fields of a payload class, by name. A question mark: optional. An object: a nested class. `even` and `odd`: rules that no schema can say. */
 export interface PlannedFields {
-  readonly [name: string]: 'int' | 'int?' | 'string' | 'string?' | PlannedFields;
+  readonly [name: string]: 'int' | 'int?' | 'string' | 'string?' | 'even' | 'odd' | PlannedFields;
 }
 
 export interface PlannedWorkflow {
@@ -57,6 +57,12 @@ class HeavyPayload {
 const plan = JSON.parse(process.argv[2] as string) as WorkerPlan;
 const journal = new JournalWriter(plan.journal);
 
+function parity(kind: string): PropertyDecorator | undefined {
+  if (kind !== 'even' && kind !== 'odd') return undefined;
+  const validate = (value: unknown): boolean => typeof value === 'number' && Math.abs(value % 2) === (kind === 'odd' ? 1 : 0);
+  return ValidateBy({ name: 'parity', validator: { validate, defaultMessage: () => `$property must be ${kind}` } });
+}
+
 let planned = 0;
 
 function payloadClass(fields: PlannedFields): Type<object> {
@@ -72,7 +78,7 @@ function payloadClass(fields: PlannedFields): Type<object> {
       );
       continue;
     }
-    decorate(kind.startsWith('int') ? IsInt() : IsString());
+    decorate(parity(kind) ?? (kind.startsWith('int') ? IsInt() : IsString()));
     if (kind.endsWith('?')) decorate(IsOptional());
   }
   return PlannedPayload;

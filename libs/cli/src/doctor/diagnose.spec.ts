@@ -13,6 +13,7 @@ const HEALTHY: Facts = {
   streams: [],
   queues: [],
   unserved: { top: [], names: 0, commands: 0 },
+  shared: [],
   bindings: [],
   dead: { letters: 0, newest: undefined },
   prefix: 'loopstack',
@@ -145,4 +146,14 @@ it.each([
   ['a.b', 'a.c', false],
 ])('%s covers %s: %s', (filter, subject, covered) => {
   expect(covers(filter, subject)).toBe(covered);
+});
+
+it('tells of releases side by side that take different payloads', () => {
+  const one = (workflow: string, releases: readonly string[] = []) => ({ workspace: 'W', workflow, contracts: ['a', 'b'], releases });
+  expect(found({ shared: [] }, 'releases')).toEqual([]);
+  expect(found({ shared: [one('F', ['1.0', '1.1'])] }, 'releases')).toMatchObject([
+    { status: 'warning', message: expect.stringContaining('W.F (2 contracts of 1.0 and 1.1)'), fix: expect.stringMatching(/\.$/) },
+  ]);
+  const many = Array.from({ length: 8 }, (_, i) => one(`F${i}`));
+  expect(found({ shared: many }, 'releases')[0]?.message).toMatch(/W\.F4 \(2 contracts\), and 3 other workflows$/);
 });

@@ -3,6 +3,7 @@ import { wireNames, type WireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';
 import type { Facts, Permissions, StreamFact } from './facts.js';
+import { releaseFindings } from './releases.js';
 
 /** What one check found, and what to do about it. */
 export interface Finding {
@@ -29,7 +30,13 @@ export function diagnose(facts: Facts): readonly Finding[] {
     jetStream(facts),
     ...permissions(facts),
     ...(facts.jetStreamError === undefined
-      ? [...facts.streams.flatMap(streamFindings), ...queueFindings(facts), ...bindingFindings(facts), deadLetters(facts)]
+      ? [
+          ...facts.streams.flatMap(streamFindings),
+          ...queueFindings(facts),
+          ...releaseFindings(facts),
+          ...bindingFindings(facts),
+          deadLetters(facts),
+        ]
       : []),
     durability(facts),
     clock(facts),

@@ -1,3 +1,4 @@
+import type { SharedWorkflow } from '@loopstack/client';
 import {
   ServerVersion,
   desiredStreams,
@@ -45,6 +46,8 @@ export interface Facts {
   readonly queues: readonly Queue[];
   /** What waits for workflows that have none. */
   readonly unserved: Pick<Digest, 'top' | 'names' | 'commands'>;
+  /** Workflows that releases which run serve in more than one way. */
+  readonly shared: readonly SharedWorkflow[];
   /** Undefined: this user may not list them. */
   readonly bindings: readonly BindingInfo[] | undefined;
   /** Dead letters, and when the last one was given up. */
@@ -84,6 +87,8 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
   };
   try {
     const { streams, queues, unserved, bindings } = await readTopology(session);
+    // Without a catalogue, or the right to read it, there is nothing to tell of.
+    const shared = await session.client.catalogue.shared().catch(() => []);
     const dead = streams.find(({ name }) => name === names.streams.dead)?.info?.state;
     return {
       ...facts,
@@ -91,6 +96,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       streams,
       queues,
       unserved,
+      shared,
       bindings,
       dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
     };
@@ -101,6 +107,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       streams: [],
       queues: [],
       unserved: new Digest(),
+      shared: [],
       bindings: [],
       dead: { letters: 0, newest: undefined },
     };
