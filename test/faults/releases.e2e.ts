@@ -130,9 +130,7 @@ describe('a command that a release refuses', () => {
       const effects = rig.journal.of(id).filter(({ kind }) => kind === 'effect');
       expect(effects.map(({ pid }) => pid)).toEqual([amount % 2 === 0 ? even.pid : odd.pid]);
     }
-    expect((await rig.deadLetters()).map((letter) => letter.header(HEADER.RUN_ID)).toSorted()).toEqual(
-      nobodys.map(({ id }) => id).toSorted(),
-    );
+    expect(new Set((await rig.deadLetters()).map((letter) => letter.header(HEADER.RUN_ID)))).toEqual(new Set(nobodys.map(({ id }) => id)));
     // One after the other has refused it, and nobody is left.
     const events = await rig.events();
     for (const { id } of nobodys) expect(refusalsOf(events.get(id)).at(-1)?.refusal?.by).toHaveLength(1);

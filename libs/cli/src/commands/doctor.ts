@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
-import { diagnose, type Finding } from '../doctor/diagnose.js';
+import { diagnose } from '../doctor/diagnose.js';
+import type { Finding } from '../doctor/finding.js';
 import { gatherFacts } from '../doctor/facts.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { Style } from '../terminal.js';

@@ -1,5 +1,6 @@
 import type { BindingInfo, Queue } from '@loopstack/nats/operations';
-import { covers, diagnose, type Finding } from './diagnose.js';
+import { covers, diagnose } from './diagnose.js';
+import type { Finding } from './finding.js';
 import type { Facts } from './facts.js';
 
 const NOW = Date.parse('2026-01-31T12:00:00Z');

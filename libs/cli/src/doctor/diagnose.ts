@@ -3,16 +3,8 @@ import { wireNames, type WireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';
 import type { Facts, Permissions, StreamFact } from './facts.js';
+import { ok, problem, unknown, warning, type Finding } from './finding.js';
 import { releaseFindings } from './releases.js';
-
-/** What one check found, and what to do about it. */
-export interface Finding {
-  readonly check: string;
-  /** `unknown`: it could not be found out. */
-  readonly status: 'ok' | 'warning' | 'problem' | 'unknown';
-  readonly message: string;
-  readonly fix?: string;
-}
 
 const MINIMUM = [2, 12] as const;
 /** Recurring schedules and fast batches came with it. */
@@ -42,11 +34,6 @@ export function diagnose(facts: Facts): readonly Finding[] {
     clock(facts),
   ];
 }
-
-const ok = (check: string, message: string): Finding => ({ check, status: 'ok', message });
-const warning = (check: string, message: string, fix: string): Finding => ({ check, status: 'warning', message, fix });
-const problem = (check: string, message: string, fix: string): Finding => ({ check, status: 'problem', message, fix });
-const unknown = (check: string, message: string, fix: string): Finding => ({ check, status: 'unknown', message, fix });
 
 function connection({ server, user }: Facts): Finding {
   const { name, cluster, roundTripMs } = server;

@@ -1,7 +1,7 @@
 import { many } from '../format.js';
 import { shown } from '../target.js';
-import type { Finding } from './diagnose.js';
 import type { Facts } from './facts.js';
+import { warning, type Finding } from './finding.js';
 
 /** Workflows that the finding names; the others are counted. */
 const NAMED = 5;
@@ -15,11 +15,10 @@ export function releaseFindings({ shared }: Pick<Facts, 'shared'>): readonly Fin
   });
   const others = shared.length > NAMED ? `, and ${many(shared.length - NAMED, 'other workflow')}` : '';
   return [
-    {
-      check: 'releases',
-      status: 'warning',
-      message: `releases run side by side that take different payloads: ${names.join(', ')}${others}`,
-      fix: 'Finish the roll-out. Until then what one release refuses waits for the other, as long as waitForRelease says.',
-    },
+    warning(
+      'releases',
+      `releases run side by side that take different payloads: ${names.join(', ')}${others}`,
+      'Finish the roll-out. Until then what one release refuses waits for the other, as long as waitForRelease says.',
+    ),
   ];
 }
