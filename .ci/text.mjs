@@ -49,6 +49,14 @@ const RULES = [
     message: 'the core knows a port, not a broker',
   },
   {
+    // What measures a duration by it, or judges others' times by it, is wrong as soon as it is set or differs.
+    name: 'wall-clock',
+    files: /^(?:src|libs)\/(?!shared\/src\/clock\.ts$)(?!.*\.spec\.ts$).*\.[mc]?[jt]s$/,
+    pattern:
+      /^(?!.*\/\/ wall clock: \w).*(?:\bDate\.now\b|\bnew Date\b(?:\s*\(\s*\)|(?!\s*\())|(?<![\w.])Date\(\)|\}\s*=\s*Date\b|\btimeOrigin\b)/,
+    message: 'durations are monotonicMs(), times that others read a ServerClock; a wall clock has a reason: // wall clock: <why>',
+  },
+  {
     // The import rules of the linter do not see this form.
     name: 'import-type-expression',
     files: /^(?:src|libs)\/.*\.[mc]?ts$/,

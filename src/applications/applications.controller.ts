@@ -13,10 +13,11 @@ export class ApplicationsController {
   @UseGuards(AuthGuard('jwt'))
   @Post('submit')
   async submitApplication(@Body() formData: ApplicationFormData, @CurrentUser() user: AuthenticatedUser) {
+    const submittedAt = new Date().toISOString(); // wall clock: for people to read
     const run = await this.runService.run(
       ProcessApplicationWorkflow.name,
       ApplicationsWorkspace.name,
-      { applicantData: formData, submittedAt: new Date().toISOString(), source: 'web-form' },
+      { applicantData: formData, submittedAt, source: 'web-form' },
       user.id,
     );
     return { message: 'Application submitted successfully', status: 'processing', applicationId: run.id };

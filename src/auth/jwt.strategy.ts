@@ -23,6 +23,7 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
 
   /** False makes the answer a 401. */
   validate(claims: Claims): AuthenticatedUser | false {
-    return userOf(claims, Date.now() / 1000, this.maxAgeS) ?? false;
+    const nowS = Date.now() / 1000; // wall clock: the one by which passport-jwt judges `exp`
+    return userOf(claims, nowS, this.maxAgeS) ?? false;
   }
 }

@@ -63,7 +63,7 @@ export async function nextFreePort(wanted, host) {
 async function claim(directory, onProgress) {
   const file = `${directory}.owner.json`;
   mkdirSync(directory, { recursive: true });
-  const deadline = Date.now() + FORMER_SERVER_MS;
+  const deadline = performance.now() + FORMER_SERVER_MS;
   const mine = { starter: process.pid, ...(isUnderNpm ? { npm: process.ppid } : {}) };
   for (let waits = 0; ; waits += 1) {
     try {
@@ -87,7 +87,7 @@ async function claim(directory, onProgress) {
     const former = stopping ? owner.starter : owner.server;
     if (!stopping && !isProcess(owner.server, 'nats-server')) rmSync(file, { force: true });
     else if (waits === 0) onProgress(`waiting for the server of a start that was killed (process ${former})`);
-    if (Date.now() > deadline) throw new Error(`process ${former} uses ${directory}: end it, or remove ${file}`);
+    if (performance.now() > deadline) throw new Error(`process ${former} uses ${directory}: end it, or remove ${file}`);
     await delay(50);
   }
 }

@@ -68,8 +68,8 @@ function endWhenAsked() {
   let first = 0;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
-      first ||= Date.now();
-      if (Date.now() - first > SAME_SIGNAL_MS) killWorker();
+      first ||= performance.now();
+      if (performance.now() - first > SAME_SIGNAL_MS) killWorker();
       else stop(`${signal}, once more ends the worker at once`, 0);
     });
   }

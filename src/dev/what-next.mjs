@@ -23,7 +23,7 @@ const APPLICATION = {
  * @param {NodeJS.ProcessEnv} env
  */
 function developmentToken(secret, claims, env) {
-  const iat = Math.floor(Date.now() / 1000);
+  const iat = Math.floor(Date.now() / 1000); // wall clock: by which a token is judged
   const iss = env['JWT_ISSUER'] || 'loopstack';
   const aud = env['JWT_AUDIENCE'] || 'loopstack';
   const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url');

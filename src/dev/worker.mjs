@@ -51,10 +51,10 @@ export function startWorker(env) {
  * @throws {Error} when it is not after a minute
  */
 export async function untilReady(http, isNeeded) {
-  const deadline = Date.now() + READY_MS;
+  const deadline = performance.now() + READY_MS;
   while (isNeeded()) {
     if (await isReady(http)) return true;
-    if (Date.now() > deadline) throw new Error(`the worker is not ready after ${READY_MS / 1000} s`);
+    if (performance.now() > deadline) throw new Error(`the worker is not ready after ${READY_MS / 1000} s`);
     await delay(50);
   }
   return false;

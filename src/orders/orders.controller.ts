@@ -17,7 +17,8 @@ export class OrdersController {
   /** Places an order of the current user; it waits to be processed. */
   @Post()
   async place(@Body() { items, priority = 'normal' }: NewOrder, @CurrentUser() { id: userId }: AuthenticatedUser): Promise<Order> {
-    const order: Order = { id: randomUUID(), userId, items, priority, placedAt: new Date().toISOString() };
+    const placedAt = new Date().toISOString(); // wall clock: for people to read
+    const order: Order = { id: randomUUID(), userId, items, priority, placedAt };
     return this.documents.create<Order>('orders', userId, order.id, order);
   }
 

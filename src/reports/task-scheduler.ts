@@ -15,7 +15,7 @@ export class TaskScheduler {
   /** In UTC: every replica does this, and they must mean the same day, wherever they are. */
   @Cron(CronExpression.EVERY_DAY_AT_9AM, { name: 'daily-reports', timeZone: 'UTC' })
   async generateDailyReports(): Promise<void> {
-    const reportDate = new Date().toISOString();
+    const reportDate = new Date().toISOString(); // wall clock: by which @Cron fires
     const users = await this.getUsersWithReportsEnabled();
     const runs = users.map((user) =>
       this.runService.run(

@@ -1,4 +1,5 @@
 import { Body, Controller, Headers, HttpCode, Inject, Post, Req, type RawBodyRequest } from '@nestjs/common';
+import { LoopstackClient } from '@loopstack/client';
 import { RunService } from '@loopstack/core';
 import { jsonType, Public } from '@loopstack/shared';
 import type { Request } from 'express';
@@ -20,6 +21,7 @@ export class WebhookController {
   constructor(
     private readonly runService: RunService,
     @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly client: LoopstackClient,
   ) {}
 
   /** No class for the body: its fields are Stripe's. What proves it is the signature, so that is checked before anything is read. */
@@ -33,7 +35,7 @@ export class WebhookController {
   ) {
     const secret = this.settings.stripeWebhookSecret;
     if (secret === undefined) throw new Problem('WEBHOOK_DISABLED');
-    const verdict = verifyStripeSignature(signature, request.rawBody ?? new Uint8Array(), secret, Date.now() / 1000);
+    const verdict = verifyStripeSignature(signature, request.rawBody ?? new Uint8Array(), secret, this.client.clock.nowMs() / 1000);
     if (verdict !== 'valid') throw new Problem('SIGNATURE_INVALID', { message: `The stripe-signature header is ${verdict}` });
 
     const event = (webhookData ?? {}) as StripeEvent;
@@ -46,7 +48,7 @@ export class WebhookController {
     const run = await this.runService.run(
       ProcessWebhookWorkflow.name,
       MainWorkspace.name,
-      { source: 'stripe', event, receivedAt: new Date().toISOString() },
+      { source: 'stripe', event, receivedAt: new Date(this.client.clock.nowMs()).toISOString() },
       userId as string,
       // Stripe delivers an event again until it is answered, and sometimes after.
       { idempotencyKey: event.id },

@@ -9,9 +9,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BreakableCluster } from './breakable-cluster.js';
+import { FakeClock } from './fake-clock.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
 import { until } from '../until.js';
+import { ProducerProcess } from './producer-process.js';
 import { WorkerProcess } from './worker-process.js';
 import type { Job } from './worker/behaviour.js';
 import type { PlannedWorkflow } from './worker/program.js';
@@ -60,6 +62,7 @@ export const JOB: PlannedWorkflow = {
 export class Rig {
   readonly #workers: WorkerProcess[] = [];
   readonly #clients: LoopstackClient[] = [];
+  readonly #producers: ProducerProcess[] = [];
   readonly journal: Journal;
   /** Ids of runs whose publish was acknowledged. */
   readonly acked: string[] = [];
@@ -116,6 +119,18 @@ export class Rig {
     const worker = await WorkerProcess.start(plan, join(this.home, `worker-${++this.#started}.log`), wrapper);
     this.#workers.push(worker);
     return worker;
+  }
+
+  /** A wall clock for a worker or a producer, as far ahead (`+1h`) or behind (`-1h`) as said. */
+  clock(offset?: string): Promise<FakeClock> {
+    return FakeClock.create(this.home, offset);
+  }
+
+  /** A producer in a process of its own, with that clock. */
+  async producerWith(clock: FakeClock, connection: object = admin(this.options)): Promise<ProducerProcess> {
+    const producer = await ProducerProcess.start({ servers: this.url, ...connection }, clock);
+    this.#producers.push(producer);
+    return producer;
   }
 
   /** A producer with a connection of its own. */
@@ -191,7 +206,7 @@ export class Rig {
 
   /** Ends everything. */
   async end(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.end()));
+    await Promise.all([...this.#workers, ...this.#producers].map((child) => child.end()));
     await Promise.all(this.#clients.map((client) => Promise.race([client.close(), this.nc.closed()]).catch(() => undefined)));
     await this.nc.close();
     await (this.three ?? this.one)?.stop();

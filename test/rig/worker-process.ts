@@ -108,10 +108,14 @@ export class WorkerProcess {
     });
   }
 
-  /** Readiness: whether it is up, and what it names as problems. */
-  async ready(): Promise<{ readonly up: boolean; readonly problems: readonly string[] }> {
+  /** Readiness: whether it is up, what it names as problems, and what it says of its clock. */
+  async ready(): Promise<{ readonly up: boolean; readonly problems: readonly string[]; readonly clock: string | undefined }> {
     const { loopstack } = await this.ask<HealthResult<'loopstack'>>('ready');
-    return { up: loopstack.status === 'up', problems: (loopstack['problems'] as string[] | undefined) ?? [] };
+    return {
+      up: loopstack.status === 'up',
+      problems: (loopstack['problems'] as string[] | undefined) ?? [],
+      clock: loopstack['clock'] as string | undefined,
+    };
   }
 
   /** What it has printed. */

@@ -1,4 +1,4 @@
-import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
+import { localMs, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
 import { durationMs, printable, type Duration } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
@@ -19,10 +19,17 @@ export function span(ms: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
+let nowMs: () => number = localMs;
+
+/** From the connection on, times are told by the server's clock: what they are compared with is of its making. */
+export function tellTimeBy(clock: () => number): void {
+  nowMs = clock;
+}
+
 /** How long ago; empty for a time that is not known. */
-export function ago(iso: string | undefined, nowMs = Date.now()): string {
+export function ago(iso: string | undefined, sinceMs = nowMs()): string {
   if (iso === undefined || iso === '') return '';
-  const ms = nowMs - Date.parse(iso);
+  const ms = sinceMs - Date.parse(iso);
   return ms < 0 ? `in ${span(-ms)}` : `${span(ms)} ago`;
 }
 
@@ -34,8 +41,8 @@ export function bytes(value: number): string {
 }
 
 /** A time as a user gives it: ISO 8601, or how long ago (`2h`). @throws UsageError */
-export function timeOf(option: string, text: string, nowMs = Date.now()): Date {
-  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) return new Date(nowMs - durationMs(option, text as Duration));
+export function timeOf(option: string, text: string, fromMs = nowMs()): Date {
+  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) return new Date(fromMs - durationMs(option, text as Duration));
   const time = Date.parse(text);
   if (Number.isNaN(time)) throw new UsageError(`--${option} ${text}: expected a time (2026-01-31T12:00:00Z) or how long ago (2h)`);
   return new Date(time);

@@ -1,4 +1,4 @@
-import { LoopstackClient, Publisher } from '@loopstack/client';
+import { LoopstackClient, Publisher, ServerClock } from '@loopstack/client';
 import {
   Bindings,
   DeadLetters,
@@ -12,6 +12,7 @@ import {
 } from '@loopstack/nats/operations';
 import { decodeCatalogueEntry, wireNames, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
+import { tellTimeBy } from './format.js';
 import type { Settings } from './settings.js';
 import { checkKnown, shown } from './target.js';
 
@@ -41,13 +42,21 @@ export class Session {
   /** @throws UsageError where there is no connection */
   static async open(settings: Settings): Promise<Session> {
     try {
-      return new Session(await connectTo(settings.access), settings);
+      const session = new Session(await connectTo(settings.access), settings);
+      await session.clock.settled();
+      tellTimeBy(() => session.clock.nowMs());
+      return session;
     } catch (error) {
       throw new UsageError(
         `no connection to ${settings.shown}: ${(error as Error).message}`,
         'Check --server, --context and the credentials; `loopstack dev` starts a server.',
       );
     }
+  }
+
+  /** The server's clock. */
+  get clock(): ServerClock {
+    return ServerClock.of(this.nc, { api: this.api.prefix, stream: this.names.streams.runs });
   }
 
   get client(): LoopstackClient {

@@ -5,6 +5,7 @@ import {
   parseStrictJson,
   summarize,
   encodeJson,
+  monotonicMs,
   type CatalogueEntry,
   type FieldError,
   type JsonSchema,
@@ -57,7 +58,7 @@ export class Catalogue {
   }
 
   /** Whether a run may go without asking: it was found lately, or there is no catalogue. */
-  knows(address: RunAddress, nowMs = Date.now()): boolean {
+  knows(address: RunAddress, nowMs = monotonicMs()): boolean {
     if (nowMs < this.#absentUntilMs) return true;
     const known = this.#entries.get(catalogueKey(address));
     return known !== undefined && nowMs < known.untilMs;
@@ -119,14 +120,14 @@ export class Catalogue {
       const message = await this.reader.read(this.#stream, { last: this.#head + key });
       const entry = message && decodeCatalogueEntry(message.data);
       if (entry) {
-        this.#entries.set(key, { entry, untilMs: Date.now() + FRESH_MS });
+        this.#entries.set(key, { entry, untilMs: monotonicMs() + FRESH_MS });
         return entry;
       }
       const neighbour = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 });
       throw new LoopstackError(neighbour ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;
-      this.#absentUntilMs = Date.now() + FRESH_MS;
+      this.#absentUntilMs = monotonicMs() + FRESH_MS;
       return undefined;
     }
   }

@@ -16,8 +16,8 @@ import {
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue.js';
-import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
-import { moveOn, serverHas } from './connection.js';
+import { encodeCommand, isTimed, prepareCommand, type PreparedCommand } from './command.js';
+import { moveOn, serverHas, steadyDials } from './connection.js';
 import { fanOut } from './fan-out.js';
 import { FastIngest, type IngestListener } from './fast-ingest.js';
 import { StoredRun, type RunDesk } from './handle.js';
@@ -30,6 +30,7 @@ import { RunEvents } from './run-events.js';
 import { RunList } from './run-list.js';
 import { RunState } from './run-state.js';
 import { Schedules } from './schedules.js';
+import { ServerClock } from './server-clock.js';
 import { shield } from './shield.js';
 import { StoredCommands } from './stored-command.js';
 import { StreamReader } from './stream-reader.js';
@@ -52,6 +53,8 @@ export class LoopstackClient {
   readonly schedules: Schedules;
   /** The workflows that workers serve. */
   readonly catalogue: Catalogue;
+  /** The server's clock, which deadlines and schedules go by. */
+  readonly clock: ServerClock;
   #ownsConnection = false;
   /** When bulk writing, which was not possible or not faster, is tried again. */
   #bulkAgainAt = 0;
@@ -63,8 +66,11 @@ export class LoopstackClient {
   constructor(nc: NatsConnection, options: ClientOptions = {}) {
     this.#nc = nc;
     shield(nc);
-    this.#options = resolveClientOptions(options);
-    const { maxInFlight, publishTimeoutMs, whileDisconnected, groupCommit, api, requestTimeoutMs } = this.#options;
+    steadyDials(nc);
+    const { api, names } = resolveClientOptions(options);
+    this.clock = ServerClock.of(nc, { api, stream: names.streams.runs });
+    this.#options = resolveClientOptions(options, this.clock);
+    const { maxInFlight, publishTimeoutMs, whileDisconnected, groupCommit, requestTimeoutMs } = this.#options;
     this.#publisher = new Publisher(nc, {
       maxInFlight,
       timeoutMs: publishTimeoutMs,
@@ -106,6 +112,7 @@ export class LoopstackClient {
     });
     const client = new LoopstackClient(nc, { moveOn: true, ...options });
     client.#ownsConnection = true;
+    await client.clock.settled();
     return client;
   }
 
@@ -120,6 +127,17 @@ export class LoopstackClient {
     payload: unknown,
     userId: string,
     options?: RunOptions,
+  ): Promise<RunHandle<Result>> {
+    if (this.clock.isSettled || !isTimed(this.#options, options)) return this.#run(workflow, workspace, payload, userId, options);
+    return this.clock.settled().then(() => this.#run(workflow, workspace, payload, userId, options));
+  }
+
+  #run<Result>(
+    workflow: string,
+    workspace: string,
+    payload: unknown,
+    userId: string,
+    options: RunOptions | undefined,
   ): Promise<RunHandle<Result>> {
     try {
       const command = prepareCommand(this.#options, workflow, workspace, payload, userId, options);
@@ -173,7 +191,8 @@ export class LoopstackClient {
    * Starts a run for each item of a list or a stream, as many at once as `concurrency` says. Failures are reported by item.
    * @throws what the source throws
    */
-  runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport> {
+  async runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport> {
+    await this.clock.settled();
     const { publishTimeoutMs } = this.#options;
     return runMany(
       items,
@@ -207,7 +226,8 @@ export class LoopstackClient {
    * Starts 1 to 1,000 runs, all or none.
    * @throws LoopstackError BATCH_TOO_LARGE, BATCH_REJECTED (nothing was stored), SERVER_TOO_OLD (2.12), and as `run`
    */
-  fanOut(items: Iterable<RunItem>): Promise<RunHandle[]> {
+  async fanOut(items: Iterable<RunItem>): Promise<RunHandle[]> {
+    await this.clock.settled();
     return fanOut(this.#nc, this.#options, this.#publisher, this.#desk, items);
   }
 

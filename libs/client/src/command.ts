@@ -60,13 +60,16 @@ export function prepareCommand(
   const address = { workspace, workflow };
   const data = encodeRunCommand({ payload, userId });
   const key = options.idempotencyKey;
-  const dueMs = options === NO_OPTIONS ? undefined : startTime(options);
+  const nowMs = client.clock.nowMs();
+  if (isTimed(client, options)) client.clock.need();
+  const dueMs = options === NO_OPTIONS ? undefined : startTime(options, nowMs);
   // A delayed command is stored when it is due: its id carries that time, so that it is found there.
-  const runId = key !== undefined ? keyedRunId(workspace, workflow, checkedKey(key)) : dueMs === undefined ? newRunId() : newRunIdAt(dueMs);
+  const runId =
+    key !== undefined ? keyedRunId(workspace, workflow, checkedKey(key)) : dueMs === undefined ? newRunId(nowMs) : newRunIdAt(dueMs);
   const subject = client.names.run(address, options.priority);
   const id = messageId(address, runId);
   let lines = `${HEADER.RUN_ID}: ${runId}\r\n`;
-  if (options !== NO_OPTIONS) lines += optionLines(options, dueMs);
+  if (options !== NO_OPTIONS) lines += optionLines(options, dueMs ?? nowMs);
   if (client.context) {
     const context = client.context();
     if (context) lines += headerLines(options.correlationId === undefined ? context : withoutCorrelation(context));
@@ -74,10 +77,15 @@ export function prepareCommand(
   if (client.sign) {
     // The server publishes a delayed command without a message id.
     const signed = dueMs === undefined ? { messageId: id } : { messageId: undefined, dueMs };
-    lines = signedLines(client.sign, lines, { subject, data, ...signed });
+    lines = signedLines(client.sign, lines, { subject, data, nowMs, ...signed });
   }
   const timeoutMs = options.timeout === undefined ? client.publishTimeoutMs : durationMs('timeout', options.timeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
+}
+
+/** Whether others will go by a time that the command carries, beside that of its id. */
+export function isTimed({ sign }: Pick<ResolvedClientOptions, 'sign'>, options: RunOptions | undefined): boolean {
+  return (options?.delay ?? options?.at ?? options?.expiresIn) !== undefined || sign !== undefined;
 }
 
 /** The message that stores a command in the runs stream. */
@@ -105,13 +113,13 @@ export function assertOptions(options: unknown): void {
   throw new LoopstackError('OPTION_INVALID', { option: 'options', expected: 'an object', received: jsonType(options) });
 }
 
-function startTime({ delay, at }: RunOptions): number | undefined {
+function startTime({ delay, at }: RunOptions, nowMs: number): number | undefined {
   if (at !== undefined) {
     if (delay !== undefined) throw new LoopstackError('OPTION_INVALID', { option: 'at', expected: 'either delay or at', received: 'both' });
     if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalid('at', 'a valid Date', at);
     return dateMs('at', at.getTime());
   }
-  return delay === undefined ? undefined : dateMs('delay', Date.now() + durationMs('delay', delay));
+  return delay === undefined ? undefined : dateMs('delay', nowMs + durationMs('delay', delay));
 }
 
 /** Years of four digits: all that RFC 3339 can write, and within the 48 bits of a run id (RFC 9562, 5.7). */
@@ -123,13 +131,14 @@ function dateMs(option: string, ms: number): number {
   throw new LoopstackError('OPTION_INVALID', { option, expected: 'a time in the years 0 to 9999', received: `${ms} ms since 1970` });
 }
 
-function optionLines(options: RunOptions, dueMs: number | undefined): string {
+/** @param startMs when the command is stored: now, or when it is due */
+function optionLines(options: RunOptions, startMs: number): string {
   const { headers, expiresIn, correlationId, priority } = options;
   let lines = '';
   if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalid('priority', PRIORITIES.join(', '), priority);
   if (correlationId !== undefined) lines += `${HEADER.CORRELATION_ID}: ${checkedCorrelation(correlationId)}\r\n`;
   if (expiresIn !== undefined) {
-    const expiresAt = new Date(dateMs('expiresIn', (dueMs ?? Date.now()) + durationMs('expiresIn', expiresIn)));
+    const expiresAt = new Date(dateMs('expiresIn', startMs + durationMs('expiresIn', expiresIn)));
     lines += `${HEADER.EXPIRES_AT}: ${expiresAt.toISOString()}\r\n`;
   }
   if (headers !== undefined) {

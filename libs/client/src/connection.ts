@@ -1,4 +1,4 @@
-import { LoopstackError } from '@loopstack/shared/contract';
+import { LoopstackError, monotonicMs, localMs } from '@loopstack/shared/contract';
 import { Events, createInbox, type NatsConnection, type Status } from 'nats';
 
 export interface ConnectionListener {
@@ -54,7 +54,7 @@ const AGAIN_MS = 2000;
  * @param ask rejects when there was no answer within the time it is given
  */
 export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
-  const latestMs = Date.now() + 2 * timeoutMs;
+  const latestMs = monotonicMs() + 2 * timeoutMs;
   return new Promise<T>((resolve, reject) => {
     let unanswered = 0;
     let timer: NodeJS.Timeout | undefined;
@@ -65,7 +65,7 @@ export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeo
     };
     const attempt = (endMs: number): void => {
       clearTimeout(timer);
-      const leftMs = endMs - Date.now();
+      const leftMs = endMs - monotonicMs();
       if (leftMs <= 0) return;
       unanswered++;
       if (leftMs > AGAIN_MS) timer = setTimeout(attempt, AGAIN_MS, endMs);
@@ -76,8 +76,8 @@ export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeo
         },
       );
     };
-    const unfollow = followConnection(nc, { reconnected: () => attempt(Math.min(Date.now() + timeoutMs, latestMs)) });
-    attempt(Date.now() + timeoutMs);
+    const unfollow = followConnection(nc, { reconnected: () => attempt(Math.min(monotonicMs() + timeoutMs, latestMs)) });
+    attempt(monotonicMs() + timeoutMs);
   });
 }
 
@@ -135,4 +135,30 @@ export function requireServer(nc: NatsConnection, feature: string, major: number
   if (serverHas(nc, major, minor)) return;
   const version = nc.info?.version;
   throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
+}
+
+/** What the client library keeps for its dials. */
+interface Dialing {
+  readonly protocol?: {
+    readonly options?: { reconnectDelayHandler?: () => number };
+    readonly servers?: { readonly servers?: readonly { lastConnect: number }[] };
+  };
+}
+
+const steady = new WeakSet<object>();
+
+/**
+ * The client library measures the wait between two dials of a server by the wall clock: one that is set back by an hour would keep it
+ * from dialing for an hour. It asks for the length of the wait before each turn.
+ */
+export function steadyDials(nc: NatsConnection): void {
+  const { protocol } = nc as Dialing;
+  const { options, servers } = protocol ?? {};
+  const waitMs = options?.reconnectDelayHandler;
+  if (!options || !waitMs || steady.has(options)) return;
+  steady.add(options);
+  options.reconnectDelayHandler = () => {
+    for (const server of servers?.servers ?? []) if (server.lastConnect > localMs()) server.lastConnect = 0;
+    return waitMs();
+  };
 }

@@ -89,7 +89,13 @@ export class KeyedRuns {
 
   /** Who holds the key; undefined if that could not be learnt. The sequence of a delayed command is 0. */
   async #claim(command: PreparedCommand, sequence: number, content: string): Promise<Holder | undefined> {
-    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, ...(sequence === 0 ? {} : { sequence }), content };
+    const event: RunEvent = {
+      type: 'queued',
+      at: new Date(this.#options.clock.nowMs()).toISOString(),
+      attempt: 0,
+      ...(sequence === 0 ? {} : { sequence }),
+      content,
+    };
     try {
       await this.#publisher.publish(
         this.#options.names.event(command, command.runId),

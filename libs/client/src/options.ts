@@ -2,6 +2,7 @@ import {
   LoopstackError,
   durationMs,
   jsonType,
+  localMs,
   timerMs,
   type CommandSigner,
   wireNames,
@@ -54,6 +55,16 @@ export interface ClientOptions {
   readonly sign?: CommandSigner;
 }
 
+/** The clock that deadlines and schedules go by. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Somebody else will go by a time that is made now. */
+  need(): void;
+}
+
+const LOCAL_CLOCK: Clock = { nowMs: localMs, need: () => undefined };
+
 export interface ResolvedClientOptions {
   readonly names: WireNames;
   /** Head of the JetStream API's subjects, without the last dot. */
@@ -68,6 +79,7 @@ export interface ResolvedClientOptions {
   readonly checkSchema: SchemaCheck | undefined;
   readonly context: (() => Headers | undefined) | undefined;
   readonly sign: CommandSigner | undefined;
+  readonly clock: Clock;
 }
 
 const DOMAIN = /^[^\s.*>]+$/;
@@ -98,7 +110,7 @@ export function apiOf(domain: string | undefined): string {
 }
 
 /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
-export function resolveClientOptions(options: ClientOptions = {}): ResolvedClientOptions {
+export function resolveClientOptions(options: ClientOptions = {}, clock: Clock = LOCAL_CLOCK): ResolvedClientOptions {
   return Object.freeze<ResolvedClientOptions>({
     names: wireNames(options.prefix),
     api: apiOf(options.domain),
@@ -112,5 +124,6 @@ export function resolveClientOptions(options: ClientOptions = {}): ResolvedClien
     checkSchema: options.checkSchema,
     context: options.context,
     sign: options.sign,
+    clock,
   });
 }

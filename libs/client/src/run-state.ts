@@ -74,7 +74,7 @@ export class RunState {
       if (found && isOutcome(found.event.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
       const event: RunEvent = {
         type: 'canceled',
-        at: new Date().toISOString(),
+        at: new Date(this.#options.clock.nowMs()).toISOString(),
         attempt: info.attempt,
         ...(info.sequence === undefined ? {} : { sequence: info.sequence }),
       };

@@ -42,7 +42,8 @@ const TAIL = 20_000;
 /**
  * Finds commands that have no event yet, without an index. What it costs: an id of ours (UUIDv7) is found within the
  * first messages from the time that it carries; a derived one (UUIDv8) names its sequence; others are looked for
- * among the last 20,000 commands. An id that was never accepted costs a scan of the 20 minutes around its time.
+ * among the last 20,000 commands. An id that was never accepted costs a scan of the 20 minutes around
+ * its time, and of that end: an id of a producer whose clock was wrong tells a wrong time.
  */
 export class StoredCommands {
   readonly #options: ResolvedClientOptions;
@@ -142,7 +143,8 @@ export class StoredCommands {
     return (
       (await this.#scan(runId, subjects, timeMs, timeMs + WAIT_MS, FIRST_LOOK)) ??
       (await this.#scan(runId, subjects, timeMs - SKEW_MS, timeMs + WAIT_MS)) ??
-      (await this.#scan(runId, subjects, timeMs - FAR_MS, timeMs + FAR_MS))
+      (await this.#scan(runId, subjects, timeMs - FAR_MS, timeMs + FAR_MS)) ??
+      this.#inTail(runId, subjects)
     );
   }
 

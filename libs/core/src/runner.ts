@@ -1,4 +1,4 @@
-import { LoopstackError, summarize } from '@loopstack/shared';
+import { LoopstackError, summarize, monotonicMs } from '@loopstack/shared';
 import { contractOf, type KnownContract } from './catalogue-entry.js';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
@@ -131,7 +131,7 @@ export class WorkflowRunner {
   ): Execution {
     const { redactor, timeoutMs } = this.entry.options;
     const told = redactor === undefined ? done : (outcome: Outcome) => done(redacted(outcome, redactor, this.entry, run));
-    const execution = new Execution(run.runId, Date.now() + timeoutMs, this.entry, this.#active, told);
+    const execution = new Execution(run.runId, monotonicMs() + timeoutMs, this.entry, this.#active, told);
     this.#watch();
     if (run.command === undefined) {
       const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
@@ -196,7 +196,7 @@ export class WorkflowRunner {
     if (this.#sweep) return;
     const everyMs = Math.min(1000, Math.max(5, Math.floor(this.entry.options.timeoutMs / 20)));
     this.#sweep = setInterval(() => {
-      const now = Date.now();
+      const now = monotonicMs();
       for (const execution of this.active) if (execution.deadlineMs <= now) execution.abort('timeout');
       if (this.#active.length === 0) {
         clearInterval(this.#sweep);

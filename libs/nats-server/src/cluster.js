@@ -120,9 +120,9 @@ export class NatsCluster {
    * @throws {Error} after the start's deadline
    */
   async ready() {
-    const deadline = Date.now() + this.#startTimeoutMs;
+    const deadline = performance.now() + this.#startTimeoutMs;
     while (!(await this.#isReady())) {
-      if (Date.now() > deadline)
+      if (performance.now() > deadline)
         throw new Error(`cluster not ready in time: ${JSON.stringify(await Promise.all(this.nodes.map(metaCluster)))}`);
       await delay(50);
     }

@@ -12,16 +12,27 @@ const COMMAND_TIMEOUT_MS = 180_000;
 const KEYRINGS = '/usr/share/keyrings';
 
 /**
- * Writes the package's program to a file.
+ * @typedef {object} Wanted
+ * @property {string} name of the package
+ * @property {(path: string) => boolean} isFile whether a path, from the root of the package, is that of the file to take
+ * @property {'newest' | 'own'} suite `own`: that of the machine, for what depends on its libraries
+ */
+
+/** @type {Wanted} */
+const NATS_SERVER = { name: 'nats-server', isFile: (path) => path === 'usr/sbin/nats-server', suite: 'newest' };
+
+/**
+ * Writes a file of a package, by default the program of nats-server.
  *
- * @param {string} target path of the program to write
+ * @param {string} target path of the file to write
  * @param {string} directory an empty directory to work in, which the caller removes
  * @param {NodeJS.ProcessEnv} env
  * @param {(message: string) => void} onProgress
+ * @param {Wanted} [wanted]
  * @throws {Error} when no suite had it
  */
-export async function fetchPackage(target, directory, env, onProgress) {
-  const { suites, components } = await distribution();
+export async function fetchPackage(target, directory, env, onProgress, wanted = NATS_SERVER) {
+  const { suites, components } = await distribution(wanted.suite);
   const sites = await sitesOf(env);
   if (sites.length === 0) throw new Error('apt-get has no sources');
   const keyrings = await archiveKeyrings();
@@ -29,9 +40,9 @@ export async function fetchPackage(target, directory, env, onProgress) {
   for (const site of sites) {
     for (const suite of suites) {
       try {
-        onProgress(`taking the package nats-server from ${withoutLogin(site)} ${suite}`);
+        onProgress(`taking the package ${wanted.name} from ${withoutLogin(site)} ${suite}`);
         const options = keyrings.length > 0 ? `[signed-by=${keyrings.join(',')}] ` : '';
-        await download(`deb ${options}${site} ${suite} ${components}`, await emptyRoot(directory), target, env);
+        await download(`deb ${options}${site} ${suite} ${components}`, await emptyRoot(directory), wanted, target, env);
         return;
       } catch (error) {
         problems.push(`${suite}: ${withoutLogin(lastLine(error))}`);
@@ -41,12 +52,18 @@ export async function fetchPackage(target, directory, env, onProgress) {
   throw new Error(problems.join('; '));
 }
 
-/** Suites that are newer than any release, with the components that hold nats-server there. */
-async function distribution() {
+/**
+ * Suites, newest first or the machine's own, with the components that hold what is wanted there.
+ *
+ * @param {Wanted['suite']} suite
+ */
+async function distribution(suite) {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  return /^ID(_LIKE)?=.*ubuntu/m.test(release)
-    ? { suites: ['devel'], components: 'main universe' }
-    : { suites: ['forky', 'sid'], components: 'main' };
+  const isUbuntu = /^ID(_LIKE)?=.*ubuntu/m.test(release);
+  const components = isUbuntu ? 'main universe' : 'main';
+  const own = /^VERSION_CODENAME="?([a-z]+)/m.exec(release)?.[1];
+  if (suite === 'own' && own !== undefined) return { suites: [own], components };
+  return { suites: isUbuntu ? ['devel'] : ['forky', 'sid'], components };
 }
 
 /**
@@ -70,7 +87,7 @@ async function archiveKeyrings() {
 
 /** @param {string} directory */
 async function emptyRoot(directory) {
-  const root = join(directory, `apt-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 6)}`);
+  const root = join(directory, `apt-${Math.random().toString(36).slice(2, 14)}`);
   for (const path of ['state', 'lists/partial', 'cache/archives/partial', 'unpacked']) await mkdir(join(root, path), { recursive: true });
   return root;
 }
@@ -78,21 +95,25 @@ async function emptyRoot(directory) {
 /**
  * @param {string} source a line of a sources.list
  * @param {string} root
+ * @param {Wanted} wanted
  * @param {string} target
  * @param {NodeJS.ProcessEnv} machineEnv
  */
-async function download(source, root, target, machineEnv) {
+async function download(source, root, wanted, target, machineEnv) {
   await writeFile(join(root, 'sources.list'), `${source}\n`);
   await writeFile(join(root, 'apt.conf'), configuration(root));
   const apt = ['-c', join(root, 'apt.conf'), '-q'];
   const options = { cwd: root, timeout: COMMAND_TIMEOUT_MS, env: { ...machineEnv, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' } };
   await run('apt-get', [...apt, 'update'], options);
-  await run('apt-get', [...apt, 'download', 'nats-server'], options);
+  await run('apt-get', [...apt, 'download', wanted.name], options);
   const archive = (await readdir(root)).find((file) => file.endsWith('.deb'));
   if (archive === undefined) throw new Error('nothing was downloaded');
   await run('dpkg-deb', ['-x', archive, 'unpacked'], options);
   await mkdir(dirname(target), { recursive: true });
-  await rename(join(root, 'unpacked/usr/sbin/nats-server'), target);
+  const files = await readdir(join(root, 'unpacked'), { recursive: true });
+  const file = files.find((path) => wanted.isFile(path));
+  if (file === undefined) throw new Error(`the package ${wanted.name} has not the file`);
+  await rename(join(root, 'unpacked', file), target);
 }
 
 /**

@@ -2,6 +2,7 @@
 // checkout, before anything is built.
 
 export { NatsCluster, startNatsCluster } from './cluster.js';
+export { fetchPackage } from './fetch-package.js';
 export { defaultCacheDir, findNatsServer } from './find.js';
 export { endWithParent } from './guardian.js';
 export { isRecent, MINIMUM_VERSION, readServerInfo } from './info.js';

@@ -144,7 +144,7 @@ export class NatsServer {
   async restart() {
     if (this.#stopped) throw new Error(`${this.name} was stopped for good`);
     await this.#end('SIGTERM');
-    const deadline = Date.now() + (this.#options.startTimeoutMs ?? 30_000);
+    const deadline = performance.now() + (this.#options.startTimeoutMs ?? 30_000);
     while (true) {
       this.#options.signal?.throwIfAborted();
       const logFrom = readFileSync(this.logFile).length;
@@ -154,7 +154,7 @@ export class NatsServer {
       } catch (error) {
         await this.#end('SIGKILL');
         // On a restart a connection of some other process can sit on the port for a moment.
-        if (!(error instanceof PortTakenError) || logFrom === 0 || Date.now() > deadline) throw error;
+        if (!(error instanceof PortTakenError) || logFrom === 0 || performance.now() > deadline) throw error;
         await delay(100);
       }
     }
@@ -244,7 +244,7 @@ export class NatsServer {
       } catch {
         // not yet
       }
-      if (Date.now() > deadline) throw new Error(`nats-server did not accept connections in time\n${this.#log(logFrom)}`);
+      if (performance.now() > deadline) throw new Error(`nats-server did not accept connections in time\n${this.#log(logFrom)}`);
       await delay(15);
     }
     const log = this.#log(logFrom);

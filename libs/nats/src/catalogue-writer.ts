@@ -1,6 +1,6 @@
 import { Releases } from '@loopstack/client';
 import { catalogueEntry, type WorkflowRunner } from '@loopstack/core';
-import { catalogueKey, contractKey, noticeKey, type ReleaseNotice, type WireNames } from '@loopstack/shared';
+import { catalogueKey, contractKey, noticeKey, monotonicMs, type ReleaseNotice, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import type { KV, NatsConnection } from 'nats';
@@ -115,8 +115,8 @@ export class CatalogueWriter {
       for (const { key, bytes } of this.#notices) await kv.put(key, bytes);
       this.#written = true;
       this.#failing = false;
-      if (this.bucket.provision && Date.now() - this.#tidiedMs > TIDY_MS) {
-        this.#tidiedMs = Date.now();
+      if (this.bucket.provision && monotonicMs() - this.#tidiedMs > TIDY_MS) {
+        this.#tidiedMs = monotonicMs();
         await this.#tidy();
       }
     } catch (error) {
@@ -137,7 +137,7 @@ export class CatalogueWriter {
 
   async #writeChanged(kv: KV, { key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<void> {
     const known = await this.api.lastOf(`KV_${this.names.catalogue}`, this.#subject(key));
-    if (known && Buffer.compare(known.data, bytes) === 0 && Date.now() - known.timeMs < afterMs) return;
+    if (known && Buffer.compare(known.data, bytes) === 0 && this.api.clock.nowMs() - known.timeMs < afterMs) return;
     await kv.put(key, bytes);
   }
 

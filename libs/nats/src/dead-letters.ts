@@ -144,7 +144,7 @@ export class DeadLetters {
     for (const name of Object.keys(headers)) if (isServerHeader(name) || isSignatureHeader(name)) delete headers[name];
     headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
     const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
-    Object.assign(headers, this.sign?.({ subject, headers, data }));
+    Object.assign(headers, this.sign?.({ subject, headers, data, nowMs: this.api.clock.nowMs() }));
     // A run is opened only for a command that can be written.
     const bytes = data.length + headerBlock(headerLines(headers)).length;
     const limit = this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
@@ -179,7 +179,7 @@ export class DeadLetters {
     if (redriven > 0) return redriven === last ? 0 : undefined;
     // A run whose events have aged out failed last as far as anybody knows.
     if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
-    const queued = encodeRunEvent({ type: 'queued', at: new Date().toISOString(), attempt: 0, redriveOf: letter.deadSequence });
+    const queued = encodeRunEvent({ type: 'queued', at: this.api.clock.isoNow(), attempt: 0, redriveOf: letter.deadSequence });
     return (await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) })).sequence;
   }
 

@@ -1,4 +1,4 @@
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, monotonicMs } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isUnavailable } from './jetstream-api.js';
@@ -15,13 +15,13 @@ const logger = new Logger('Nats');
  * @throws what the last attempt threw
  */
 export async function outlastElection<T>(step: () => Promise<T>, goOn = (): boolean => true): Promise<T> {
-  const deadline = Date.now() + ELECTION_MS;
+  const deadline = monotonicMs() + ELECTION_MS;
   for (let told = false; ; told = true) {
     try {
       return await step();
     } catch (error) {
       const passes = isUnavailable(error) || (error instanceof LoopstackError && error.retryable);
-      if (!passes || !goOn() || Date.now() > deadline) throw error;
+      if (!passes || !goOn() || monotonicMs() > deadline) throw error;
       if (!told)
         logger.warn(`JetStream is asked again for ${ELECTION_MS / 1000} s, as a cluster may be electing a leader: ${error.message}`);
     }

@@ -1,6 +1,14 @@
-import { PacedRead, Releases } from '@loopstack/client';
+import { type ServerClock, PacedRead, Releases } from '@loopstack/client';
 import { handOver, type WorkflowRunner } from '@loopstack/core';
-import type { Contract, JsonSchema, LoopstackError, Refusal, RunEvent, WireNames } from '@loopstack/shared';
+import {
+  monotonicMs,
+  type Contract,
+  type JsonSchema,
+  type LoopstackError,
+  type Refusal,
+  type RunEvent,
+  type WireNames,
+} from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { CommandMessage } from './command-message.js';
 import { API, JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
@@ -53,6 +61,7 @@ export class HandOver {
     private readonly runner: WorkflowRunner,
     releases: Releases,
     private readonly checkSchema: ReturnType<typeof schemaCheck>,
+    private readonly clock: ServerClock,
   ) {
     this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#others = new PacedRead(() => this.#read(releases), LOOK_EVERY_MS);
@@ -60,7 +69,7 @@ export class HandOver {
 
   /** Commands that were given back lately. */
   get shown(): HandedOver | undefined {
-    return this.#shown && Date.now() - this.#shown.lastMs < SHOWN_MS ? this.#shown : undefined;
+    return this.#shown && monotonicMs() - this.#shown.lastMs < SHOWN_MS ? this.#shown : undefined;
   }
 
   /** What the history of a command says of earlier refusals. */
@@ -74,7 +83,7 @@ export class HandOver {
     const before = this.#before.get(message);
     if (waitMs === 0) return undefined;
     const accepting = await this.#accepting(message);
-    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, nowMs: Date.now(), waitMs };
+    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, nowMs: this.clock.nowMs(), waitMs };
     const given = handOver(refused, Math.random());
     if (given) {
       this.#tell(accepting, error);
@@ -109,33 +118,33 @@ export class HandOver {
   }
 
   async #read(releases: Releases): Promise<ReadonlyMap<string, Contract>> {
-    if (Date.now() < this.#absentUntilMs) return new Map();
-    for (const untilMs = Date.now() + PATIENCE_MS; ;) {
+    if (monotonicMs() < this.#absentUntilMs) return new Map();
+    for (const untilMs = monotonicMs() + PATIENCE_MS; ;) {
       try {
         return await releases.contracts(this.runner.entry);
       } catch (error) {
         const absent = error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND;
-        if (!absent && Date.now() < untilMs) {
+        if (!absent && monotonicMs() < untilMs) {
           await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
           continue;
         }
         // Without a bucket there is no other release that says so.
         if (!absent) this.#logger.warn(`What other releases accept cannot be read: ${(error as Error).message}`);
-        this.#absentUntilMs = Date.now() + (absent ? LOOK_EVERY_MS : ABSENT_MS);
+        this.#absentUntilMs = monotonicMs() + (absent ? LOOK_EVERY_MS : ABSENT_MS);
         return new Map();
       }
     }
   }
 
   #inTurn(delayMs: number): number {
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     this.#nextTurnMs = Math.min(Math.max(nowMs, this.#nextTurnMs + 1000 / RATE), nowMs + MAX_WAIT_MS);
     return Math.round(Math.max(delayMs, this.#nextTurnMs - nowMs));
   }
 
   /** Once for each release, and again after a while: not for each command. */
   #tell(contracts: readonly string[], error: LoopstackError): void {
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     const deliveries = (this.shown?.deliveries ?? 0) + 1;
     this.#shown = { deliveries, lastMs: nowMs, contracts };
     for (const contract of contracts) {

@@ -1,4 +1,4 @@
-import { askedAgain } from '@loopstack/client';
+import { ServerClock, askedAgain } from '@loopstack/client';
 import { ErrorCode as ClientErrorCode, RequestStrategy, type Msg, type NatsConnection } from 'nats';
 import { RawHeaders } from './raw-message.js';
 
@@ -115,6 +115,11 @@ export class JetStreamApi {
   }
 
   /** @throws JetStreamApiError */
+  /** The server's clock. */
+  get clock(): ServerClock {
+    return ServerClock.of(this.nc);
+  }
+
   async request<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
     return this.answer(path, timeoutMs, this.ask(path, body)(timeoutMs));
   }

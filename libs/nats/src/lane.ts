@@ -1,4 +1,4 @@
-import type { Priority } from '@loopstack/shared';
+import { monotonicMs, type Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from './answers.js';
 import { CommandMessage } from './command-message.js';
@@ -70,7 +70,7 @@ export class Lane implements PullOwner {
   /** Commands behind the last one delivered, by the server's count, and when it was asked for last. */
   pending = 0;
   pendingAskedMs = 0;
-  lastSettledMs = Date.now();
+  lastSettledMs = monotonicMs();
   /** Until when somebody has paused the durable. */
   pausedUntil: string | undefined;
 
@@ -118,7 +118,7 @@ export class Lane implements PullOwner {
   }
 
   message(msg: Msg): void {
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     const sinceMs = this.support.onItsWaySince(nowMs);
     const message = new CommandMessage(this.answers, msg, this.table, this);
     this.pending = message.pending;

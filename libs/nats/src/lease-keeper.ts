@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { Worker as Thread } from 'node:worker_threads';
 import type { CommandMessage } from './command-message.js';
@@ -43,7 +44,7 @@ export class LeaseKeeper {
       stream: names.streams.runs,
       domain,
     };
-    this.table.beat(Date.now());
+    this.table.beat(monotonicMs());
     const thread = (this.#thread = this.#begin(data));
     let timer: NodeJS.Timeout | undefined;
     const ready = await new Promise<boolean>((resolve) => {

@@ -1,5 +1,5 @@
-import { reconnectElsewhere } from '@loopstack/client';
-import { HEADER } from '@loopstack/shared';
+import { reconnectElsewhere, steadyDials } from '@loopstack/client';
+import { HEADER, monotonicMs } from '@loopstack/shared';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Events, type ConnectionOptions } from 'nats';
 import { connectWith } from './connection.js';
@@ -42,10 +42,11 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
   const nc = await connectWith(connect, credentials);
   const api = new JetStreamApi(nc, domain);
   guard.commands = { api, stream, runIdHeader: HEADER.RUN_ID };
+  steadyDials(nc);
   let connected = true;
   let hurriedUntilMs = 0;
   const timer = setInterval(() => {
-    const now = Date.now();
+    const now = monotonicMs();
     if (!connected) return;
     table.renewDue(now, (reply) => nc.publish(reply, IN_PROGRESS), now < hurriedUntilMs ? HURRIED_AFTER_MS : undefined);
   }, everyMs);
@@ -69,7 +70,7 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
     if (type === Events.Disconnect) connected = false;
     if (type !== Events.Reconnect) continue;
     connected = true;
-    hurriedUntilMs = Date.now() + HURRY_MS;
+    hurriedUntilMs = monotonicMs() + HURRY_MS;
   }
 }
 

@@ -1,3 +1,5 @@
+import { monotonicMs } from '@loopstack/shared';
+import { ServerClock } from '@loopstack/client';
 import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION } from './connection.js';
@@ -20,6 +22,10 @@ export class LoopstackHealth {
     private readonly fanOut: FanOut,
   ) {}
 
+  private get clock(): ServerClock {
+    return ServerClock.of(this.nc);
+  }
+
   /** Up while the process can do anything at all: a connection that is closed for good never comes back. */
   live<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): HealthResult<Key> {
     return { [key]: this.nc.isClosed() ? { status: 'down', reason: 'the connection is closed' } : { status: 'up' } } as HealthResult<Key>;
@@ -29,6 +35,7 @@ export class LoopstackHealth {
    * Up if connected, every consumer answers, nothing stalls, and no alarm is raised. `busy` tells, per workflow that has
    * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
    * `otherRelease` tells of workflows whose commands this release has lately left to another one that runs.
+   * `clock` says that the clocks of this machine and the server differ, or that the server does not tell its time: work goes on by the server's.
    * `paused`, and `pausedUntil` of `events`, tell of what somebody has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
@@ -43,7 +50,7 @@ export class LoopstackHealth {
     if (!answers && !this.nc.isClosed()) problems.push('the server does not answer');
     const queuedSince = answers ? await withinMs(ANSWER_MS, this.worker.queuedSince()) : undefined;
     const { running, workflows } = this.worker.state();
-    const now = Date.now();
+    const now = monotonicMs();
     for (const flow of workflows) {
       const name = `${flow.workspace}.${flow.workflow}`;
       if (!flow.consuming) problems.push(`${name}: the consumer does not answer`);
@@ -58,12 +65,14 @@ export class LoopstackHealth {
     const busy = workflows.filter((flow) => flow.active + flow.waiting + flow.pending > 0);
     const left = workflows.filter((flow) => flow.handedOver !== undefined);
     const paused = workflows.filter((flow) => flow.pausedUntil !== undefined);
+    const clock = this.clock.finding;
     const details = {
       running,
+      ...(clock === undefined ? {} : { clock }),
       workflows: workflows.length,
       busy: busy.map(({ workspace, workflow, active, waiting, pending }) => {
         const sinceMs = queuedSince?.get(`${workspace}.${workflow}`);
-        const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, now - sinceMs) };
+        const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, this.clock.nowMs() - sinceMs) };
         return { workspace, workflow, active, queued: waiting + pending, ...oldest };
       }),
       ...(left.length === 0

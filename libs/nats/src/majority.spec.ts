@@ -30,7 +30,7 @@ describe('the watch', () => {
   async function after(looks: readonly (Look | 'reconnect')[], servers = ['a', 'b']): Promise<boolean[]> {
     const nc = { info: {}, options: { servers } };
     let nowMs = 0;
-    jest.spyOn(Date, 'now').mockImplementation(() => nowMs);
+    jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
     let look: Look = 'well';
     const answers: Record<Look, () => unknown> = {
       well: () => ({ cluster: { leader: 'a', replicas: [{ active: second }] } }),

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import { hasOtherServers } from '@loopstack/client';
 import { isUnavailable, type JetStreamApi, type StreamInfo } from './jetstream-api.js';
 
@@ -52,13 +53,13 @@ export class MajorityWatch {
   }
 
   async #look(): Promise<Look> {
-    const askedMs = Date.now();
+    const askedMs = monotonicMs();
     try {
       const info = await this.api.request<StreamInfo>(`STREAM.INFO.${this.stream}`, undefined, ANSWER_MS);
       if (hasMajority(info, SILENT_MS)) return 'well';
       return info.cluster?.leader === undefined ? 'unanswered' : 'silent';
     } catch (error) {
-      const late = Date.now() - askedMs > ANSWER_MS + LATE_MS;
+      const late = monotonicMs() - askedMs > ANSWER_MS + LATE_MS;
       return isUnavailable(error) && !late ? 'unanswered' : 'well';
     }
   }

@@ -1,4 +1,4 @@
-import { LoopstackClient, Publisher } from '@loopstack/client';
+import { LoopstackClient, Publisher, type ServerClock } from '@loopstack/client';
 import { RunGateway, Subscriptions, currentCauseHeaders } from '@loopstack/core';
 import {
   Inject,
@@ -60,11 +60,11 @@ const PROVIDERS: Provider[] = [
   {
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
-    useFactory: (
+    useFactory: async (
       nc: NatsConnection,
       { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign, domain, connection }: ResolvedNatsOptions,
-    ) =>
-      new LoopstackClient(nc, {
+    ) => {
+      const client = new LoopstackClient(nc, {
         prefix: names.prefix,
         publishTimeout: publishTimeoutMs,
         maxInFlight,
@@ -74,7 +74,10 @@ const PROVIDERS: Provider[] = [
         checkSchema: schemaCheck(),
         ...(domain === undefined ? {} : { domain }),
         ...(sign ? { sign } : {}),
-      }),
+      });
+      await tellOfClock(client.clock);
+      return client;
+    },
   },
   {
     provide: CatalogueWriter,
@@ -130,6 +133,14 @@ const PROVIDERS: Provider[] = [
   JetStreamServer,
   LoopstackHealth,
 ];
+
+/** Workers judge deadlines, and stamp what they record, by the server's clock. */
+async function tellOfClock(clock: ServerClock): Promise<void> {
+  const logger = new Logger('Clock');
+  clock.tell = (finding) => logger.warn(finding);
+  await clock.settled();
+  if (clock.skew === undefined) logger.warn(clock.finding);
+}
 
 /** JetStream as the broker of `LoopstackModule`. Global: import it once. One connection a process. */
 @Module({})

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { isDelivery } from './raw-message.js';
 
@@ -100,7 +101,7 @@ export class PullLoop {
     // A second pull only when a good part of the window is free, not one request for every message.
     if (room <= 0 || (outstanding > 0 && room < outstanding)) return;
     slot.remaining = room;
-    slot.heardAtMs = Date.now();
+    slot.heardAtMs = monotonicMs();
     const ns = 1_000_000;
     const request = `{"batch":${room},"expires":${this.options.expiresMs * ns},"idle_heartbeat":${this.options.heartbeatMs * ns}}`;
     this.nc.publish(`${this.options.apiPrefix}.CONSUMER.MSG.NEXT.${this.target.stream}.${this.target.durable}`, encoder.encode(request), {
@@ -148,7 +149,7 @@ export class PullLoop {
       this.#void(slot, error.message);
       return;
     }
-    slot.heardAtMs = Date.now();
+    slot.heardAtMs = monotonicMs();
     this.#unheard = 0;
     if (isDelivery(msg)) {
       this.#refusal = undefined;

@@ -39,7 +39,7 @@ export class RetentionKeeper {
   ) {}
 
   /** @returns commands trimmed */
-  async trim(workflows: readonly RunAddress[], nowMs = Date.now()): Promise<number> {
+  async trim(workflows: readonly RunAddress[], nowMs = this.api.clock.nowMs()): Promise<number> {
     let trimmed = 0;
     for (const workflow of workflows) trimmed += await this.trimWorkflow(workflow, nowMs);
     if (trimmed > 0) this.#logger.log(`Trimmed ${trimmed} executed commands`);

@@ -1,4 +1,4 @@
-import { headerBlock, type Publisher } from '@loopstack/client';
+import { headerBlock, type Publisher, type ServerClock } from '@loopstack/client';
 import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
 
@@ -29,6 +29,10 @@ export class RunEvents {
     /** Told when the stream does not answer, or is gone. */
     private readonly missing: () => void = () => undefined,
   ) {}
+
+  get clock(): ServerClock {
+    return this.api.clock;
+  }
 
   /** What an event may have: the server's `max_payload` without the headers. */
   get maxBytes(): number {

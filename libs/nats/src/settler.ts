@@ -5,11 +5,13 @@ import {
   encodeRunEvent,
   isOutcome,
   printable,
+  monotonicMs,
   type DeadLetterFacts,
   type RecordedError,
   type RunEvent,
 } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
+import type { ServerClock } from '@loopstack/client';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { HandOver } from './hand-over.js';
@@ -26,6 +28,7 @@ const KEEP_MS = 5000;
 export class Settler {
   readonly #logger: Logger;
   readonly #workerJson: string;
+  readonly #clock: ServerClock;
   #stopping = false;
 
   constructor(
@@ -38,6 +41,7 @@ export class Settler {
     readonly handOver: HandOver,
   ) {
     this.#logger = new Logger(`${entry.workspace}.${entry.workflow}`);
+    this.#clock = events.clock;
     this.#workerJson = JSON.stringify(worker);
   }
 
@@ -49,7 +53,7 @@ export class Settler {
   settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> | undefined {
     const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
     if (settlement.action === 'succeed' && this.entry.options.record !== 'none') {
-      const event = succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run);
+      const event = succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run, isoTime(this.#clock.nowMs()));
       if (event.length <= this.events.maxBytes) return this.recordSuccess(message, run.runId, event);
       return this.carryOut(this.#unrecordable(event.length), message, run, attempt);
     }
@@ -149,7 +153,7 @@ export class Settler {
       stream: this.stream,
       sequence: message.sequence,
       subject: message.subject,
-      time: new Date().toISOString(),
+      time: this.#clock.isoNow(),
     };
     const alarm = `dead-letter:${this.entry.workspace}.${this.entry.workflow}`;
     try {
@@ -189,15 +193,15 @@ export class Settler {
 
   private async retry(message: CommandMessage, runId: string, attempt: number, delayMs: number, error: LoopstackError): Promise<void> {
     this.#logger.warn(`Run ${runId}: attempt ${attempt} failed, the next one in ${delayMs} ms: ${error.message}`);
-    const nextAtMs = Date.now() + delayMs;
-    const nextAttemptAt = new Date(nextAtMs).toISOString();
+    const nextAtMs = monotonicMs() + delayMs;
+    const nextAttemptAt = new Date(this.#clock.nowMs() + delayMs).toISOString();
     const recorded = await this.append(
       message,
       runId,
       this.event('retrying', attempt, message, { error: recordedError(error), nextAttemptAt }),
     );
     // Recording it took of the wait.
-    if (recorded) message.nak(Math.max(0, nextAtMs - Date.now()));
+    if (recorded) message.nak(Math.max(0, nextAtMs - monotonicMs()));
   }
 
   /** Gives a command back in a shutdown; the attempt does not count. Recording that is an attempt only: the process ends. */
@@ -257,7 +261,7 @@ export class Settler {
 
   event(type: RunEvent['type'], attempt: number, message: CommandMessage, more: Partial<RunEvent> = {}): RunEvent {
     const content = message.content === undefined ? {} : { content: message.content };
-    return { type, at: new Date().toISOString(), attempt, sequence: message.sequence, worker: this.worker, ...content, ...more };
+    return { type, at: this.#clock.isoNow(), attempt, sequence: message.sequence, worker: this.worker, ...content, ...more };
   }
 }
 
@@ -273,20 +277,26 @@ function originOf({ command, delivery: { headers } }: PreparedRun): Pick<RunEven
 }
 
 /** The event of the happy path, written by hand: the result is JSON text already. Fields in the order of `event()`. */
-function succeeded(attempt: number, sequence: number, workerJson: string, json: string | undefined, run: PreparedRun): Uint8Array {
+function succeeded(
+  attempt: number,
+  sequence: number,
+  workerJson: string,
+  json: string | undefined,
+  run: PreparedRun,
+  at: string,
+): Uint8Array {
   const { content } = run;
   const origin = JSON.stringify(content === undefined ? originOf(run) : { content, ...originOf(run) }).slice(1, -1);
   const result = json === undefined ? '' : `,"result":${json}`;
-  const head = `{"type":"succeeded","at":"${isoTime()}","attempt":${attempt},"sequence":${sequence},"worker":${workerJson}`;
+  const head = `{"type":"succeeded","at":"${at}","attempt":${attempt},"sequence":${sequence},"worker":${workerJson}`;
   return Buffer.from(`${head}${origin === '' ? '' : `,${origin}`}${result}}`);
 }
 
 let isoAtMs = 0;
 let iso = '';
 
-/** Now as ISO 8601; many outcomes share a millisecond. */
-function isoTime(): string {
-  const now = Date.now();
+/** A time as ISO 8601; many outcomes share a millisecond. */
+function isoTime(now: number): string {
   if (now !== isoAtMs) iso = new Date((isoAtMs = now)).toISOString();
   return iso;
 }

@@ -1,4 +1,4 @@
-import { LoopstackError, printable, sequenceRunId, type WireNames } from '@loopstack/shared';
+import { LoopstackError, printable, sequenceRunId, monotonicMs, type WireNames } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { Alarms } from './health.js';
@@ -53,7 +53,7 @@ export class Strays {
         for (const [subject, count] of page) {
           const address = this.names.parseRun(subject);
           if (!address) {
-            if (refused.length < PER_SWEEP && !this.#kept.has(subject, Date.now() - KEPT_MS)) refused.push(subject);
+            if (refused.length < PER_SWEEP && !this.#kept.has(subject, monotonicMs() - KEPT_MS)) refused.push(subject);
           } else if (durables && !durables.has(this.names.durable(address))) {
             unserved.add({ subject, address, count }, this.unserved.knows(subject));
           }
@@ -129,10 +129,10 @@ export class Strays {
         stream: runs,
         sequence,
         subject,
-        time: new Date().toISOString(),
+        time: this.api.clock.isoNow(),
       },
     );
-    if (form === 'pointer') this.#kept.add(subject, Date.now());
+    if (form === 'pointer') this.#kept.add(subject, monotonicMs());
     else await this.api.remove(runs, sequence);
   }
 }

@@ -153,13 +153,13 @@ export class Topology {
     try {
       const { config, delivered } = await this.api.consumerInfo(stream, name);
       // Another worker was first: its place counts.
-      if (hasLanes(names, address, config)) return { sharedUntilMs: Date.now(), beginsAt: lanesFrom(config) };
+      if (hasLanes(names, address, config)) return { sharedUntilMs: this.api.clock.nowMs(), beginsAt: lanesFrom(config) };
       const beginsAt = delivered.stream_seq + 1;
       const metadata = { ...(config['metadata'] as object | undefined), [DURABLE_METADATA.LANES_FROM]: String(beginsAt) };
       const narrow = { ...config, durable_name: name, filter_subjects: undefined, filter_subject: names.run(address), metadata };
       const { ts } = await this.api.createConsumer(stream, narrow);
       this.#logger.warn(`Consumer ${name} leaves high and low priority to queues of their own, from ${beginsAt} on`);
-      return { sharedUntilMs: ts === undefined ? Date.now() : Date.parse(ts), beginsAt };
+      return { sharedUntilMs: ts === undefined ? this.api.clock.nowMs() : Date.parse(ts), beginsAt };
     } finally {
       await this.api.pauseConsumer(stream, name, undefined).catch(() => undefined);
     }
@@ -168,7 +168,7 @@ export class Topology {
   /** Servers before 2.11 and users without the right to it cannot: what is delivered in the moment of the split may be run twice then. */
   private async pause(stream: string, name: string): Promise<void> {
     try {
-      await this.api.pauseConsumer(stream, name, new Date(Date.now() + SPLIT_PAUSE_MS));
+      await this.api.pauseConsumer(stream, name, new Date(this.api.clock.nowMs() + SPLIT_PAUSE_MS));
       // In a cluster the answer comes before the consumer's leader knows.
       for (let tries = 0; tries < 20; tries++) {
         if ((await this.api.consumerInfo(stream, name)).paused) return;

@@ -5,6 +5,7 @@ import {
   isOutcome,
   runIdOf,
   sequenceRunId,
+  monotonicMs,
   type RunAddress,
   type RunEvent,
   type WireNames,
@@ -83,7 +84,7 @@ export class UnservedCommandKeeper {
   }
 
   /** Does what a sweep came to. @returns commands buried */
-  async settle({ known, others, digest }: UnservedSweep, nowMs = Date.now()): Promise<number> {
+  async settle({ known, others, digest }: UnservedSweep, nowMs = this.api.clock.nowMs()): Promise<number> {
     for (const subject of this.#dueAtMs.keys()) if (!known.has(subject)) this.#dueAtMs.delete(subject);
     const room = Math.max(0, MAX_UNSERVED - this.#dueAtMs.size);
     for (const { subject, address } of others.slice(0, room)) this.#dueAtMs.set(subject, { address, dueAtMs: 0 });
@@ -110,7 +111,7 @@ export class UnservedCommandKeeper {
   }
 
   async #buryUntil(subject: string, address: RunAddress, untilMs: number): Promise<void> {
-    if (this.#left <= 0 || this.#pointed.has(subject, Date.now() - POINTED_MS)) return;
+    if (this.#left <= 0 || this.#pointed.has(subject, monotonicMs() - POINTED_MS)) return;
     const { runs } = this.names.streams;
     // A worker may have come since the list was read.
     if (await this.api.findConsumer(runs, this.names.durable(address))) return;
@@ -120,7 +121,7 @@ export class UnservedCommandKeeper {
       from = stored.sequence + 1;
       this.#left--;
       if (await this.#bury(address, stored)) this.#buried++;
-      else this.#pointed.add(subject, Date.now());
+      else this.#pointed.add(subject, monotonicMs());
     }
   }
 
@@ -130,7 +131,7 @@ export class UnservedCommandKeeper {
     const { subject, sequence, data, headers } = stored;
     const { runId, userId } = identify(address, stored);
     const error = new LoopstackError('WORKFLOW_UNSERVED', { ...address });
-    const time = new Date().toISOString();
+    const time = this.api.clock.isoNow();
     const user = userId === undefined ? {} : { userId };
     const last = await this.events.last(address, runId);
     // What has ended otherwise, such as a run that was canceled, needs no letter.
@@ -148,7 +149,7 @@ export class UnservedCommandKeeper {
     const facts = { reason: 'unroutable', code: error.code, message: error.message, attempts: 0, ...user } as const;
     const form = await this.deadLetters.write(address, { data, headers }, { ...facts, runId, stream: runs, sequence, subject, time });
     const failedAtMs = last === undefined ? Number.NaN : Date.parse(last.event.at);
-    if (form === 'pointer' && !(Date.now() - failedAtMs > this.options.keepMs)) return false;
+    if (form === 'pointer' && !(this.api.clock.nowMs() - failedAtMs > this.options.keepMs)) return false;
     return this.#remove(sequence);
   }
 

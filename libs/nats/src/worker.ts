@@ -1,6 +1,6 @@
 import { hasOtherServers, mayReconnect, reconnectElsewhere, type Publisher } from '@loopstack/client';
 import type { WorkflowRunner } from '@loopstack/core';
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError, monotonicMs } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
@@ -142,7 +142,7 @@ export class Worker {
     const problems: string[] = [];
     for (const runner of runners) {
       if (this.#stopped) return;
-      const handOver = new HandOver(runner, releases, checkSchema);
+      const handOver = new HandOver(runner, releases, checkSchema, this.api.clock);
       const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms, handOver);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];
@@ -173,7 +173,7 @@ export class Worker {
     if (this.#stopped) return;
     this.#running = true;
     this.#serverId = this.nc.info?.server_id;
-    this.#tickedAtMs = Date.now();
+    this.#tickedAtMs = monotonicMs();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
     for (const lane of this.#lanes()) lane.loop.start();
     this.#startChores(runners);
@@ -181,7 +181,7 @@ export class Worker {
   }
 
   state(): WorkerState {
-    const now = Date.now();
+    const now = monotonicMs();
     const silentMs = 5 * this.options.heartbeatMs;
     return {
       running: this.#running,
@@ -213,7 +213,7 @@ export class Worker {
    */
   async queuedSince(): Promise<ReadonlyMap<string, number>> {
     const found = new Map<string, number>();
-    const now = Date.now();
+    const now = monotonicMs();
     const look = async ({ runner, lanes }: WorkflowConsumer): Promise<void> => {
       const oldest = await Promise.all(lanes.map((lane) => this.#queuedSince(lane, now)));
       const times = oldest.filter((time) => time !== undefined);
@@ -235,7 +235,7 @@ export class Worker {
     if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
     const subjects = desired.priorities.map((priority) => this.options.names.run(desired.address, priority));
     const next = await Promise.all(subjects.map((subject) => this.api.next(runs, subject, delivered.stream_seq + 1)));
-    return Math.min(...next.map((message) => message?.timeMs ?? now));
+    return Math.min(...next.map((message) => message?.timeMs ?? this.api.clock.nowMs()));
   }
 
   /** After a reconnect: pulls are asked for anew, and cancels that were missed are read. */
@@ -363,7 +363,7 @@ export class Worker {
     lane.leaseMs = leaseMs;
     if (lane.pausedUntil === until) return;
     lane.pausedUntil = until;
-    if (until === undefined) lane.lastSettledMs = Date.now();
+    if (until === undefined) lane.lastSettledMs = monotonicMs();
     tellOfPause(this.#logger, lane.target, until);
   }
 
@@ -426,7 +426,7 @@ export class Worker {
     const alarm = `consumer:${durable}`;
     const connection = this.#connection;
     if (this.nc.isClosed()) return false;
-    const sinceMs = (this.#failingSinceMs ??= Date.now());
+    const sinceMs = (this.#failingSinceMs ??= monotonicMs());
     try {
       await this.api.probe(this.options.names.streams.runs, durable, PROBE_MS);
       await this.topology.ensureConsumer(desired).catch(async () => {
@@ -441,7 +441,7 @@ export class Worker {
       // What was asked over an old connection says nothing of the new one.
       if (connection !== this.#connection) return false;
       this.alarms.raise(alarm, `consumer ${durable} is not consumed: ${(error as Error).message}`);
-      if (error instanceof JetStreamApiError && Date.now() - sinceMs > MOVE_AFTER_MS) void this.#moveOn();
+      if (error instanceof JetStreamApiError && monotonicMs() - sinceMs > MOVE_AFTER_MS) void this.#moveOn();
       return false;
     }
   }
@@ -457,7 +457,7 @@ export class Worker {
   }
 
   #ticked(): void {
-    const now = Date.now();
+    const now = monotonicMs();
     this.#onItsWaySince(now);
     const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
     this.#tickedAtMs = now;

@@ -246,7 +246,7 @@ export class WorkflowConsumer implements LaneOwner {
   async #claim(message: CommandMessage, run: PreparedRun): Promise<RecordedEvent | undefined> {
     const { entry } = this.runner;
     const content = run.content === undefined ? {} : { content: run.content };
-    const event: RunEvent = { type: 'queued', at: new Date().toISOString(), attempt: 0, sequence: message.sequence, ...content };
+    const event: RunEvent = { type: 'queued', at: this.events.clock.isoNow(), attempt: 0, sequence: message.sequence, ...content };
     try {
       return { event, sequence: await this.events.append(entry, run.runId, 0, event) };
     } catch (error) {
@@ -262,7 +262,7 @@ export class WorkflowConsumer implements LaneOwner {
 
   /** Ends a run that no worker is known to have started, if it is past its deadline. */
   #endsLate(message: CommandMessage, run: PreparedRun, attempt: number): boolean {
-    if (run.expiresAtMs === undefined || run.expiresAtMs > Date.now()) return false;
+    if (run.expiresAtMs === undefined || run.expiresAtMs > this.events.clock.nowMs()) return false;
     const expiresAt = new Date(run.expiresAtMs).toISOString();
     this.#ended(message, run, attempt, { kind: 'expired', error: new LoopstackError('EXPIRED', { expiresAt }) });
     return true;

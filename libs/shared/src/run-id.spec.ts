@@ -72,3 +72,11 @@ describe('ids of others', () => {
     expect([runIdOrigin(id), runIdTime(id), runIdSequence(id)]).toEqual(['foreign', undefined, undefined]);
   });
 });
+
+it('goes on with the time of a clock that was put right by an hour', () => {
+  const now = Date.now();
+  newRunId(now + 3_600_000);
+  const made = Array.from({ length: 3 }, () => newRunId(now));
+  expect(made.map(runIdTime)).toEqual([now, now, now]);
+  expect(new Set(made).size).toBe(3);
+});

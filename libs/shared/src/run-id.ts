@@ -1,4 +1,5 @@
 import { hash, randomBytes, randomFillSync } from 'node:crypto';
+import { localMs } from './clock.js';
 
 /**
  * Run ids are UUIDs (RFC 9562) whose version tells where they come from:
@@ -40,9 +41,13 @@ let used = 0;
 let lastMs = 0;
 let timeDigits = '';
 let counter = 0;
+/** Further back than a burst of ids runs ahead of its time. */
+const SET_BACK_MS = 60_000;
 
-/** A new UUIDv7, strictly increasing within a process (RFC 9562 6.2, method 1: a 12-bit counter). */
-export function newRunId(now = Date.now()): string {
+/** A new UUIDv7, strictly increasing within a process unless its clock is set back by a minute or more (RFC 9562 6.2, method 1: a 12-bit counter). */
+export function newRunId(now = localMs()): string {
+  // A clock that was put right: what was made by the wrong one is no reason to go on with it.
+  if (lastMs - now > SET_BACK_MS) lastMs = 0;
   if (now <= lastMs && ++counter > 0xfff) now = lastMs + 1;
   if (now > lastMs) {
     lastMs = now;

@@ -1,3 +1,4 @@
+import { localMs } from './clock.js';
 import { sign, verify, type KeyObject } from 'node:crypto';
 import { durationMs, type Duration } from './duration.js';
 import { HEADER, type Headers } from './header.js';
@@ -12,6 +13,8 @@ export interface UnsignedCommand {
   readonly data: Uint8Array;
   /** Milliseconds since the epoch at which the command is stored, where that is later than now. The server gives it no message id then. */
   readonly dueMs?: number;
+  /** Milliseconds since the epoch by the server's clock; default: by this machine's. */
+  readonly nowMs?: number;
 }
 
 /** Headers that prove where a command comes from. */
@@ -39,11 +42,11 @@ const latin1 = (text: string): string => Buffer.from(text).toString('latin1');
 export function commandSigner(seed: string, options: { readonly validity?: Duration } = {}): CommandSigner {
   const { privateKey, nkey } = keyPairOf(seed);
   const validityMs = options.validity === undefined ? VALIDITY_MS : durationMs('validity', options.validity);
-  return ({ subject, headers, data, dueMs }) => {
+  return ({ subject, headers, data, dueMs, nowMs = localMs() }) => {
     const own = {
       [HEADER.SIGNER]: nkey,
       ...(dueMs === undefined ? {} : { [HEADER.SIGNED_FROM]: new Date(dueMs).toISOString() }),
-      [HEADER.SIGNED_UNTIL]: new Date((dueMs ?? Date.now()) + validityMs).toISOString(),
+      [HEADER.SIGNED_UNTIL]: new Date((dueMs ?? nowMs) + validityMs).toISOString(),
     };
     const lines = Object.entries({ ...headers, ...own }).map(([name, value]): HeaderLine => [name, latin1(value)]);
     const signature = sign(null, signedBytes(subject, data, lines), privateKey).toString('base64url');

@@ -39,7 +39,8 @@ export class ProcessOrderWorkflow {
   constructor(private readonly documents: Documents) {}
 
   async run({ orderId, orderData, priority = 'normal' }: ProcessOrderPayload, { runId, userId }: RunContext): Promise<Receipt> {
-    const { items, placedAt = new Date().toISOString() } = orderData;
+    const today = new Date().toISOString(); // wall clock: for people to read
+    const { items, placedAt = today } = orderData;
     const receipt = await this.documents.create<Receipt>('receipts', userId, orderId, {
       orderId,
       placedAt,

@@ -88,7 +88,7 @@ const BEHAVIOURS = {
     while (attempt === 1 && !existsSync(gate)) await delay(20, undefined, { signal });
   },
   block: ({ ms = 1000 }) => {
-    for (const end = Date.now() + ms; Date.now() < end;);
+    for (const end = performance.now() + ms; performance.now() < end;);
   },
   throw: () => {
     throw new Error('boom');

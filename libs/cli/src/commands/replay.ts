@@ -129,8 +129,10 @@ export function replayCommand(cli: Cli): Command {
 
 async function startReplay(invocation: Invocation<StartFlags>, target: string | undefined): Promise<ExitCode> {
   const { options, terminal, streams, signal, session: open } = invocation;
-  const { request, functions } = await requestOf(options, target, streams.stdin);
+  const { request: asked, functions } = await requestOf(options, target, streams.stdin);
   const replays = (await open()).replays(options.check);
+  // How long ago is counted by the server's clock, which is known by now.
+  const request = { ...asked, ...timesOf(options) };
   if (options.dryRun || !options.yes) {
     const ticker = await terminal.ticker('looking');
     const preview = await replays
@@ -182,7 +184,7 @@ async function requestOf(
   target: string | undefined,
   stdin: Readable,
 ): Promise<{ request: ReplayRequest; functions: ReplayFunctions }> {
-  const { source, subject, since, until, sameRun, to, whereModule, mapModule, transform } = flags;
+  const { source, subject, sameRun, to, whereModule, mapModule, transform } = flags;
   const address = target === undefined ? {} : parseTarget(target);
   const functions: Record<string, unknown> = {};
   const modules: Record<string, ReplayModule> = {};
@@ -204,13 +206,19 @@ async function requestOf(
     source: source === 'runs' || source === 'dead' ? source : { stream: source },
   };
   if (subject !== undefined) request['subjects'] = subject;
-  if (since !== undefined) request['since'] = timeOf('since', since).toISOString();
-  if (until !== undefined) request['until'] = timeOf('until', until).toISOString();
+  Object.assign(request, timesOf(flags));
   if (sameRun) request['as'] = 'same-run';
   if (to !== undefined) request['map'] = mappingOf(to, flags);
   if (patch !== undefined) request['patch'] = await patchOf(patch, stdin);
   if (Object.keys(modules).length > 0) request['modules'] = modules;
   return { request, functions };
+}
+
+function timesOf({ since, until }: StartFlags): Pick<ReplayRequest, 'since' | 'until'> {
+  return {
+    ...(since === undefined ? {} : { since: timeOf('since', since).toISOString() }),
+    ...(until === undefined ? {} : { until: timeOf('until', until).toISOString() }),
+  };
 }
 
 function only<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {

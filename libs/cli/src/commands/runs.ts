@@ -114,7 +114,7 @@ function facts(run: RunInfo, terminal: Terminal): string[] {
 /** A command that has not come yet is delayed; its id carries the time of its start, unless it stands for a key. */
 function dueAt({ id, status, sequence }: RunInfo): string | undefined {
   const time = status === 'queued' && sequence === undefined ? runIdTime(id) : undefined;
-  return time === undefined || time < Date.now() ? undefined : new Date(time).toISOString();
+  return time === undefined || ago(new Date(time).toISOString()).endsWith('ago') ? undefined : new Date(time).toISOString();
 }
 
 async function watch(invocation: Invocation<ListFlags>, runId: string | undefined): Promise<ExitCode> {

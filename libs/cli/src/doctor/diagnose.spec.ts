@@ -8,7 +8,7 @@ const NOW = Date.parse('2026-01-31T12:00:00Z');
 const HEALTHY: Facts = {
   server: { name: 'n1', version: '2.15.1', cluster: undefined, jetstream: true, maxPayload: 1024 * 1024, roundTripMs: 1 },
   user: { name: 'ada', account: 'A', permissions: undefined },
-  clockSkewMs: 3,
+  clockSkew: { aheadMs: 3, errorMs: 1 },
   sync: 'always',
   jetStreamError: undefined,
   streams: [],
@@ -44,7 +44,7 @@ it('has a remedy for everything that is not well', () => {
     ...HEALTHY,
     server: { ...HEALTHY.server, version: '2.11.0', roundTripMs: 500 },
     user: undefined,
-    clockSkewMs: 5000,
+    clockSkew: { aheadMs: 5000, errorMs: 1 },
     sync: { everyMs: 120_000 },
     streams: [{ name: 'S', info: undefined, drift: [] }],
     queues: [queue({ pending: 3, pulls: 0 })],

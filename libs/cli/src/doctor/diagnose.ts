@@ -1,5 +1,5 @@
 import type { BindingInfo, Queue } from '@loopstack/nats/operations';
-import { wireNames, type WireNames } from '@loopstack/shared/contract';
+import { isSkewed, wireNames, type WireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';
 import type { Facts, Permissions, StreamFact } from './facts.js';
@@ -9,7 +9,6 @@ import { releaseFindings } from './releases.js';
 const MINIMUM = [2, 12] as const;
 /** Recurring schedules and fast batches came with it. */
 const COMPLETE = [2, 14] as const;
-const SKEW_MS = 1000;
 const SLOW_MS = 100;
 const STUCK_MS = 120_000;
 const FULL = 0.8;
@@ -294,11 +293,16 @@ function durability({ sync }: Facts): Finding {
   );
 }
 
-function clock({ clockSkewMs }: Facts): Finding {
+function clock({ clockSkew }: Facts): Finding {
   const check = 'clock';
-  if (clockSkewMs === undefined) return unknown(check, 'the server did not tell its time', 'Compare the clocks by hand.');
-  const text = `the server's clock and this one differ by ${span(Math.abs(clockSkewMs))}`;
-  return Math.abs(clockSkewMs) > SKEW_MS
-    ? warning(check, text, 'Keep clocks with NTP: deadlines, schedules and since-filters compare them.')
-    : ok(check, text);
+  if (clockSkew === undefined)
+    return unknown(
+      check,
+      'the server did not tell its time',
+      'Allow this user to publish to $SYS.REQ.USER.INFO, or compare the clocks by hand.',
+    );
+  const { aheadMs } = clockSkew;
+  if (!isSkewed(clockSkew)) return ok(check, `the server's clock and this one differ by ${span(Math.abs(aheadMs))}`);
+  const text = `this machine's clock is ${span(Math.abs(aheadMs))} ${aheadMs > 0 ? 'behind' : 'ahead of'} the server's`;
+  return warning(check, text, 'Keep clocks with NTP. Deadlines and schedules go by the server, as long as it tells its time.');
 }

@@ -9,6 +9,7 @@ import {
   type StreamInfo,
   Digest,
 } from '@loopstack/nats/operations';
+import type { ClockSkew } from '@loopstack/shared/contract';
 import type { Session } from '../session.js';
 
 /** A user's rights, as the server tells them; absent lists allow everything. */
@@ -36,8 +37,8 @@ export interface Facts {
   };
   /** Undefined: the server did not say. */
   readonly user: { readonly name: string; readonly account: string; readonly permissions: Permissions | undefined } | undefined;
-  /** Milliseconds that the server's clock is ahead of this one's. */
-  readonly clockSkewMs: number | undefined;
+  /** Undefined: the server did not tell its time. */
+  readonly clockSkew: ClockSkew | undefined;
   /** How the server writes through to the disk. */
   readonly sync: 'always' | { readonly everyMs: number } | undefined;
   /** The reason why JetStream does not answer this user. */
@@ -83,7 +84,8 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
     ...identity,
     sync,
     prefix: names.prefix,
-    nowMs: Date.now(),
+    clockSkew: session.clock.skew,
+    nowMs: session.clock.nowMs(),
   };
   try {
     const { streams, queues, unserved, bindings } = await readTopology(session);
@@ -114,22 +116,18 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
   }
 }
 
-/** Every user may ask who he is, and the answer tells the server's time. */
-async function identify({ nc }: Session): Promise<Pick<Facts, 'user' | 'clockSkewMs'>> {
-  const before = Date.now();
+/** Every user may ask who he is, unless his permissions leave it out. */
+async function identify({ nc }: Session): Promise<Pick<Facts, 'user'>> {
   try {
     const answer = (await nc.request('$SYS.REQ.USER.INFO', undefined, { timeout: 2000 })).json<{
-      server?: { time?: string };
       data?: { user: string; account: string; account_name?: string; permissions?: Permissions };
     }>();
-    const middle = (before + Date.now()) / 2;
-    const { data, server } = answer;
+    const { data } = answer;
     return {
       user: data && { name: data.user, account: data.account_name ?? data.account, permissions: data.permissions },
-      clockSkewMs: server?.time === undefined ? undefined : Math.round(Date.parse(server.time) - middle),
     };
   } catch {
-    return { user: undefined, clockSkewMs: undefined };
+    return { user: undefined };
   }
 }
 

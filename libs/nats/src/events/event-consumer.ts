@@ -1,3 +1,4 @@
+import type { ServerClock } from '@loopstack/client';
 import {
   framesOf,
   settleEvent,
@@ -7,7 +8,7 @@ import {
   type Redactor,
   type StartFrom,
 } from '@loopstack/core';
-import { LoopstackError, eventRunId, printable, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
+import { LoopstackError, eventRunId, printable, monotonicMs, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from '../answers.js';
@@ -41,6 +42,7 @@ export interface EventFeedSupport {
   readonly answers: Answers;
   readonly alarms: Alarms;
   readonly deadLetters: DeadLetterWriter;
+  readonly clock: ServerClock;
   /** Makes sure of the durable after it was lost; a new one begins where this process knows that the old one was. */
   restore(feed: EventFeed, resumeAt: StartFrom): Promise<boolean>;
 }
@@ -96,7 +98,7 @@ export class EventConsumer implements PullOwner {
   }
 
   message(msg: Msg): void {
-    const message = new EventMessage(this.support.answers, msg, this.feed.consumer.stream, Date.now());
+    const message = new EventMessage(this.support.answers, msg, this.feed.consumer.stream, monotonicMs());
     this.pending = message.pending;
     this.#lastSequence = Math.max(this.#lastSequence, message.sequence);
     const held = this.#held.get(message.sequence);
@@ -115,7 +117,7 @@ export class EventConsumer implements PullOwner {
 
   restore(reason: string): Promise<boolean> {
     this.#logger.warn(`The consumer is looked for: ${reason}`);
-    this.#forgetDelivered(Date.now());
+    this.#forgetDelivered(monotonicMs());
     const known = [
       ...Array.from(this.#held, ({ sequence }) => sequence),
       ...this.#owed.keys(),
@@ -233,14 +235,14 @@ export class EventConsumer implements PullOwner {
       stream,
       sequence,
       subject,
-      time: new Date().toISOString(),
+      time: this.support.clock.isoNow(),
     };
     // Paths are of the payload, and an event is not that yet: nothing of it is written.
     await this.support.deadLetters.write(address, message, facts, redactor?.masksBodies ? new Uint8Array() : undefined);
   }
 
   #giveBack(message: EventMessage, delayMs: number): void {
-    const now = Date.now();
+    const now = monotonicMs();
     if (this.#owed.size >= MAX_OWED) this.#forgetDelivered(now);
     this.#owed.set(message.sequence, now + delayMs + this.feed.consumer.leaseMs);
     this.#release(message, () => message.nak(delayMs));

@@ -1,6 +1,6 @@
 import type { Publisher } from '@loopstack/client';
 import type { EventPolicy, Reaction, StartFrom, Subscriptions } from '@loopstack/core';
-import { LoopstackError, type DurableKind } from '@loopstack/shared';
+import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
 import { Events, type NatsConnection, type Subscription } from 'nats';
@@ -69,7 +69,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     private readonly bindings: Bindings,
   ) {
     this.#sources = new EventSources(api, options);
-    this.#starter = new RunStarter(publisher, options.names, options.sign, subscriptions.maxCauseDepth);
+    this.#starter = new RunStarter(publisher, options.names, options.sign, api, subscriptions.maxCauseDepth);
     this.#answers = new Answers(nc);
     this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
   }
@@ -116,7 +116,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   state(): { readonly feeds: readonly FeedState[]; readonly unused: readonly string[] } {
     const silentMs = 5 * this.options.heartbeatMs;
-    const now = Date.now();
+    const now = monotonicMs();
     const feeds = [...this.#consumers, ...this.#live].map(({ loop, title, active, pending, pausedUntil }) => ({
       title,
       active,
@@ -164,6 +164,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
       answers: this.#answers,
       alarms: this.alarms,
       deadLetters: this.#deadLetters,
+      clock: this.api.clock,
       restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
     };
     return new EventConsumer(this.nc, feed, support, startedAt);
@@ -217,13 +218,13 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   #startTicking(): void {
     if (this.#tick || this.#consumers.length + this.#live.length === 0) return;
-    this.#tickedAtMs = Date.now();
+    this.#tickedAtMs = monotonicMs();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
     void this.#watch();
   }
 
   #ticked(): void {
-    const now = Date.now();
+    const now = monotonicMs();
     const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
     this.#tickedAtMs = now;
     for (const consumer of this.#consumers) consumer.tick(now, this.#connected, late);

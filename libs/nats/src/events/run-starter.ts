@@ -10,6 +10,7 @@ import {
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared';
+import type { JetStreamApi } from '../jetstream-api.js';
 import type { StoredEvent } from './event-message.js';
 
 export const DONE: EventOutcome = { kind: 'done' };
@@ -27,6 +28,7 @@ export class RunStarter {
     private readonly publisher: Publisher,
     private readonly names: WireNames,
     private readonly sign: CommandSigner | undefined,
+    private readonly api: JetStreamApi,
     private readonly maxCauseDepth: number,
   ) {}
 
@@ -46,7 +48,10 @@ export class RunStarter {
         [HEADER.EVENT]: `${stream}:${sequence}`,
         ...headers,
       };
-      await this.publisher.publish(subject, data, { ...all, ...this.sign?.({ subject, headers: all, data }) });
+      await this.publisher.publish(subject, data, {
+        ...all,
+        ...this.sign?.({ subject, headers: all, data, nowMs: this.api.clock.nowMs() }),
+      });
       return DONE;
     } catch (error) {
       if (!(error instanceof LoopstackError)) throw error;

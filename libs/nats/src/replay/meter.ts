@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import type { ReplayCounts } from './replay-log.js';
 
 /** How a replay stands while it goes on. */
@@ -22,7 +23,7 @@ const LATELY_MS = 5000;
 
 /** Measures how fast a replay goes, and when it will be through. */
 export class Meter {
-  readonly #startedMs = Date.now();
+  readonly #startedMs = monotonicMs();
   #published: { readonly atMs: number; readonly count: number }[] = [];
   #first: number | undefined;
   #matchedBefore = 0;
@@ -37,17 +38,17 @@ export class Meter {
 
   /** Without the time that it was paused. */
   get elapsedMs(): number {
-    return (this.#heldSinceMs ?? Date.now()) - this.#startedMs - this.#heldMs;
+    return (this.#heldSinceMs ?? monotonicMs()) - this.#startedMs - this.#heldMs;
   }
 
   /** A pause begins. */
   hold(): void {
-    this.#heldSinceMs ??= Date.now();
+    this.#heldSinceMs ??= monotonicMs();
   }
 
   /** It is over. */
   goOn(): void {
-    this.#heldMs += Date.now() - (this.#heldSinceMs ?? Date.now());
+    this.#heldMs += monotonicMs() - (this.#heldSinceMs ?? monotonicMs());
     this.#heldSinceMs = undefined;
   }
 
@@ -58,12 +59,12 @@ export class Meter {
   }
 
   stored(count: number): void {
-    this.#published.push({ atMs: Date.now(), count });
+    this.#published.push({ atMs: monotonicMs(), count });
   }
 
   progress(counts: ReplayCounts, scanned: number, waiting: ReplayProgress['waiting']): ReplayProgress {
     const { id, bound, elapsedMs } = this;
-    const since = Date.now() - LATELY_MS;
+    const since = monotonicMs() - LATELY_MS;
     this.#published = this.#published.filter(({ atMs }) => atMs > since);
     const recent = this.#published.reduce((sum, { count }) => sum + count, 0);
     const perSecond = Math.round((recent * 1000) / Math.max(1, Math.min(elapsedMs, LATELY_MS)));

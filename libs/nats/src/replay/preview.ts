@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { Judge, ReadyCommand } from './judge.js';
 import { Meter, type ReplayProgress } from './meter.js';
@@ -52,7 +53,7 @@ export async function previewReplay(
   const meter = new Meter(id, bound, replay.limit);
   let ready = 0;
   let scanned = 0;
-  let reportedMs = Date.now();
+  let reportedMs = monotonicMs();
   const { stream, subjects, sinceMs, fromSequence, limit } = replay;
   const scan = new StreamScan(api, { stream, subjects, from: fromSequence, sinceMs, to: bound });
   search: for await (const messages of scan.lists(signal)) {
@@ -75,8 +76,8 @@ export async function previewReplay(
       if (counts.matched >= limit) break search;
     }
     if (isPast(messages, replay.untilMs)) break;
-    if (onProgress && Date.now() - reportedMs >= REPORT_MS) {
-      reportedMs = Date.now();
+    if (onProgress && monotonicMs() - reportedMs >= REPORT_MS) {
+      reportedMs = monotonicMs();
       onProgress(meter.progress({ ...counts, published: 0, busy: 0 }, scanned, undefined));
     }
   }

@@ -1,3 +1,4 @@
+import { ServerClock } from '@loopstack/client';
 import { LoopstackError, printable, type FieldError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { hostname } from 'node:os';
 import type { NatsConnection } from 'nats';
@@ -106,7 +107,7 @@ export const PROCESS = `${hostname()}:${process.pid}`;
 export const newRunner = (): string => `${PROCESS}:${Math.random().toString(36).slice(2, 8)}`;
 
 /** Whether a process works, or waits, with this replay. One that died on this machine is known at once, others by their silence. */
-export function isAlive(state: ReplayState, nowMs = Date.now()): boolean {
+export function isAlive(state: ReplayState, nowMs: number): boolean {
   if (state.status !== 'running' && state.status !== 'paused') return false;
   if (nowMs - Date.parse(state.heartbeatAt) >= DEAD_AFTER_MS) return false;
   const [host, pid] = state.runner.split(':');
@@ -127,7 +128,7 @@ export class ReplayLog {
   readonly #bucket: Bucket;
 
   constructor(
-    nc: NatsConnection,
+    private readonly nc: NatsConnection,
     names: WireNames,
     options: { readonly domain?: string | undefined; readonly replicas?: number | undefined },
   ) {
@@ -147,13 +148,15 @@ export class ReplayLog {
   async get(id: string): Promise<ReplayReport> {
     const [order, state] = await Promise.all([this.#bucket.get<ReplayOrder>(`${id}.order`), this.#bucket.get<ReplayState>(`${id}.state`)]);
     if (!order) throw new LoopstackError('REPLAY_UNKNOWN', { id });
-    return report(order, state);
+    return report(ServerClock.of(this.nc).nowMs(), order, state);
   }
 
   /** Newest first. */
   async list(): Promise<readonly ReplayReport[]> {
     const orders = await this.#bucket.list<ReplayOrder>('*.order');
-    const reports = await Promise.all(orders.map(async (order) => report(order, await this.#bucket.get<ReplayState>(`${order.id}.state`))));
+    const reports = await Promise.all(
+      orders.map(async (order) => report(ServerClock.of(this.nc).nowMs(), order, await this.#bucket.get<ReplayState>(`${order.id}.state`))),
+    );
     return reports.toSorted((a, b) => b.at.localeCompare(a.at));
   }
 
@@ -163,7 +166,7 @@ export class ReplayLog {
   }
 
   async wish(id: string, wish: ReplayWish['wish'], by: string): Promise<void> {
-    await this.#bucket.put(`${id}.wish`, { wish, by, at: new Date().toISOString() } satisfies ReplayWish);
+    await this.#bucket.put(`${id}.wish`, { wish, by, at: ServerClock.of(this.nc).isoNow() } satisfies ReplayWish);
   }
 
   wished(id: string): Promise<ReplayWish | undefined> {
@@ -172,8 +175,8 @@ export class ReplayLog {
 }
 
 /** A replay of which nobody has been heard is interrupted, whatever it wrote last. */
-function report(order: ReplayOrder, state: ReplayState = newState(order.by, order.at)): ReplayReport {
-  const status = state.status === 'running' && !isAlive(state) ? 'interrupted' : state.status;
+function report(nowMs: number, order: ReplayOrder, state: ReplayState = newState(order.by, order.at)): ReplayReport {
+  const status = state.status === 'running' && !isAlive(state, nowMs) ? 'interrupted' : state.status;
   return { ...order, ...state, status };
 }
 

@@ -1,5 +1,14 @@
 import { NO_PLACE, signedLines, type CommandSigner } from '@loopstack/client';
-import { HEADER, LoopstackError, messageId, newRunId, printable, type RunAddress, type WireNames } from '@loopstack/shared/contract';
+import {
+  HEADER,
+  LoopstackError,
+  messageId,
+  newRunId,
+  printable,
+  monotonicMs,
+  type RunAddress,
+  type WireNames,
+} from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
 import { CommandBatches, DUPLICATE_IN_BATCH, TakenOverError, type WrittenCommand } from './command-batch.js';
@@ -66,7 +75,7 @@ export class ReplayRunner {
   #invalid: InvalidCommand[] = [];
   #pending: ReadyCommand[] = [];
   #pendingBytes = 0;
-  #flushedAtMs = Date.now();
+  #flushedAtMs = monotonicMs();
   #inFlight: Promise<void> = Promise.resolve();
   /** Commands taken and not stored yet; what was dropped in a stop stays among them. */
   #unsettled = 0;
@@ -158,7 +167,7 @@ export class ReplayRunner {
       }
       this.#settle();
       if (isPast(messages, this.replay.untilMs)) break;
-      if (Date.now() - this.#flushedAtMs > LINGER_MS && !(await this.#flush())) return false;
+      if (monotonicMs() - this.#flushedAtMs > LINGER_MS && !(await this.#flush())) return false;
       if (!(await this.#mayGoOn())) return false;
     }
     return this.#flush();
@@ -203,7 +212,7 @@ export class ReplayRunner {
 
   /** Sends what waits, after the batch before it is stored; does not wait for its own. @returns false to stop */
   async #flush(): Promise<boolean> {
-    this.#flushedAtMs = Date.now();
+    this.#flushedAtMs = monotonicMs();
     const commands = this.#pending;
     const position = this.#scanned;
     this.#pending = [];
@@ -219,7 +228,8 @@ export class ReplayRunner {
     this.#counts.busy += busy;
     this.#unsettled -= busy;
     const counts = { ...this.#counts };
-    if (open.length > 0) this.#inFlight = this.#store(open, { token: newRunId(), position, counts, workedMs: this.#workedMs() });
+    if (open.length > 0)
+      this.#inFlight = this.#store(open, { token: newRunId(this.tools.api.clock.nowMs()), position, counts, workedMs: this.#workedMs() });
     return true;
   }
 
@@ -269,7 +279,7 @@ export class ReplayRunner {
       }
       if (!(await this.#backlog.take(counts, (ms) => this.#wait(ms, 'queue')))) return false;
     }
-    const waitMs = this.#rate.take(commands.length, Date.now());
+    const waitMs = this.#rate.take(commands.length, monotonicMs());
     return waitMs === 0 || this.#wait(waitMs, 'rate');
   }
 
@@ -280,11 +290,12 @@ export class ReplayRunner {
     const subject = names.run(command, priority);
     const message = messageId(command, `replay-${id}-${origin.sequence}-${newRunId()}`);
     const of = origin.runId ?? `${origin.stream}:${origin.sequence}`;
-    const runId = sameRun ? of : newRunId();
+    const nowMs = this.tools.api.clock.nowMs();
+    const runId = sameRun ? of : newRunId(nowMs);
     let all = `${HEADER.RUN_ID}: ${runId}\r\n${HEADER.REPLAY_ID}: ${id}\r\n${HEADER.REPLAY_OF}: ${of}\r\n${lines}`;
     // A run that is opened again has a history, which the worker must look at.
     if (sameRun) all += `${HEADER.REDRIVEN}: ${redriven + 1}\r\n`;
-    if (sign) all = signedLines(sign, all, { subject, messageId: message, data });
+    if (sign) all = signedLines(sign, all, { subject, messageId: message, data, nowMs });
     return { subject, data, lines: `${HEADER.MSG_ID}: ${message}\r\n${all}` };
   }
 
@@ -314,14 +325,14 @@ export class ReplayRunner {
   /** Tries again while the server is away or the stream is full. */
   async #patiently<T>(work: () => Promise<T>): Promise<T> {
     let waitMs = FIRST_RETRY_MS;
-    const deadlineMs = Date.now() + PATIENCE_MS;
-    const wholeByMs = Date.now() + INCOMPLETE_MS;
+    const deadlineMs = monotonicMs() + PATIENCE_MS;
+    const wholeByMs = monotonicMs() + INCOMPLETE_MS;
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        const temporary = isTemporary(error) || (isIncomplete(error) && Date.now() < wholeByMs);
-        if (!temporary || Date.now() > deadlineMs || this.tools.api.nc.isClosed()) throw error;
+        const temporary = isTemporary(error) || (isIncomplete(error) && monotonicMs() < wholeByMs);
+        if (!temporary || monotonicMs() > deadlineMs || this.tools.api.nc.isClosed()) throw error;
         if (!(await this.#wait(waitMs, 'server'))) throw error;
         waitMs = Math.min(LAST_RETRY_MS, 2 * waitMs);
       }
@@ -358,14 +369,14 @@ export class ReplayRunner {
   /** Looks for what others ask for, and writes heartbeats. */
   async #attendToWishes(): Promise<void> {
     const { signal } = this.#stopped;
-    let savedAtMs = Date.now();
+    let savedAtMs = monotonicMs();
     while (!signal.aborted) {
       await delay(2 * TICK_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const wished = await this.tools.log.wished(this.report.id).catch(() => undefined);
       if (wished && wished.at !== this.#seen) this.#heed(wished);
-      if (Date.now() - savedAtMs > HEARTBEAT_MS && !signal.aborted) {
-        savedAtMs = Date.now();
+      if (monotonicMs() - savedAtMs > HEARTBEAT_MS && !signal.aborted) {
+        savedAtMs = monotonicMs();
         await this.#beat().catch(() => undefined);
       }
     }
@@ -395,7 +406,7 @@ export class ReplayRunner {
     this.report = {
       ...this.report,
       ...(error === undefined ? {} : { error: printable((error as Error).message) }),
-      ...(ended ? { finishedAt: new Date().toISOString() } : {}),
+      ...(ended ? { finishedAt: this.tools.api.clock.isoNow() } : {}),
     };
     // Where the server is gone the state cannot be told to it; the marks are true all the same.
     await this.#save(status).catch((cause: unknown) => {
@@ -417,7 +428,7 @@ export class ReplayRunner {
       markSequence: this.tools.batches.markSequence,
       workedMs: this.#workedMs(),
       invalid: this.#invalid,
-      heartbeatAt: new Date().toISOString(),
+      heartbeatAt: this.tools.api.clock.isoNow(),
     };
     const { report } = this;
     this.#saving = this.#saving.catch(() => undefined).then(() => this.tools.log.write(report));

@@ -1,5 +1,5 @@
 import { Publisher, type CommandSigner } from '@loopstack/client';
-import { LoopstackError, wireNames, type WireNames } from '@loopstack/shared/contract';
+import { LoopstackError, wireNames, monotonicMs, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { API, JetStreamApi, JetStreamApiError } from '../jetstream-api.js';
@@ -79,7 +79,7 @@ export class Replays {
    */
   async preview(request: ReplayRequest, hooks: ReplayHooks & { readonly examples?: number } = {}): Promise<ReplayPreview> {
     const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
-    const id = request.id ?? newReplayId();
+    const id = request.id ?? newReplayId(this.#api.clock.nowMs());
     const bound = await this.#bound(replay);
     return previewReplay(this.#api, replay, this.#judge(id, replay), { id, bound, examples: hooks.examples ?? 3, ...hooks });
   }
@@ -92,8 +92,8 @@ export class Replays {
   async start(request: ReplayRequest, hooks: ReplayHooks = {}): Promise<ReplayReport> {
     const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
     const bound = await this.#bound(replay);
-    const at = new Date().toISOString();
-    const order = { id: request.id ?? newReplayId(), request, by: this.#by, at, stream: replay.stream, bound };
+    const at = this.#api.clock.isoNow();
+    const order = { id: request.id ?? newReplayId(this.#api.clock.nowMs()), request, by: this.#by, at, stream: replay.stream, bound };
     const state = newState(this.#by, at, newRunner());
     await this.#log.create(order, state);
     return this.#run({ ...order, ...state }, replay, hooks);
@@ -107,13 +107,13 @@ export class Replays {
    */
   async resume(id: string, hooks: ReplayHooks & { readonly pace?: ReplayPace } = {}): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
-    if (isAlive(report)) {
+    if (this.#isAlive(report)) {
       if (report.status !== 'paused') throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
       return this.#wish(id, 'run', (status) => status !== 'paused');
     }
     const request = { ...report.request, ...hooks.pace } as ReplayRequest;
     const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
-    const at = new Date().toISOString();
+    const at = this.#api.clock.isoNow();
     const { error: _, ...kept } = report;
     const actions = [...report.actions, { action: 'resume' as const, by: this.#by, at }];
     return this.#run({ ...kept, status: 'running', runner: newRunner(), heartbeatAt: at, actions }, replay, hooks);
@@ -122,14 +122,14 @@ export class Replays {
   /** Holds a replay; resolves when it is held. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
   async pause(id: string): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
-    if (isAlive(report)) return this.#wish(id, 'pause', (status) => status !== 'running');
+    if (this.#isAlive(report)) return this.#wish(id, 'pause', (status) => status !== 'running');
     return this.#record(report, 'pause', 'paused');
   }
 
   /** Ends a replay where it is; what is published stays. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
   async abort(id: string): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
-    if (isAlive(report)) return this.#wish(id, 'abort', (status) => status === 'aborted' || status === 'completed');
+    if (this.#isAlive(report)) return this.#wish(id, 'abort', (status) => status === 'aborted' || status === 'completed');
     return this.#record(report, 'abort', 'aborted');
   }
 
@@ -193,6 +193,10 @@ export class Replays {
     }
   }
 
+  #isAlive(report: ReplayReport): boolean {
+    return isAlive(report, this.#api.clock.nowMs());
+  }
+
   async #unfinished(id: string): Promise<ReplayReport> {
     const report = await this.#log.get(id);
     const { status } = report;
@@ -203,18 +207,18 @@ export class Replays {
   /** Asks the process that works on it, and waits until that shows. */
   async #wish(id: string, wish: 'run' | 'pause' | 'abort', heeded: (status: ReplayReport['status']) => boolean): Promise<ReplayReport> {
     await this.#log.wish(id, wish, this.#by);
-    const deadlineMs = Date.now() + HEED_MS;
+    const deadlineMs = monotonicMs() + HEED_MS;
     for (;;) {
       const report = await this.#log.get(id);
       if (heeded(report.status)) return report;
-      if (Date.now() > deadlineMs) throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
+      if (monotonicMs() > deadlineMs) throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
       await delay(200);
     }
   }
 
   /** Nobody works on it: its marks tell how far it came. */
   async #record(report: ReplayReport, action: 'pause' | 'abort', status: 'paused' | 'aborted'): Promise<ReplayReport> {
-    const at = new Date().toISOString();
+    const at = this.#api.clock.isoNow();
     const batches = this.#batches(report.id);
     const mark = await batches.open();
     const changed: ReplayReport = {

@@ -189,7 +189,7 @@ function invalid(option: string, expected: string, value: unknown): LoopstackErr
 }
 
 /** An id that sorts by time and can be typed. */
-export function newReplayId(nowMs = Date.now(), random = Math.random()): string {
+export function newReplayId(nowMs: number, random = Math.random()): string {
   const tail = Math.floor(random * 36 ** 4)
     .toString(36)
     .padStart(4, '0');

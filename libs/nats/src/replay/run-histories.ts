@@ -5,6 +5,7 @@ import {
   decodeRunEvent,
   encodeRunEvent,
   isOutcome,
+  monotonicMs,
   type Priority,
   type RunAddress,
   type RunEvent,
@@ -116,14 +117,14 @@ export class RunHistories {
 
   async #floor(durable: string): Promise<number | undefined> {
     const known = this.#floors.get(durable);
-    if (known && Date.now() - known.atMs < QUEUE_AGE_MS) return known.floor;
+    if (known && monotonicMs() - known.atMs < QUEUE_AGE_MS) return known.floor;
     let floor: number | undefined;
     try {
       floor = (await this.api.consumerInfo(this.names.streams.runs, durable)).ack_floor.stream_seq;
     } catch (error) {
       if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
     }
-    this.#floors.set(durable, { floor, atMs: Date.now() });
+    this.#floors.set(durable, { floor, atMs: monotonicMs() });
     return floor;
   }
 
@@ -136,7 +137,7 @@ export class RunHistories {
   async reopen(runs: readonly (AskedRun & { readonly mark: string })[]): Promise<ReadonlySet<number>> {
     const last = await this.last(runs);
     const open = new Set<number>();
-    const at = new Date().toISOString();
+    const at = this.api.clock.isoNow();
     const work = runs.map(async (run, index) => {
       const before = last.get(this.subject(run));
       if (before?.event.type === 'queued' && before.event.replay === run.mark) {

@@ -1,3 +1,4 @@
+import { monotonicMs } from '@loopstack/shared';
 import { inboxOf } from '@loopstack/client';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
@@ -121,7 +122,7 @@ export class StreamScan {
 
   /** A pull is answered or kept alive every second. */
   #silent(): boolean {
-    return this.#slots.some(({ remaining }) => remaining > 0) && Date.now() - this.#heardAtMs > SILENCE_MS;
+    return this.#slots.some(({ remaining }) => remaining > 0) && monotonicMs() - this.#heardAtMs > SILENCE_MS;
   }
 
   async #open(): Promise<void> {
@@ -139,7 +140,7 @@ export class StreamScan {
       name = created.name;
       this.#ended = created.num_pending === 0;
     } catch (error) {
-      const patient = this.#openedAtMs > 0 && Date.now() - Math.max(this.#openedAtMs, this.#heardAtMs) < PATIENCE_MS;
+      const patient = this.#openedAtMs > 0 && monotonicMs() - Math.max(this.#openedAtMs, this.#heardAtMs) < PATIENCE_MS;
       if (!patient || !isTemporary(error) || this.#nc.isClosed()) throw error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       return;
@@ -147,7 +148,7 @@ export class StreamScan {
     this.#consumer = name;
     this.#broken = false;
     this.#consumerSequence = 0;
-    this.#heardAtMs = this.#openedAtMs = Date.now();
+    this.#heardAtMs = this.#openedAtMs = monotonicMs();
     this.#subscriptions = this.#slots.map((slot) => {
       slot.remaining = 0;
       return this.#nc.subscribe(slot.inbox, { callback: (error, msg) => (error ? this.#fail() : this.#received(slot, msg)) });
@@ -189,7 +190,7 @@ export class StreamScan {
     if (this.#consumer === undefined || this.#broken || this.#ended || this.#buffer.length >= BATCH) return;
     const slot = this.#slots.find(({ remaining }) => remaining === 0);
     if (!slot) return;
-    if (this.#slots.every(({ remaining }) => remaining === 0)) this.#heardAtMs = Date.now();
+    if (this.#slots.every(({ remaining }) => remaining === 0)) this.#heardAtMs = monotonicMs();
     slot.remaining = BATCH;
     const request = `{"batch":${BATCH},"max_bytes":${MAX_BYTES},"expires":${EXPIRES_MS * NS},"idle_heartbeat":${HEARTBEAT_MS * NS}}`;
     const subject = `${this.api.prefix}.CONSUMER.MSG.NEXT.${this.range.stream}.${this.#consumer}`;
@@ -197,7 +198,7 @@ export class StreamScan {
   }
 
   #received(slot: Slot, msg: Msg): void {
-    this.#heardAtMs = Date.now();
+    this.#heardAtMs = monotonicMs();
     if (msg.subject === slot.inbox) {
       this.#status(slot, msg);
       return;
