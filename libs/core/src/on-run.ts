@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { LoopstackError, isName, jsonType, type RunEventType } from '@loopstack/shared';
 import { withCause } from './cause.js';
+import { mangledName } from './class-name.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
 import type { Provided } from './provided.js';
 import type { RunNotice } from './run-notice.js';
@@ -126,6 +127,8 @@ function resolveReaction(className: string, instance: object | undefined, declar
   };
   if (!instance) return refuse('provider', 'a singleton', 'a request-scoped or transient one');
   const { delivery = 'durable', concurrency = 16 } = options;
+  const mangled = options.name === undefined && delivery === 'durable' ? mangledName(className) : undefined;
+  if (mangled !== undefined) throw new LoopstackError('BOOT_FAILED', { problems: `${option}: ${mangled}` });
   if (delivery !== 'durable' && delivery !== 'live') refuse('delivery', 'durable or live', JSON.stringify(delivery));
   if (delivery === 'durable' && service === undefined) {
     refuse('delivery', 'LoopstackModule.forRoot({ service }) with the name of this service for a durable one', 'none');

@@ -11,7 +11,9 @@ import {
   type ResolvedWorkflowOptions,
   type WorkflowInstance,
 } from './workflow.js';
+import { mangledName } from './class-name.js';
 import { provided, type Provided } from './provided.js';
+import { foreignDecorators } from './validation/copies.js';
 import { payloadValidator, type PayloadValidator } from './validation/payload-validator.js';
 import { Inject } from '@nestjs/common';
 
@@ -60,6 +62,8 @@ export function buildCatalogue(candidates: readonly Candidate[], application: Fo
       continue;
     }
     workspaces.set(workspace, space);
+    const mangled = options.name === undefined ? mangledName(space.type.name) : undefined;
+    if (mangled !== undefined) problems.push(`workspace ${named(space)}: ${mangled}`);
     const names = new Map<string, Candidate>();
     for (const type of options.workflows) {
       const found = workflows.get(type);
@@ -117,7 +121,12 @@ function register(
     return undefined;
   }
   try {
-    const options = resolveWorkflowOptions(type.name, workflowOptions(type) ?? {}, defaults, redact);
+    const own = workflowOptions(type) ?? {};
+    const mangled = own.name === undefined ? mangledName(type.name) : undefined;
+    if (mangled !== undefined) problems.push(`workflow ${type.name} (${found.module}): ${mangled}`);
+    const options = resolveWorkflowOptions(type.name, own, defaults, redact);
+    const foreign = options.payload && foreignDecorators(options.payload);
+    if (foreign !== undefined) problems.push(`payload ${options.payload?.name} of workflow ${type.name} (${found.module}): ${foreign}`);
     return {
       workspace,
       workflow: options.name,

@@ -5,6 +5,7 @@ import type { CommandMessage } from './command-message.js';
 import { LeaseTable } from './lease-table.js';
 import type { FromThread, LeaseThreadData, ToThread } from './lease-thread.js';
 import type { ResolvedNatsOptions } from './options.js';
+import { packageFile } from './package-file.js';
 
 /** Longest wait for the lease thread. */
 const READY_MS = 10_000;
@@ -64,7 +65,7 @@ export class LeaseKeeper {
   }
 
   #begin(data: LeaseThreadData): Thread {
-    const file = new URL('./lease-thread.js', import.meta.url);
+    const file = packageFile('lease-thread.js');
     try {
       return new Thread(file, { workerData: data });
     } catch (error) {

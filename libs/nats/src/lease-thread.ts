@@ -88,5 +88,6 @@ parentPort?.on('message', (message: ToThread) => {
   parentPort?.close();
 });
 guard.start();
-if (data.connect) await keep(data, data.connect, table, guard);
+// Not awaited: a module that is never done is warned of at exit. A rejection ends the thread, and the main thread hears of it.
+if (data.connect) void keep(data, data.connect, table, guard);
 else tell('ready');

@@ -2,11 +2,11 @@ import { jsonType, type FieldError, type JsonSchema } from '@loopstack/shared/co
 // oxlint-disable-next-line no-restricted-imports -- ajv's own door to draft 2020-12
 import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { createRequire } from 'node:module';
-
-const require = createRequire(import.meta.url);
+import { packageUrl } from './package-file.js';
 
 /** Loaded for the first payload that is checked: most workers check none, and it is a tenth of their start. */
 function newAjv(): Ajv2020 {
+  const require = createRequire(packageUrl());
   const draft = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
   const formats = require('ajv-formats') as typeof import('ajv-formats');
   const ajv = new draft.Ajv2020({ allErrors: true, strict: false, verbose: true });
