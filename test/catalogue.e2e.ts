@@ -2,7 +2,7 @@ import { LoopstackClient } from '@loopstack/client';
 import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import type { INestMicroservice } from '@nestjs/common';
+import type { INestMicroservice, LoggerService, Type } from '@nestjs/common';
 import { IsBoolean, IsInt, IsString } from 'class-validator';
 import { connect } from 'nats';
 import { startApp } from './rig/app.js';
@@ -149,5 +149,42 @@ describe('the catalogue that a worker publishes', () => {
     await watcher.close();
     await cold.close();
     expect(asked).toBe(2);
+  });
+});
+
+describe('two workflows whose payloads have exchanged their names since the last release', () => {
+  class Refund {
+    @IsString() reason!: string;
+  }
+  const release = (first: Type<object>, second: Type<object>): Type<object>[] => {
+    @Workflow({ name: 'Alpha', payload: first })
+    class Alpha {
+      run(): void {}
+    }
+    @Workflow({ name: 'Beta', payload: second })
+    class Beta {
+      run(): void {}
+    }
+    @Workspace({ name: 'Depot', workflows: [Alpha, Beta] })
+    class Space {}
+    return [Alpha, Beta, Space];
+  };
+
+  it('are told of in the log', async () => {
+    const server = await startNatsServer();
+    const first = await startApp(release(Parcel, Refund), { servers: server.url });
+    const client = await LoopstackClient.connect({ servers: server.url });
+    await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length === 2);
+    await first.close();
+    const warnings: string[] = [];
+    const quiet = (): void => undefined;
+    const warn = (message: unknown): void => void warnings.push(String(message));
+    const logger: LoggerService = { log: quiet, error: quiet, warn };
+    const second = await startApp(release(Refund, Parcel), { servers: server.url }, {}, logger);
+    await until('both are told of', () => warnings.filter((line) => line.includes('exchanged by a minifier')).length === 2);
+    expect(warnings.join()).toContain('Depot.Alpha has the payload that Depot.Beta had before');
+    await client.close();
+    await second.close();
+    await server.stop();
   });
 });

@@ -16,3 +16,20 @@ export function mangledName(className: string, inTests = IN_TESTS): string | und
 function looksMangled(name: string): boolean {
   return name.length <= 2 || (name.length === 3 && !/^[A-Z]([a-z]{2}|[A-Z]{2})$/.test(name));
 }
+
+/**
+ * Workflows of one workspace that seem to have exchanged their names since the release before: each has the payload schema that another one
+ * had. Names that a minifier made do that, and the commands of one workflow go to the other. Pure.
+ * @param before payload schemas as text, by workflow; those of the release before
+ */
+export function exchangedNames(
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+): readonly { readonly workflow: string; readonly formerly: string }[] {
+  const changed = [...now].filter(([workflow, schema]) => before.has(workflow) && before.get(workflow) !== schema);
+  const names = new Set(changed.map(([workflow]) => workflow));
+  return changed.flatMap(([workflow, schema]) => {
+    const formerly = [...before].find(([name, old]) => name !== workflow && names.has(name) && old === schema)?.[0];
+    return formerly === undefined ? [] : [{ workflow, formerly }];
+  });
+}

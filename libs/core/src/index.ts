@@ -10,6 +10,7 @@ export {
   withCause,
   type Cause,
 } from './cause.js';
+export { exchangedNames } from './class-name.js';
 export { CONTEXT_TYPE } from './enhancers.js';
 export { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type EventTarget, type EventUse } from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';

@@ -1,6 +1,14 @@
 import { Releases } from '@loopstack/client';
-import { catalogueEntry, type WorkflowRunner } from '@loopstack/core';
-import { catalogueKey, contractKey, noticeKey, monotonicMs, type ReleaseNotice, type WireNames } from '@loopstack/shared';
+import { catalogueEntry, exchangedNames, type WorkflowRunner } from '@loopstack/core';
+import {
+  catalogueKey,
+  contractKey,
+  decodeCatalogueEntry,
+  noticeKey,
+  monotonicMs,
+  type ReleaseNotice,
+  type WireNames,
+} from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import type { KV, NatsConnection } from 'nats';
@@ -109,7 +117,8 @@ export class CatalogueWriter {
     try {
       const kv = (this.#kv ??= await this.#open());
       if (!this.#written) {
-        await Promise.all(this.#entries.map((entry) => this.#writeChanged(kv, entry)));
+        const before = await Promise.all(this.#entries.map((entry) => this.#writeChanged(kv, entry)));
+        this.#tellOfExchanges(before);
         await Promise.all(this.#contracts.map((entry) => this.#writeChanged(kv, entry, REWRITE_MS)));
       }
       for (const { key, bytes } of this.#notices) await kv.put(key, bytes);
@@ -135,17 +144,30 @@ export class CatalogueWriter {
     return js.views.kv(this.names.catalogue, provision ? { replicas, allow_direct: true } : { bindOnly: true });
   }
 
-  async #writeChanged(kv: KV, { key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<void> {
+  /** @returns what was there before */
+  async #writeChanged(kv: KV, { key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
     const known = await this.api.lastOf(`KV_${this.names.catalogue}`, this.#subject(key));
-    if (known && Buffer.compare(known.data, bytes) === 0 && this.api.clock.nowMs() - known.timeMs < afterMs) return;
+    if (known && Buffer.compare(known.data, bytes) === 0 && this.api.clock.nowMs() - known.timeMs < afterMs) return known.data;
     await kv.put(key, bytes);
+    return known?.data;
+  }
+
+  /** @param before the entries of the release before, in the order of `#entries` */
+  #tellOfExchanges(before: readonly (Uint8Array | undefined)[]): void {
+    const written = this.#entries.map(({ bytes }) => bytes);
+    for (const workspace of this.#workspaces) {
+      for (const { workflow, formerly } of exchangedNames(schemasOf(workspace, before), schemasOf(workspace, written))) {
+        this.#logger.warn(
+          `${workspace}.${workflow} has the payload that ${workspace}.${formerly} had before, which has changed, too: were class names exchanged by a minifier? Name the workflows: @Workflow({ name })`,
+        );
+      }
+    }
   }
 
   /** Takes away what releases have left behind that do not run any more. */
   async #tidy(): Promise<void> {
     const releases: Releases = releasesOf(this.api, this.names);
-    const workspaces = new Set(this.#notices.map(({ key }) => key.split('.')[1] as string));
-    for (const workspace of workspaces) {
+    for (const workspace of this.#workspaces) {
       const notices = await releases.notices(workspace);
       const nowMs = Math.max(...notices.map(({ timeMs }) => timeMs));
       const outdated = notices.filter(({ timeMs, silenceMs }) => nowMs - timeMs > SILENCES * silenceMs);
@@ -170,9 +192,23 @@ export class CatalogueWriter {
     await this.api.request(`STREAM.PURGE.KV_${this.names.catalogue}`, { filter: this.#subject(key) });
   }
 
+  get #workspaces(): ReadonlySet<string> {
+    return new Set(this.#notices.map(({ key }) => key.split('.')[1] as string));
+  }
+
   #subject(key: string): string {
     return `$KV.${this.names.catalogue}.${key}`;
   }
+}
+
+/** Payload schemas of the workflows of a workspace, as text. */
+function schemasOf(workspace: string, entries: readonly (Uint8Array | undefined)[]): ReadonlyMap<string, string> {
+  const schemas = new Map<string, string>();
+  for (const bytes of entries) {
+    const entry = bytes && decodeCatalogueEntry(bytes);
+    if (entry?.workspace === workspace && entry.payload) schemas.set(entry.workflow, JSON.stringify(entry.payload));
+  }
+  return schemas;
 }
 
 /** Workers of one release say the same, under one key. */
