@@ -1,4 +1,4 @@
-import { isOutcome, type RunEvent } from '@loopstack/shared';
+import { decodeRunEvent, isOutcome, type RunEvent } from '@loopstack/shared';
 import type { ConsumerMessages, NatsConnection } from 'nats';
 
 /** A message of a stream, read back. */
@@ -34,12 +34,12 @@ export async function readStream(nc: NatsConnection, stream: string, filter = '>
 /** Events of each run, in order. */
 export async function readEvents(nc: NatsConnection, stream: string): Promise<ReadonlyMap<string, readonly RunEvent[]>> {
   const events = new Map<string, RunEvent[]>();
-  const decoder = new TextDecoder();
   for (const { subject, data } of await readStream(nc, stream)) {
     const [, kind, , , runId = ''] = subject.split('.');
     if (kind !== 'event') continue;
     const list = events.get(runId) ?? [];
-    list.push(JSON.parse(decoder.decode(data)) as RunEvent);
+    const event = decodeRunEvent(data);
+    if (event) list.push(event);
     events.set(runId, list);
   }
   return events;

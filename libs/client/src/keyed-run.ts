@@ -55,13 +55,14 @@ export class KeyedRuns {
   async run<R>(command: PreparedCommand, run: StoredRun<R>, store: () => Promise<RunHandle<R>>): Promise<RunHandle<R>> {
     const { runs } = this.#options.names.streams;
     const content = contentOf(decodeRunCommand(command.data));
-    const taken = await this.#events.last(command, command.runId).catch(() => undefined);
+    const end = await this.#events.end(command, command.runId).catch(() => undefined);
+    const taken = end?.event;
     if (taken) {
-      await this.#assertSame(command, content, taken.event);
-      return run.acknowledged(runs, taken.event.sequence ?? 0, true);
+      await this.#assertSame(command, content, taken);
+      return run.acknowledged(runs, taken.sequence ?? 0, true);
     }
     await store();
-    const holder = await this.#claim(command, run.sequence, content);
+    const holder = await this.#claim(command, run.sequence, content, end?.sequence ?? 0);
     if (holder && holder.sequence !== run.sequence) {
       await this.#assertSame(command, content, holder.event);
       run.acknowledged(runs, holder.sequence, true);
@@ -81,14 +82,14 @@ export class KeyedRuns {
       last.type === 'queued' && last.content !== undefined
         ? undefined
         : await this.#events.first(command, command.runId).catch(() => undefined);
-    const content = first?.event.content ?? last.content;
-    const sequence = first?.event.sequence ?? last.sequence;
+    const content = first?.content ?? last.content;
+    const sequence = first?.sequence ?? last.sequence;
     if (content !== undefined || sequence === undefined) return content;
     return this.#commands.contentAt(sequence, command, command.runId).catch(() => undefined);
   }
 
   /** Who holds the key; undefined if that could not be learnt. The sequence of a delayed command is 0. */
-  async #claim(command: PreparedCommand, sequence: number, content: string): Promise<Holder | undefined> {
+  async #claim(command: PreparedCommand, sequence: number, content: string, expected: number): Promise<Holder | undefined> {
     const event: RunEvent = {
       type: 'queued',
       at: new Date(this.#options.clock.nowMs()).toISOString(),
@@ -100,7 +101,7 @@ export class KeyedRuns {
       await this.#publisher.publish(
         this.#options.names.event(command, command.runId),
         encodeRunEvent(event),
-        { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: '0' },
+        { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(expected) },
         { timeoutMs: command.timeoutMs },
       );
       return { sequence, event };
@@ -108,7 +109,10 @@ export class KeyedRuns {
       // The command is stored and acknowledged, and its worker claims too: only the answer about the duplicate is lost.
       if (!(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE) return undefined;
     }
-    const holder = await this.#events.last(command, command.runId, true).catch(() => undefined);
-    return holder && { sequence: holder.event.sequence ?? 0, event: holder.event };
+    const end = await this.#events.end(command, command.runId, true).catch(() => undefined);
+    if (!end) return undefined;
+    const { event: first } = end;
+    // What came between is no event: nobody holds the key.
+    return first ? { sequence: first.sequence ?? 0, event: first } : this.#claim(command, sequence, content, end.sequence);
   }
 }

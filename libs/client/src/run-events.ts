@@ -11,13 +11,9 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { followConnection } from './connection.js';
+import { firstEvent, historyEnd, readAnyway, type HistoryEnd } from './history-end.js';
 import type { ResolvedClientOptions } from './options.js';
 import type { StoredMessage, StreamReader } from './stream-reader.js';
-
-export interface StoredEvent {
-  readonly event: RunEvent;
-  readonly message: StoredMessage;
-}
 
 /** Looks at the stream after a notice, in ms after one another: a notice may overtake the storing, or tell of a refused publish. */
 const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
@@ -62,16 +58,16 @@ export class RunEvents {
     this.#unfollow = followConnection(nc, { reconnected: () => this.#reconnected(), closed: () => this.close() });
   }
 
-  /** The last event of a run. */
-  async last(address: RunAddress, runId: string, leader = false): Promise<StoredEvent | undefined> {
+  /** Where the history of a run ends. */
+  async end(address: RunAddress, runId: string, leader = false): Promise<HistoryEnd | undefined> {
     const { names } = this.#options;
-    return storedEvent(await this.#reader.read(names.streams.events, { last: names.event(address, runId) }, leader));
+    return historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
   }
 
   /** The first event of a run that is still there. */
-  async first(address: RunAddress, runId: string): Promise<StoredEvent | undefined> {
+  async first(address: RunAddress, runId: string): Promise<RunEvent | undefined> {
     const { names } = this.#options;
-    return storedEvent(await this.#reader.read(names.streams.events, { next: names.event(address, runId), sequence: 1 }));
+    return firstEvent(this.#reader, names.streams.events, names.event(address, runId));
   }
 
   /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT, CLOSED */
@@ -104,9 +100,9 @@ export class RunEvents {
     signal?.addEventListener('abort', notice, { once: true });
     try {
       for (let next = 1, ended = false, readable = false; ;) {
-        let stored: StoredEvent | undefined;
+        let stored: StoredMessage | undefined;
         try {
-          stored = storedEvent(await this.#reader.read(names.streams.events, { next: subject, sequence: next }));
+          stored = await readAnyway(this.#reader, names.streams.events, { next: subject, sequence: next });
           readable = true;
         } catch (error) {
           // A server that restarts is waited for, a stream that was never there is not.
@@ -115,9 +111,12 @@ export class RunEvents {
         }
         signal?.throwIfAborted();
         if (stored) {
-          next = stored.message.sequence + 1;
-          ended = isOutcome(stored.event.type);
-          yield stored.event;
+          next = stored.sequence + 1;
+          // A message that is no event is passed over.
+          const event = decodeRunEvent(stored.data);
+          if (!event) continue;
+          ended = isOutcome(event.type);
+          yield event;
         } else if (ended) {
           return;
         } else if (looks.length > 0) {
@@ -202,9 +201,9 @@ export class RunEvents {
       if (watch.waiters.size === 0) break;
       left = rest;
       try {
-        const stored = storedEvent(await this.#reader.read(this.#options.names.streams.events, { last: watch.subject }));
-        if (stored && isOutcome(stored.event.type)) {
-          for (const waiter of [...watch.waiters]) waiter(stored.event);
+        const event = (await historyEnd(this.#reader, this.#options.names.streams.events, watch.subject))?.event;
+        if (event && isOutcome(event.type)) {
+          for (const waiter of [...watch.waiters]) waiter(event);
           break;
         }
       } catch {
@@ -229,11 +228,6 @@ export class RunEvents {
     for (const { waiters } of this.#watches.values()) for (const waiter of [...waiters]) waiter(new LoopstackError('CLOSED'));
     for (const follower of this.#followers) follower();
   }
-}
-
-function storedEvent(message: StoredMessage | undefined): StoredEvent | undefined {
-  const event = message && decodeRunEvent(message.data);
-  return event && { event, message: message };
 }
 
 /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED */

@@ -10,6 +10,7 @@ import {
   type RunInfo,
   type RunStatus,
 } from '@loopstack/shared/contract';
+import { historyEnd } from './history-end.js';
 import { atLeastOne, invalidOption, type ResolvedClientOptions } from './options.js';
 import { infoOf } from './run-state.js';
 import { queuedInfo, type StoredCommand, type StoredCommands } from './stored-command.js';
@@ -140,7 +141,8 @@ export class RunList {
     const subjectOf = (command: StoredCommand): string => names.event(command, command.runId);
     const last = new Map<string, Pick<RunEvent, 'type' | 'sequence'> | undefined>();
     for await (const { subject, data } of this.#reader.lastOf(names.streams.events, commands.map(subjectOf))) {
-      const event = decodeRunEvent(data);
+      // The last message may be no event, and an event stand before it.
+      const event = decodeRunEvent(data) ?? (await historyEnd(this.#reader, names.streams.events, subject))?.event;
       last.set(subject, event && { type: event.type, ...(event.sequence === undefined ? {} : { sequence: event.sequence }) });
     }
     return commands.filter((command) => {

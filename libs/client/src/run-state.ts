@@ -2,7 +2,6 @@ import {
   LoopstackError,
   assertAddress,
   assertName,
-  decodeRunEvent,
   encodeRunEvent,
   HEADER,
   isOutcome,
@@ -13,15 +12,13 @@ import {
 } from '@loopstack/shared/contract';
 import { ERR_CODE } from './acknowledgement.js';
 import type { ResolvedClientOptions } from './options.js';
+import { historyEnd, type HistoryEnd } from './history-end.js';
 import type { Publisher } from './publisher.js';
 import { queuedInfo, type StoredCommands } from './stored-command.js';
 import type { StreamReader } from './stream-reader.js';
 
-interface FoundEvent extends RunAddress {
-  readonly event: RunEvent;
-  /** Sequence in the events stream. */
-  readonly eventSequence: number;
-}
+/** Where the history of a run ends, and whose it is. */
+type FoundEnd = RunAddress & HistoryEnd;
 
 /** Races that a cancel may lose before it gives up; each means that a worker recorded something in between. */
 const CANCEL_TRIES = 10;
@@ -48,13 +45,13 @@ export class RunState {
    */
   async get(runId: string, address?: RunAddress, sequence = 0): Promise<RunInfo> {
     assertRun(runId, address);
-    const found = await this.#lastEvent(runId, address);
-    if (found) return this.#withCommand(infoOf(runId, found));
+    const found = await this.#end(runId, address);
+    if (found?.event) return this.#withCommand(infoOf(runId, { ...found, event: found.event }));
     const command = await this.#commands.find(runId, address, sequence);
     if (command && !(await this.#settled(command, command.sequence))) return queuedInfo(command);
     // It may have ended while its command was looked for.
-    const ended = command && (await this.#lastEvent(runId, command, true));
-    if (ended) return this.#withCommand(infoOf(runId, ended));
+    const ended = command && (await this.#end(runId, command, true));
+    if (ended?.event) return this.#withCommand(infoOf(runId, { ...ended, event: ended.event }));
     throw new LoopstackError('RUN_UNKNOWN', { runId });
   }
 
@@ -67,11 +64,12 @@ export class RunState {
     const { names } = this.#options;
     assertRun(runId, address);
     for (let tries = 1; ; tries++) {
-      const found = await this.#lastEvent(runId, address, tries > 1);
+      const found = await this.#end(runId, address, tries > 1);
+      const last = found?.event;
       // Also when there is an event: the address of the run is what an outcome is recorded under.
-      const info = found ? infoOf(runId, found) : await this.get(runId, address, sequence);
+      const info = last ? infoOf(runId, { ...found, event: last }) : await this.get(runId, address, sequence);
       if (info.status === 'canceled') return this.#announce(info);
-      if (found && isOutcome(found.event.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
+      if (last && isOutcome(last.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
       const event: RunEvent = {
         type: 'canceled',
         at: new Date(this.#options.clock.nowMs()).toISOString(),
@@ -80,7 +78,7 @@ export class RunState {
       };
       try {
         await this.#publisher.publish(names.event(info, runId), encodeRunEvent(event), {
-          [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(found?.eventSequence ?? 0),
+          [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(found?.sequence ?? 0),
         });
         return await this.#announce({ ...info, status: 'canceled', updatedAt: event.at });
       } catch (error) {
@@ -101,16 +99,11 @@ export class RunState {
     return info;
   }
 
-  async #lastEvent(
-    runId: string,
-    address: RunAddress = { workspace: '*', workflow: '*' },
-    leader = false,
-  ): Promise<FoundEvent | undefined> {
+  async #end(runId: string, address: RunAddress = { workspace: '*', workflow: '*' }, leader = false): Promise<FoundEnd | undefined> {
     const { names } = this.#options;
-    const message = await this.#reader.read(names.streams.events, { last: names.event(address, runId) }, leader);
-    const event = message && decodeRunEvent(message.data);
-    const parsed = message && names.parseEvent(message.subject);
-    return event && parsed && { workspace: parsed.workspace, workflow: parsed.workflow, event, eventSequence: message.sequence };
+    const end = await historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
+    const parsed = end && names.parseEvent(end.subject);
+    return parsed && { ...end, workspace: parsed.workspace, workflow: parsed.workflow };
   }
 
   /** Adds what only the command knows, while the stream still has it. */

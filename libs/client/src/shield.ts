@@ -1,5 +1,5 @@
 import { printable } from '@loopstack/shared/contract';
-import { Match, headers, type NatsConnection } from 'nats';
+import { Match, headers, type MsgHdrs, type NatsConnection } from 'nats';
 
 /** What lies between the parser of the client library and the callbacks; there is no public hook. */
 interface Protocol {
@@ -21,6 +21,7 @@ const shielded = new WeakSet<object>();
  */
 export function shield(nc: NatsConnection): void {
   lookHeadersUpInTheirTable();
+  readHeadersAnyway();
   const { protocol } = nc as unknown as { protocol?: Protocol };
   if (typeof protocol?.processMsg !== 'function' || shielded.has(protocol)) return;
   shielded.add(protocol);
@@ -32,6 +33,46 @@ export function shield(nc: NatsConnection): void {
       process.emitWarning(`A message could not be handled: ${printable((error as Error).message)}`, 'LoopstackWarning');
     }
   };
+}
+
+/** How the client library reads a block of headers. */
+interface HeaderReading {
+  decode: (block: Uint8Array) => MsgHdrs;
+}
+
+/**
+ * The server stores headers that no client writes, such as a name with a blank in it, and at one of them the client library throws: the
+ * message, or the answer that carries it, never arrives. Here it arrives without that header.
+ */
+export function readHeadersAnyway(): void {
+  const library = headers().constructor as unknown as HeaderReading;
+  const read = library.decode;
+  if (typeof read !== 'function' || read.name === readAnyway.name) return;
+  function readAnyway(block: Uint8Array): MsgHdrs {
+    try {
+      return read(block);
+    } catch {
+      return read(Buffer.from(legible(Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString())));
+    }
+  }
+  library.decode = readAnyway;
+}
+
+/** The lines of a block that the client library can read. */
+function legible(block: string): string {
+  const [status, ...lines] = block.split('\r\n');
+  const probe = headers();
+  const kept = lines.filter((line) => {
+    const colon = line.indexOf(':');
+    if (colon < 0) return false;
+    try {
+      probe.append(line.slice(0, colon), line.slice(colon + 1).trim());
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  return [status, ...kept, '', ''].join('\r\n');
 }
 
 /**

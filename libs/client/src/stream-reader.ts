@@ -143,7 +143,8 @@ export class StreamReader {
       const subscription = this.nc.subscribe(inbox, {
         callback: (error, answer) => {
           if (error) return fail(error.message);
-          const code = answer.headers?.code ?? 0;
+          // A message may have been stored with a status of its own.
+          const code = answer.headers?.has('Nats-Sequence') ? 0 : (answer.headers?.code ?? 0);
           if (code === END_OF_BATCH) finish(() => resolve({ messages, more: Number(answer.headers?.get('Nats-Num-Pending')) > 0 }));
           else if (code === NOT_FOUND) finish(() => resolve({ messages, more: false }));
           else if (code !== 0) fail(`status ${answer.headers?.status}`);
@@ -213,10 +214,10 @@ function reasonOf(cause: unknown, timeoutMs: number): string {
   return printable((cause as Error).message, 300);
 }
 
-/** The message in a direct get's answer: its place is told in headers. */
+/** The message in a direct get's answer: its place is told in headers, behind those that the message has itself, whatever they say. */
 function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
   const { headers } = answer;
-  const sequence = Number(headers?.get('Nats-Sequence'));
+  const sequence = Number(headers?.last('Nats-Sequence'));
   if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) {
     const code = headers?.code ?? 0;
     if (code === NOT_FOUND) return undefined;
@@ -226,9 +227,9 @@ function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
     });
   }
   return {
-    subject: headers.get('Nats-Subject'),
+    subject: headers.last('Nats-Subject'),
     sequence,
-    timeMs: Date.parse(headers.get('Nats-Time-Stamp')),
+    timeMs: Date.parse(headers.last('Nats-Time-Stamp')),
     headers: { get: (name) => (headers.has(name) ? headers.get(name) : undefined) },
     data: answer.data,
   };

@@ -171,12 +171,17 @@ export class DeadLetters {
     let last = 0;
     let redriven = 0;
     let event: RunEvent | undefined;
+    let known = 0;
     for await (const stored of this.api.scan(this.names.streams.events, subject)) {
       last = stored.sequence;
-      event = decodeRunEvent(stored.data);
-      if (event?.redriveOf === letter.deadSequence) redriven = stored.sequence;
+      const decoded = decodeRunEvent(stored.data);
+      // What is no event says nothing of the run.
+      if (!decoded) continue;
+      event = decoded;
+      known = stored.sequence;
+      if (event.redriveOf === letter.deadSequence) redriven = stored.sequence;
     }
-    if (redriven > 0) return redriven === last ? 0 : undefined;
+    if (redriven > 0) return redriven === known ? 0 : undefined;
     // A run whose events have aged out failed last as far as anybody knows.
     if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
     const queued = encodeRunEvent({ type: 'queued', at: this.api.clock.isoNow(), attempt: 0, redriveOf: letter.deadSequence });

@@ -9,6 +9,13 @@ export class Alarms {
     this.#raised.set(name, reason);
   }
 
+  /** Raised for a time, and logged once in it, whatever comes meanwhile. */
+  tell(name: string, forMs: number, reason: string): void {
+    if (this.#raised.has(name)) return;
+    this.raise(name, reason);
+    setTimeout(() => this.clear(name), forMs).unref();
+  }
+
   clear(name: string): void {
     this.#raised.delete(name);
   }

@@ -295,13 +295,16 @@ export class JetStreamApi {
 
   private stored(msg: Msg, path: string): StoredMessage | undefined {
     const { headers } = msg;
-    if (headers && (headers.code === 404 || headers.code === 204)) return undefined;
-    if (headers && headers.code >= 300) throw new JetStreamApiError(headers.code, headers.description);
-    if (!headers?.has('Nats-Sequence')) throw new JetStreamApiError(0, `${path}: direct get is not allowed on this stream`);
+    if (!headers?.has('Nats-Sequence')) {
+      if (headers && (headers.code === 404 || headers.code === 204)) return undefined;
+      if (headers && headers.code >= 300) throw new JetStreamApiError(headers.code, headers.description);
+      throw new JetStreamApiError(0, `${path}: direct get is not allowed on this stream`);
+    }
+    // The place is told behind the headers that the message has itself, whatever they say.
     return {
-      subject: headers.get('Nats-Subject'),
-      sequence: Number(headers.get('Nats-Sequence')),
-      timeMs: Date.parse(headers.get('Nats-Time-Stamp')),
+      subject: headers.last('Nats-Subject'),
+      sequence: Number(headers.last('Nats-Sequence')),
+      timeMs: Date.parse(headers.last('Nats-Time-Stamp')),
       data: msg.data,
       headers: new RawHeaders(msg),
     };

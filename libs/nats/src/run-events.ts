@@ -1,11 +1,13 @@
 import { headerBlock, type Publisher, type ServerClock } from '@loopstack/client';
 import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
+import { eventBefore, type HistoryEnd } from './history-end.js';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
 
-export interface RecordedEvent {
-  readonly event: RunEvent;
-  /** Sequence in the events stream. */
-  readonly sequence: number;
+/** With what the worker compares. */
+interface ReadEnd extends HistoryEnd {
+  /** Sequence of the last event, or 0, and its bytes. */
+  readonly eventSequence: number;
+  readonly bytes: Uint8Array | undefined;
 }
 
 /** Thrown by `append` when the subject of the run is not where the caller last saw it; `last` is where it is. */
@@ -13,7 +15,7 @@ export class FencedError extends Error {
   override readonly name = 'FencedError';
   constructor(
     message: string,
-    readonly last: RecordedEvent | undefined,
+    readonly last: HistoryEnd | undefined,
   ) {
     super(message);
   }
@@ -28,6 +30,8 @@ export class RunEvents {
     private readonly timeoutMs: number,
     /** Told when the stream does not answer, or is gone. */
     private readonly missing: () => void = () => undefined,
+    /** Told of a message that is no event, on the subject of a run. */
+    private readonly strange: (reason: string) => void = () => undefined,
   ) {}
 
   get clock(): ServerClock {
@@ -39,8 +43,25 @@ export class RunEvents {
     return (this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY) - MAX_HEADER_BYTES;
   }
 
-  async last(address: RunAddress, runId: string): Promise<RecordedEvent | undefined> {
-    return recorded(await this.#stored(address, runId));
+  async end(address: RunAddress, runId: string): Promise<HistoryEnd | undefined> {
+    return this.#end(await this.#stored(address, runId));
+  }
+
+  /**
+   * Whoever may publish on the subject can store what is no event. It says nothing of the run and is passed over; its sequence counts, since
+   * the next event has to expect it.
+   */
+  async #end(last: StoredMessage | undefined): Promise<ReadEnd | undefined> {
+    if (!last) return undefined;
+    const event = decodeRunEvent(last.data);
+    if (event) return { event, sequence: last.sequence, eventSequence: last.sequence, bytes: last.data };
+    const { events } = this.names.streams;
+    const place = `at ${last.sequence} on ${last.subject}`;
+    this.strange(
+      `${events} has a message that is no run event, ${place}: it is passed over. Find who may publish there (docs/security.md)`,
+    );
+    const before = await eventBefore(this.api, events, last.subject, last.sequence);
+    return { event: before?.event, sequence: last.sequence, eventSequence: before?.sequence ?? 0, bytes: before?.bytes };
   }
 
   async #stored(address: RunAddress, runId: string): Promise<StoredMessage | undefined> {
@@ -61,7 +82,7 @@ export class RunEvents {
   }
 
   appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
-    return this.store(address, runId, expected, bytes).catch((error: unknown) => this.refused(address, runId, bytes, error));
+    return this.store(address, runId, expected, bytes).catch((error: unknown) => this.refused(address, runId, expected, bytes, error));
   }
 
   /**
@@ -74,14 +95,14 @@ export class RunEvents {
   }
 
   /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
-  async refused(address: RunAddress, runId: string, bytes: Uint8Array, error: unknown): Promise<number> {
+  async refused(address: RunAddress, runId: string, expected: number, bytes: Uint8Array, error: unknown): Promise<number> {
     if (error instanceof LoopstackError) {
       if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) {
-        const last = await this.#stored(address, runId);
-        if (last && Buffer.compare(last.data, bytes) === 0) return last.sequence;
-        const stands = recorded(last);
-        if (stands && isBefore(stands.event, bytes)) return this.appendBytes(address, runId, stands.sequence, bytes);
-        throw new FencedError(error.message, stands);
+        const end = await this.#end(await this.#stored(address, runId));
+        if (end?.bytes && Buffer.compare(end.bytes, bytes) === 0) return end.sequence;
+        if (end && (onlyStrangersSince(end, expected) || (end.event && isBefore(end.event, bytes))))
+          return this.appendBytes(address, runId, end.sequence, bytes);
+        throw new FencedError(error.message, end);
       }
       if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
     }
@@ -98,9 +119,9 @@ function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
   return stands.worker !== undefined && stands.worker === event.worker && stands.sequence === event.sequence && stands.attempt === attempt;
 }
 
-function recorded(stored: StoredMessage | undefined): RecordedEvent | undefined {
-  const event = stored && decodeRunEvent(stored.data);
-  return event && { event, sequence: stored.sequence };
+/** Whether what came after the last message that the caller knew is no event: nobody else has the run. */
+function onlyStrangersSince({ sequence, eventSequence }: ReadEnd, expected: number): boolean {
+  return sequence > expected && eventSequence <= expected;
 }
 
 /** An expectation, and what makes it one of a batch. */

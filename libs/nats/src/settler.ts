@@ -18,7 +18,8 @@ import type { HandOver } from './hand-over.js';
 import type { Alarms } from './health.js';
 import { isUnavailable } from './jetstream-api.js';
 import { deadReasonOf, recordedError } from './recorded-error.js';
-import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
+import type { HistoryEnd } from './history-end.js';
+import { FencedError, type RunEvents } from './run-events.js';
 
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */
 const WRITE_AGAIN_MS = 1000;
@@ -222,7 +223,7 @@ export class Settler {
       try {
         message.eventSequence = await (first === undefined
           ? this.events.appendBytes(this.entry, runId, message.eventSequence, bytes)
-          : this.events.refused(this.entry, runId, bytes, first));
+          : this.events.refused(this.entry, runId, message.eventSequence, bytes, first));
         return true;
       } catch (error) {
         if (error instanceof FencedError) {
@@ -241,11 +242,12 @@ export class Settler {
    * Another event came between: another worker has the run, or had it. A nak would count for the delivery of that one: the server goes by the
    * command alone.
    */
-  private fenced(message: CommandMessage, runId: string, last: RecordedEvent | undefined): void {
-    if (last && isOutcome(last.event.type)) {
-      this.#logger.warn(`Run ${runId}: the outcome ${last.event.type} stands already; what this worker has to tell is refused`);
+  private fenced(message: CommandMessage, runId: string, last: HistoryEnd | undefined): void {
+    const stands = last?.event;
+    if (stands && isOutcome(stands.type)) {
+      this.#logger.warn(`Run ${runId}: the outcome ${stands.type} stands already; what this worker has to tell is refused`);
       // Its dead letter may be missing: seen to at the next delivery, if there is one.
-      if (last.event.type === 'failed') message.nak(WRITE_AGAIN_MS);
+      if (stands.type === 'failed') message.nak(WRITE_AGAIN_MS);
       else message.ack();
     } else {
       this.#logger.warn(`Run ${runId}: another worker has it; what this one has to tell is refused`);

@@ -133,14 +133,15 @@ export class UnservedCommandKeeper {
     const error = new LoopstackError('WORKFLOW_UNSERVED', { ...address });
     const time = this.api.clock.isoNow();
     const user = userId === undefined ? {} : { userId };
-    const last = await this.events.last(address, runId);
+    const end = await this.events.end(address, runId);
+    const last = end?.event;
     // What has ended otherwise, such as a run that was canceled, needs no letter.
-    if (last && isOutcome(last.event.type) && last.event.type !== 'failed') return this.#remove(sequence);
-    if (last?.event.type !== 'failed') {
+    if (last && isOutcome(last.type) && last.type !== 'failed') return this.#remove(sequence);
+    if (last?.type !== 'failed') {
       const told = { code: error.code, name: error.name, message: error.message };
       const failed: RunEvent = { type: 'failed', at: time, attempt: 0, sequence, error: told, ...user };
       try {
-        await this.events.append(address, runId, last?.sequence ?? 0, failed);
+        await this.events.append(address, runId, end?.sequence ?? 0, failed);
       } catch (cause) {
         if (cause instanceof FencedError) return false;
         throw cause;
@@ -148,7 +149,7 @@ export class UnservedCommandKeeper {
     }
     const facts = { reason: 'unroutable', code: error.code, message: error.message, attempts: 0, ...user } as const;
     const form = await this.deadLetters.write(address, { data, headers }, { ...facts, runId, stream: runs, sequence, subject, time });
-    const failedAtMs = last === undefined ? Number.NaN : Date.parse(last.event.at);
+    const failedAtMs = last === undefined ? Number.NaN : Date.parse(last.at);
     if (form === 'pointer' && !(this.api.clock.nowMs() - failedAtMs > this.options.keepMs)) return false;
     return this.#remove(sequence);
   }

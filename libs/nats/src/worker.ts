@@ -54,6 +54,9 @@ const LOOK_MS = 60_000;
 /** What a lane holds is asked for again after this, also where nothing has arrived. */
 const ASK_AGAIN_MS = 30_000;
 
+/** For how long a message that is no event, on the subject of a run, makes readiness red. */
+const STRANGE_MS = 5 * 60_000;
+
 /** How the worker stands; what health and diagnosis read. */
 export interface WorkerState {
   readonly running: boolean;
@@ -112,7 +115,14 @@ export class Worker {
     readonly alarms: Alarms,
   ) {
     this.#answers = new Answers(nc);
-    this.#events = new RunEvents(api, this.publisher, options.names, options.publishTimeoutMs, () => void this.#repair());
+    this.#events = new RunEvents(
+      api,
+      this.publisher,
+      options.names,
+      options.publishTimeoutMs,
+      () => void this.#repair(),
+      (reason) => this.alarms.tell('strange-events', STRANGE_MS, reason),
+    );
     this.#deadLetters = new DeadLetterWriter(nc, this.publisher, options.names, () => void this.#repair());
     this.#canceled = new CanceledRuns(api, options.names, ({ workspace, workflow }, runIds) => {
       for (const consumer of this.#consumers) {

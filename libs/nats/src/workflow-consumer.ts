@@ -4,7 +4,8 @@ import { Logger } from '@nestjs/common';
 import type { CanceledIds, CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
 import { Lane, type LaneOwner } from './lane.js';
-import { FencedError, type RecordedEvent, type RunEvents } from './run-events.js';
+import type { HistoryEnd } from './history-end.js';
+import { FencedError, type RunEvents } from './run-events.js';
 import type { Settler } from './settler.js';
 
 /** Picks the lane that is served next: of any ten runs that start while all lanes have some, high gets six, normal three, low one. */
@@ -172,15 +173,15 @@ export class WorkflowConsumer implements LaneOwner {
     const origin = runIdOrigin(run.runId);
     const claimFirst = message.deliveries === 1 && (origin === 'event' || (run.trusted && origin !== 'key'));
     const examined = run.examined || this.#canceled.isPerhaps(run.runId, message);
-    let last = examined && !claimFirst ? await this.events.last(entry, run.runId) : undefined;
-    if (!last && run.claimed && message.deliveries === 1) last = await this.#claim(message, run);
-    const conflict = last?.event.sequence === message.sequence ? undefined : keyConflict(run.runId, last?.event.content, run.content);
+    let last = examined && !claimFirst ? await this.events.end(entry, run.runId) : undefined;
+    if (!last?.event && run.claimed && message.deliveries === 1) last = await this.#claim(message, run, last?.sequence ?? 0);
+    const conflict = last?.event?.sequence === message.sequence ? undefined : keyConflict(run.runId, last?.event?.content, run.content);
     if (conflict) return this.#examine(message, this.#own(message, disowned(run, conflict)));
     message.eventSequence = last?.sequence ?? 0;
     this.settler.handOver.seen(message, last?.event);
     const decision = examine(message.deliveries, message.sequence, last?.event, entry.options.retry);
     if (decision.action === 'stands') {
-      if (decision.failed && last) {
+      if (decision.failed && last?.event) {
         this.#active--;
         await this.settler.repeatDeadLetter(message, run, last.event);
         this.#released(message);
@@ -209,7 +210,7 @@ export class WorkflowConsumer implements LaneOwner {
         return;
       }
       // What others have recorded may not tell which command has the run: a copy must not find it free.
-      const unclaimed = run.trusted && last?.event.sequence !== message.sequence;
+      const unclaimed = run.trusted && last?.event?.sequence !== message.sequence;
       if (
         (unclaimed || this.#recordsStart(attempt, last?.event)) &&
         !(await this.settler.append(message, run.runId, this.settler.event('started', attempt, message)))
@@ -243,12 +244,12 @@ export class WorkflowConsumer implements LaneOwner {
   }
 
   /** A keyed run belongs to the first command that claims it. */
-  async #claim(message: CommandMessage, run: PreparedRun): Promise<RecordedEvent | undefined> {
+  async #claim(message: CommandMessage, run: PreparedRun, expected: number): Promise<HistoryEnd | undefined> {
     const { entry } = this.runner;
     const content = run.content === undefined ? {} : { content: run.content };
     const event: RunEvent = { type: 'queued', at: this.events.clock.isoNow(), attempt: 0, sequence: message.sequence, ...content };
     try {
-      return { event, sequence: await this.events.append(entry, run.runId, 0, event) };
+      return { event, sequence: await this.events.append(entry, run.runId, expected, event) };
     } catch (error) {
       if (!(error instanceof FencedError)) throw error;
       return error.last;
@@ -293,7 +294,7 @@ export class WorkflowConsumer implements LaneOwner {
           this.settler.event('progress', attempt, message, { progress }),
         );
       } catch (error) {
-        if (error instanceof FencedError) message.execution?.abort(error.last?.event.type === 'canceled' ? 'canceled' : 'lease-lost');
+        if (error instanceof FencedError) message.execution?.abort(error.last?.event?.type === 'canceled' ? 'canceled' : 'lease-lost');
         else this.#logger.warn(`Run ${run.runId}: progress was not recorded: ${(error as Error).message}`);
       }
     })();
@@ -301,8 +302,8 @@ export class WorkflowConsumer implements LaneOwner {
   }
 
   async #wasCanceled(runId: string): Promise<boolean> {
-    const last = await this.events.last(this.runner.entry, runId).catch(() => undefined);
-    return last?.event.type === 'canceled';
+    const last = await this.events.end(this.runner.entry, runId).catch(() => undefined);
+    return last?.event?.type === 'canceled';
   }
 
   #ended(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): void {

@@ -120,15 +120,37 @@ export function encodeRunEvent(event: RunEvent): Uint8Array {
 /** The event in a message, or undefined for one that is none: a stranger's message must not stop a reader. */
 export function decodeRunEvent(bytes: Uint8Array): RunEvent | undefined {
   try {
-    const value = JSON.parse(decoder.decode(bytes)) as RunEvent;
-    return typeof value === 'object' &&
-      value !== null &&
-      TYPES.has(value.type) &&
-      typeof value.at === 'string' &&
-      typeof value.attempt === 'number'
-      ? value
-      : undefined;
+    const value: unknown = JSON.parse(decoder.decode(bytes));
+    return isRunEvent(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+const COUNTS = ['sequence', 'deliveries', 'causeDepth', 'redriveOf'] as const satisfies readonly (keyof RunEvent)[];
+const TEXTS = ['nextAttemptAt', 'worker', 'userId', 'correlationId', 'replay', 'content'] as const satisfies readonly (keyof RunEvent)[];
+
+/** Decisions are made on events, so each field that one has is of its type: else it is a stranger's message that looks like one. */
+function isRunEvent(value: unknown): value is RunEvent {
+  if (typeof value !== 'object' || value === null) return false;
+  const event = value as Record<keyof RunEvent, unknown>;
+  return (
+    TYPES.has(event.type as string) &&
+    typeof event.at === 'string' &&
+    !Number.isNaN(Date.parse(event.at)) &&
+    isCount(event.attempt) &&
+    COUNTS.every((field) => event[field] === undefined || isCount(event[field])) &&
+    TEXTS.every((field) => event[field] === undefined || typeof event[field] === 'string') &&
+    (event.error === undefined || isRecordedError(event.error))
+  );
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isRecordedError(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { code, name, message, errors } = value as Record<keyof RecordedError, unknown>;
+  return [code, name, message].every((text) => typeof text === 'string') && (errors === undefined || Array.isArray(errors));
 }

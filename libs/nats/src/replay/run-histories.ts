@@ -12,14 +12,9 @@ import {
   type WireNames,
 } from '@loopstack/shared/contract';
 import { RequestStrategy } from 'nats';
+import { eventBefore, type HistoryEnd } from '../history-end.js';
 import { API, JetStreamApiError, type JetStreamApi } from '../jetstream-api.js';
 import type { ReplayOutcome } from './request.js';
-
-export interface LastEvent {
-  readonly event: RunEvent;
-  /** Sequence in the events stream. */
-  readonly sequence: number;
-}
 
 /** A run as a replay asks for it. */
 export interface AskedRun extends RunAddress {
@@ -58,9 +53,9 @@ export class RunHistories {
     private readonly names: WireNames,
   ) {}
 
-  /** The last event of each run that has one, by the subject of its events. @throws JetStreamApiError */
-  async last(runs: readonly AskedRun[]): Promise<ReadonlyMap<string, LastEvent>> {
-    const found = new Map<string, LastEvent>();
+  /** The end of the history of each run that has one, by the subject of its events. @throws JetStreamApiError */
+  async last(runs: readonly AskedRun[]): Promise<ReadonlyMap<string, HistoryEnd>> {
+    const found = new Map<string, HistoryEnd>();
     for (let from = 0; from < runs.length; from += AT_ONCE) {
       const subjects = [...new Set(runs.slice(from, from + AT_ONCE).map((run) => this.subject(run)))];
       await this.#read(subjects, found);
@@ -73,7 +68,7 @@ export class RunHistories {
   }
 
   /** The server ends an answer at a number of bytes, too: what is left is asked for again. */
-  async #read(subjects: readonly string[], found: Map<string, LastEvent>): Promise<void> {
+  async #read(subjects: readonly string[], found: Map<string, HistoryEnd>): Promise<void> {
     const left = new Set(subjects);
     for (let more = true; more && left.size > 0;) {
       const before = left.size;
@@ -83,7 +78,7 @@ export class RunHistories {
   }
 
   /** @param left subjects; those that are answered are taken out @returns whether there are more */
-  async #readSome(left: Set<string>, found: Map<string, LastEvent>): Promise<boolean> {
+  async #readSome(left: Set<string>, found: Map<string, HistoryEnd>): Promise<boolean> {
     const path = `DIRECT.GET.${this.names.streams.events}`;
     const query = encoder.encode(JSON.stringify({ multi_last: [...left], batch: left.size, max_bytes: MAX_BYTES }));
     const answers = await this.api.nc.requestMany(`${this.api.prefix}.${path}`, query, {
@@ -91,21 +86,26 @@ export class RunHistories {
       strategy: RequestStrategy.SentinelMsg,
     });
     let more: boolean | undefined;
+    /** Subjects whose last message is no event. */
+    const strange = new Map<string, number>();
     for await (const { headers, data } of answers) {
-      const code = headers?.code ?? 0;
+      const code = headers?.has('Nats-Sequence') ? 0 : (headers?.code ?? 0);
       if (code === 404 || code === 204) more = Number(headers?.get('Nats-Num-Pending')) > 0;
       else if (code >= 300) throw new JetStreamApiError(code, `${path}: ${headers?.description ?? 'refused'}`);
       else if (headers) {
-        const subject = headers.get('Nats-Subject');
+        const subject = headers.last('Nats-Subject');
         left.delete(subject);
-        const decoded = decodeRunEvent(data);
-        if (!decoded) continue;
-        // A thousand results are too large to be kept, and say nothing about what became of a run.
-        const { result: _result, progress: _progress, ...event } = decoded;
-        found.set(subject, { event, sequence: Number(headers.get('Nats-Sequence')) });
+        const sequence = Number(headers.last('Nats-Sequence'));
+        const event = decodeRunEvent(data);
+        if (event) found.set(subject, { event: withoutValues(event), sequence });
+        else strange.set(subject, sequence);
       }
     }
     if (more === undefined) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
+    for (const [subject, sequence] of strange) {
+      const before = await eventBefore(this.api, this.names.streams.events, subject, sequence);
+      found.set(subject, { event: before && withoutValues(before.event), sequence });
+    }
     return more;
   }
 
@@ -140,17 +140,17 @@ export class RunHistories {
     const at = this.api.clock.isoNow();
     const work = runs.map(async (run, index) => {
       const before = last.get(this.subject(run));
-      if (before?.event.type === 'queued' && before.event.replay === run.mark) {
+      if (before?.event?.type === 'queued' && before.event.replay === run.mark) {
         open.add(index);
         // It may have been interrupted before the notice was gone.
         return this.#forgetCancel(run);
       }
-      if (before && !isOutcome(before.event.type)) return;
+      if (before?.event && !isOutcome(before.event.type)) return;
       const event = encodeRunEvent({ type: 'queued', at, attempt: 0, replay: run.mark });
       try {
         await this.publisher.publish(this.subject(run), event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(before?.sequence ?? 0) });
         open.add(index);
-        if (before?.event.type === 'canceled') await this.#forgetCancel(run);
+        if (before?.event?.type === 'canceled') await this.#forgetCancel(run);
       } catch (error) {
         // Somebody else has moved the run on.
         if (!(error instanceof LoopstackError) || error.details['errCode'] !== API.WRONG_LAST_SEQUENCE) throw error;
@@ -170,4 +170,9 @@ export class RunHistories {
       if (!(error instanceof JetStreamApiError)) throw error;
     });
   }
+}
+
+/** A thousand results are too large to be kept, and say nothing about what became of a run. */
+function withoutValues({ result: _result, progress: _progress, ...event }: RunEvent): RunEvent {
+  return event;
 }
