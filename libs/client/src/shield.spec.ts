@@ -1,9 +1,26 @@
-import { Match, headers } from 'nats';
-import { lookHeadersUpInTheirTable } from './shield.js';
+import { Match, headers, type MsgHdrs } from 'nats';
+import { lookHeadersUpInTheirTable, readHeadersAnyway } from './shield.js';
 
 describe('headers of the client library', () => {
   lookHeadersUpInTheirTable();
   lookHeadersUpInTheirTable();
+
+  it.each([
+    ['a name with a blank', 'a b: 1'],
+    ['a name beyond ASCII', 'ä: 1'],
+    ['a bare line feed in a value', 'a: 1\n2'],
+    ['a line that is none', 'nothing'],
+  ])('are read without those that no client writes: %s', (_, line) => {
+    readHeadersAnyway();
+    readHeadersAnyway();
+    const { decode } = headers().constructor as unknown as { decode(bytes: Uint8Array): MsgHdrs };
+    const read = decode(Buffer.from(`NATS/1.0 404 Not Found\r\nfirst: 1\r\n${line}\r\nlast: 2\r\n\r\n`));
+    expect([...read].filter(([name]) => name !== 'a')).toEqual([
+      ['first', ['1']],
+      ['last', ['2']],
+    ]);
+    expect([read.code, read.description]).toEqual([404, 'Not Found']);
+  });
 
   it('are found as before, by each kind of match', () => {
     const set = headers();

@@ -33,6 +33,20 @@ describe('run events', () => {
       ),
       { numRuns: 2000 },
     );
+    const told = { type: 'started', at: '2026-01-01T00:00:00.000Z', attempt: 1 };
+    const error = { code: 'HANDLER_FAILED', name: 'Error', message: 'no' };
+    expect(decodeRunEvent(Buffer.from(JSON.stringify({ ...told, error })))).toBeDefined();
+    for (const wrong of [
+      ...[-1, 0.5, '1', null, true, 2 ** 60].map((attempt) => ({ attempt })),
+      ...['soon', 5, null].map((at) => ({ at })),
+      ...['sequence', 'deliveries', 'causeDepth', 'redriveOf'].flatMap((field) => ['1', -1, null].map((value) => ({ [field]: value }))),
+      ...['worker', 'userId', 'correlationId', 'replay', 'nextAttemptAt'].flatMap((field) =>
+        [1, null, {}].map((value) => ({ [field]: value })),
+      ),
+      ...['no', null, {}, { ...error, code: 1 }, { ...error, errors: {} }].map((value) => ({ error: value })),
+    ]) {
+      expect([wrong, decodeRunEvent(Buffer.from(JSON.stringify({ ...told, ...wrong })))]).toEqual([wrong, undefined]);
+    }
     for (const text of ['{"type":"toString","at":"x","attempt":1}', '{"type":"started"}', 'null', '[]', '']) {
       expect(decodeRunEvent(new TextEncoder().encode(text))).toBeUndefined();
     }

@@ -88,7 +88,9 @@ export class RunHistories {
     let more: boolean | undefined;
     /** Subjects whose last message is no event. */
     const strange = new Map<string, number>();
+    let answered = 0;
     for await (const { headers, data } of answers) {
+      answered++;
       const code = headers?.has('Nats-Sequence') ? 0 : (headers?.code ?? 0);
       if (code === 404 || code === 204) more = Number(headers?.get('Nats-Num-Pending')) > 0;
       else if (code >= 300) throw new JetStreamApiError(code, `${path}: ${headers?.description ?? 'refused'}`);
@@ -101,6 +103,8 @@ export class RunHistories {
         else strange.set(subject, sequence);
       }
     }
+    // A message without a body ends the answers, too: what is left is asked for again.
+    if (more === undefined && answered > 0) more = true;
     if (more === undefined) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
     for (const [subject, sequence] of strange) {
       const before = await eventBefore(this.api, this.names.streams.events, subject, sequence);
