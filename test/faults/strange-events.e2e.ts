@@ -45,13 +45,13 @@ const STRANGE: Readonly<Record<string, Strange>> = {
   'the status of the end of a batch': { status: ' 204 EOB', headers: ['Nats-Num-Pending: 0'] },
 };
 
-async function write(port: number, frames: readonly Buffer[]): Promise<void> {
+async function write(port: number, messages: readonly Buffer[]): Promise<void> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
   socket.write('CONNECT {"verbose":false,"pedantic":false,"headers":true,"protocol":1}\r\n');
-  for (const frame of frames) socket.write(frame);
+  for (const message of messages) socket.write(message);
   socket.write('PING\r\n');
   await until('the server has read it', () => text.includes('PONG'));
   expect(text).not.toContain('-ERR');
