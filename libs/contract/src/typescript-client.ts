@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '@loopstack/shared/contract';
+import { ALSO_TAKEN, type CatalogueEntry } from '@loopstack/shared/contract';
 import type { Options } from 'json-schema-to-typescript';
 import { payloadOf, sorted } from './payload.js';
 
@@ -73,17 +73,22 @@ async function typesOf(entry: CatalogueEntry): Promise<string> {
   return `${head}\n${indented(await compile(speakable(root) as never, 'Payload', OPTIONS), 6)}\n    }`;
 }
 
-/** Descriptions become comments. */
+/** Descriptions become comments. What nobody means, and limits of texts, are no part of a type. */
 function speakable(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(speakable);
   if (typeof schema !== 'object' || schema === null) return schema;
   return Object.fromEntries(
-    Object.entries(schema).map(([key, value]: [string, unknown]) => [
-      key,
-      (key === 'description' || key === 'title') && typeof value === 'string' ? value.replaceAll('*/', '* /') : speakable(value),
-    ]),
+    Object.entries(schema).flatMap(([key, value]: [string, unknown]) => {
+      if ((key === 'description' || key === 'title') && typeof value === 'string') return [[key, value.replaceAll('*/', '* /')]];
+      if (key !== 'anyOf' || !Array.isArray(value)) return [[key, speakable(value)]];
+      const alternatives = value.filter((one: { readonly $comment?: unknown } | null) => one?.$comment !== ALSO_TAKEN);
+      return alternatives.some(isLimit) ? [] : [[key, speakable(alternatives)]];
+    }),
   );
 }
+
+const isLimit = (schema: unknown): boolean =>
+  typeof schema === 'object' && schema !== null && Object.keys(schema).every((keyword) => keyword === 'maxLength' || keyword === 'pattern');
 
 function functionOf(entry: CatalogueEntry): string {
   const { workspace, workflow, title, description } = entry;

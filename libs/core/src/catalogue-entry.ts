@@ -1,6 +1,6 @@
 import type { CatalogueEntry, Contract, JsonSchema } from '@loopstack/shared';
 import { createHash } from 'node:crypto';
-import { payloadSchema } from './payload-schema.js';
+import { payloadSchema } from './schema/payload-schema.js';
 import type { RegisteredWorkflow } from './registry.js';
 
 const schemas = new WeakMap<RegisteredWorkflow, JsonSchema>();

@@ -31,7 +31,7 @@ export type { LoopstackOptions } from './options.js';
 export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from './redact.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
-export { payloadSchema } from './payload-schema.js';
+export { payloadSchema } from './schema/payload-schema.js';
 export { RunGateway, type ScheduleBook } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService, type RunAndWaitOptions } from './run-service.js';
@@ -42,6 +42,7 @@ export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, ty
 export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
 export { framesOf, isA, reasonOf, textOf } from './thrown.js';
 export { useOutcome, type ResolvedChain } from './then.js';
+export { payloadValidator, type PayloadValidator, type Validated } from './validation/payload-validator.js';
 export type { UnknownFields } from './validation/plan.js';
 export {
   Workflow,

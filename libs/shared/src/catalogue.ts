@@ -3,6 +3,12 @@ import type { RunAddress } from './subject.js';
 /** A JSON Schema, draft 2020-12, as plain data. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
+/**
+ * The `$comment` of an alternative that a worker takes, and that nobody means: a list of lists for a list, an object for a list of one.
+ * A checker needs it, a type for those who write payloads does not.
+ */
+export const ALSO_TAKEN = 'taken, too';
+
 /** What a worker says of a workflow that it serves, under the key `<workspace>.<workflow>` of the catalogue bucket. */
 export interface CatalogueEntry extends RunAddress {
   readonly title?: string;
