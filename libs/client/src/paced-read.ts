@@ -1,3 +1,5 @@
+import { monotonicMs } from '@loopstack/shared/contract';
+
 /**
  * Reads at most one at a time and one in each `everyMs`, however often it is asked: an answer is of a read that began after the
  * question, and who asks meanwhile shares the next one.
@@ -18,9 +20,9 @@ export class PacedRead<T> {
 
   async #inTurn(): Promise<T> {
     await this.#reading;
-    const waitMs = this.#begunMs + this.everyMs - performance.now();
+    const waitMs = this.#begunMs + this.everyMs - monotonicMs();
     if (this.#begunMs > 0 && waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    this.#begunMs = performance.now();
+    this.#begunMs = monotonicMs();
     this.#next = undefined;
     const reading = this.read();
     this.#reading = reading.catch(() => undefined);

@@ -63,11 +63,11 @@ const RECORDED_ERROR = object(
 const REFUSAL: JsonSchema = {
   ...object(
     {
-      since: { ...TIME, description: 'Of the first one.' },
       count: COUNT,
+      waitedMs: { ...COUNT, description: 'Sum of the times after which the command was to come back.' },
       by: { type: 'array', items: { type: 'string' }, description: 'Ids of the contracts that refuse the payload.' },
     } satisfies Record<keyof Refusal, JsonSchema>,
-    ['since', 'count', 'by'],
+    ['count', 'waitedMs', 'by'],
   ),
   description: 'With queued: workers have refused the payload, and another release that runs may take it.',
 };

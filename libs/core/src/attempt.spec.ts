@@ -13,7 +13,7 @@ const event = (type: RunEvent['type'], attempt: number, more: Partial<RunEvent> 
   sequence: SEQUENCE,
   ...more,
 });
-const refusal = { since: '2026-01-01T00:00:00.000Z', count: 1, by: ['old'] };
+const refusal = { count: 1, waitedMs: 250, by: ['old'] };
 const run = (attempt: number, begun = false, alone = false): Examination => ({ action: 'run', attempt, alone, begun });
 
 describe('a command that may have a history', () => {

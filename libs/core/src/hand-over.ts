@@ -9,7 +9,7 @@ const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 2000;
 /** Each wait is moved by up to this share of itself, so that what was refused together does not return together. */
 const JITTER = 0.2;
-/** Most deliveries, also where clocks say that there is still time. */
+/** Most deliveries, whatever the time. */
 const MAX_REFUSALS = 2500;
 
 export interface RefusedPayload {
@@ -19,9 +19,10 @@ export interface RefusedPayload {
   readonly contract: string;
   /** Ids of the contracts of other releases that run, and by which it is accepted. */
   readonly acceptedBy: readonly string[];
-  readonly nowMs: number;
-  /** Longest time from the first refusal on. */
+  /** Longest time that it waits in all. */
   readonly waitMs: number;
+  /** Until its turn among others that are refused. */
+  readonly turnMs: number;
 }
 
 /**
@@ -30,14 +31,14 @@ export interface RefusedPayload {
  * @param random uniform in [0, 1), for the jitter
  */
 export function handOver(refused: RefusedPayload, random: number): { readonly refusal: Refusal; readonly delayMs: number } | undefined {
-  const { before, contract, acceptedBy, nowMs, waitMs } = refused;
+  const { before, contract, acceptedBy, waitMs, turnMs } = refused;
   const by = [...new Set([...(before?.by ?? []), contract])];
   if (!acceptedBy.some((other) => !by.includes(other))) return undefined;
-  const sinceMs = Date.parse(before?.since ?? '');
-  // A clock that is ahead does not make the time longer.
-  const firstMs = Number.isNaN(sinceMs) ? nowMs : Math.min(sinceMs, nowMs);
   const count = (before?.count ?? 0) + 1;
-  if (nowMs - firstMs >= waitMs || count > MAX_REFUSALS) return undefined;
-  const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (count - 1)) * (1 + JITTER * (2 * random - 1));
-  return { refusal: { since: new Date(firstMs).toISOString(), count, by }, delayMs: Math.round(delayMs) };
+  const waitedMs = before?.waitedMs ?? 0;
+  // Times that are no numbers end it, too.
+  if (!(waitedMs < waitMs) || !(count <= MAX_REFUSALS)) return undefined;
+  const backoffMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (count - 1)) * (1 + JITTER * (2 * random - 1));
+  const delayMs = Math.round(Math.max(backoffMs, turnMs));
+  return { refusal: { count, waitedMs: waitedMs + delayMs, by }, delayMs };
 }

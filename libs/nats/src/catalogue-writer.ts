@@ -54,7 +54,7 @@ export class CatalogueWriter {
   #written = false;
   #failing = false;
   #timer: NodeJS.Timeout | undefined;
-  #tidiedMs = 0;
+  #tidiedMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> | undefined;
   #stopped = false;
 

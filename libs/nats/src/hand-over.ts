@@ -1,4 +1,4 @@
-import { type ServerClock, PacedRead, Releases } from '@loopstack/client';
+import { PacedRead, Releases } from '@loopstack/client';
 import { handOver, type WorkflowRunner } from '@loopstack/core';
 import {
   monotonicMs,
@@ -61,7 +61,6 @@ export class HandOver {
     private readonly runner: WorkflowRunner,
     releases: Releases,
     private readonly checkSchema: ReturnType<typeof schemaCheck>,
-    private readonly clock: ServerClock,
   ) {
     this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#others = new PacedRead(() => this.#read(releases), LOOK_EVERY_MS);
@@ -74,7 +73,12 @@ export class HandOver {
 
   /** What the history of a command says of earlier refusals. */
   seen(message: CommandMessage, last: RunEvent | undefined): void {
-    if (last?.refusal) this.#before.set(message, last.refusal);
+    if (Array.isArray(last?.refusal?.by)) this.#before.set(message, last.refusal);
+  }
+
+  /** Whether a release has refused it before. */
+  wasRefused(message: CommandMessage): boolean {
+    return message.eventSequence !== 0 && this.#before.has(message);
   }
 
   /** What a refusal comes to; undefined: nobody who runs can do the command. Never rejects. */
@@ -83,11 +87,12 @@ export class HandOver {
     const before = this.#before.get(message);
     if (waitMs === 0) return undefined;
     const accepting = await this.#accepting(message);
-    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, nowMs: this.clock.nowMs(), waitMs };
+    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, waitMs, turnMs: this.#turnMs() };
     const given = handOver(refused, Math.random());
     if (given) {
+      this.#nextTurnMs = monotonicMs() + refused.turnMs + 1000 / RATE;
       this.#tell(accepting, error);
-      return { ...given, delayMs: this.#inTurn(given.delayMs) };
+      return given;
     }
     if (before) this.#logger.warn(`A command was refused ${before.count + 1} times, and no release that runs takes it`);
     return undefined;
@@ -136,10 +141,9 @@ export class HandOver {
     }
   }
 
-  #inTurn(delayMs: number): number {
-    const nowMs = monotonicMs();
-    this.#nextTurnMs = Math.min(Math.max(nowMs, this.#nextTurnMs + 1000 / RATE), nowMs + MAX_WAIT_MS);
-    return Math.round(Math.max(delayMs, this.#nextTurnMs - nowMs));
+  /** Until one more may come back. */
+  #turnMs(): number {
+    return Math.min(MAX_WAIT_MS, Math.max(0, this.#nextTurnMs - monotonicMs()));
   }
 
   /** Once for each release, and again after a while: not for each command. */

@@ -53,7 +53,8 @@ export class Settler {
   /** Settles a message. Undefined: nothing is left to do for it; else resolves when that is so, and never rejects. */
   settle(message: CommandMessage, run: PreparedRun, attempt: number, outcome: Outcome): Promise<void> | undefined {
     const settlement = settle(outcome, attempt, this.entry.options.retry, Math.random());
-    if (settlement.action === 'succeed' && this.entry.options.record !== 'none') {
+    // Where its history says that it waits, its end is recorded, whatever else is not.
+    if (settlement.action === 'succeed' && (this.entry.options.record !== 'none' || this.handOver.wasRefused(message))) {
       const event = succeeded(attempt, message.sequence, this.#workerJson, settlement.json, run, isoTime(this.#clock.nowMs()));
       if (event.length <= this.events.maxBytes) return this.recordSuccess(message, run.runId, event);
       return this.carryOut(this.#unrecordable(event.length), message, run, attempt);

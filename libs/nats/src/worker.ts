@@ -152,7 +152,7 @@ export class Worker {
     const problems: string[] = [];
     for (const runner of runners) {
       if (this.#stopped) return;
-      const handOver = new HandOver(runner, releases, checkSchema, this.api.clock);
+      const handOver = new HandOver(runner, releases, checkSchema);
       const settler = new Settler(runner.entry, runs, this.#name, this.#events, this.#deadLetters, this.alarms, handOver);
       const consumer = new WorkflowConsumer(runner, settler, this.#events, this.#canceled, suspects);
       const lanes: Lane[] = [];

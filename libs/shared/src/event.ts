@@ -25,10 +25,10 @@ export interface RecordedError {
 
 /** Workers have refused the payload of a run, and another release that runs may take it. */
 export interface Refusal {
-  /** ISO 8601; of the first one. */
-  readonly since: string;
   /** So far. */
   readonly count: number;
+  /** Sum of the times after which the command was to come back: no clock is compared with another one. */
+  readonly waitedMs: number;
   /** Ids of the contracts that refuse it. */
   readonly by: readonly string[];
 }
