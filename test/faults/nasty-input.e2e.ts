@@ -76,7 +76,7 @@ describe('the event loop of a worker', () => {
     const lags = new Map<string, number>();
     let sent = 0;
     for (const [name, headers, body = OK] of NASTY) {
-      const count = headers.length > 0 ? 100 : scaled(20, 8);
+      const count = headers.length > 0 ? 100 : scaled(20, 4);
       const frames = Array.from({ length: count }, () => frame(headers, body));
       const measured: number[] = [];
       // The shortest of a few: what is measured is the worker, not the machine that it shares.
@@ -101,5 +101,31 @@ describe('the event loop of a worker', () => {
     expect((await worker.ready()).up).toBe(true);
     const [slowest, ms] = [...lags].sort(([, a], [, b]) => b - a)[0] as [string, number];
     held(`nasty input (${NASTY.length})`, { sent, 'longest lag': `${Math.round(ms)} ms (${slowest})` });
+  });
+});
+
+describe('the log of a worker', () => {
+  let rig: Rig;
+  beforeEach(async () => {
+    rig = await Rig.start({ workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }] });
+  });
+  afterEach(() => rig.end());
+
+  it('stays short under a flood of bad commands, each of which has its dead letter', async () => {
+    const worker = await rig.worker();
+    const began = performance.now();
+    const count = scaled(20_000, 3000);
+    const bad = frame([], 'no JSON');
+    await write(
+      rig.server.port,
+      Array.from({ length: count }, () => bad),
+    );
+    await until('all are stored', async () => (await rig.jsm.streams.info('LOOPSTACK_RUNS')).state.last_seq === count);
+    await rig.settled(scaled(300_000, 60_000));
+    expect((await rig.jsm.streams.info('LOOPSTACK_DEAD')).state.messages).toBe(count);
+    await until('it tells how many lines are left out', () => /\d+ more lines of the last 10 s are left out/.test(worker.log()), 20_000);
+    const windows = Math.ceil((performance.now() - began) / 10_000) + 1;
+    expect(worker.log().match(/is dead after attempt/g)?.length).toBeLessThanOrEqual(100 * windows);
+    held(`flood of ${count} bad commands`, { lines: worker.log().split('\n').length });
   });
 });

@@ -10,8 +10,8 @@ import {
   type RecordedError,
   type RunEvent,
 } from '@loopstack/shared';
-import { Logger } from '@nestjs/common';
 import type { ServerClock } from '@loopstack/client';
+import { BoundedLogger } from './bounded-logger.js';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { HandOver } from './hand-over.js';
@@ -27,7 +27,7 @@ const KEEP_MS = 5000;
 
 /** Carries settlements out: the one place that answers for a message, records outcomes and writes dead letters. */
 export class Settler {
-  readonly #logger: Logger;
+  readonly #logger: BoundedLogger;
   readonly #workerJson: string;
   readonly #clock: ServerClock;
   #stopping = false;
@@ -41,7 +41,7 @@ export class Settler {
     private readonly alarms: Alarms,
     readonly handOver: HandOver,
   ) {
-    this.#logger = new Logger(`${entry.workspace}.${entry.workflow}`);
+    this.#logger = new BoundedLogger(`${entry.workspace}.${entry.workflow}`);
     this.#clock = events.clock;
     this.#workerJson = JSON.stringify(worker);
   }

@@ -1,6 +1,6 @@
 import { disowned, examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, keyConflict, runIdOrigin, type RunEvent } from '@loopstack/shared';
-import { Logger } from '@nestjs/common';
+import { BoundedLogger } from './bounded-logger.js';
 import type { CanceledIds, CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
 import { Lane, type LaneOwner } from './lane.js';
@@ -30,7 +30,7 @@ export class SuspectGate {
  * may have one, executes, and hands outcomes to the settler.
  */
 export class WorkflowConsumer implements LaneOwner {
-  readonly #logger: Logger;
+  readonly #logger: BoundedLogger;
   readonly #concurrency: number;
   #active = 0;
   #pumping = false;
@@ -49,7 +49,7 @@ export class WorkflowConsumer implements LaneOwner {
     canceled: CanceledRuns,
     private readonly suspects: SuspectGate,
   ) {
-    this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
+    this.#logger = new BoundedLogger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#concurrency = runner.entry.options.concurrency;
     this.#canceled = canceled.of(runner.entry);
   }

@@ -9,7 +9,8 @@ import {
   type StartFrom,
 } from '@loopstack/core';
 import { LoopstackError, eventRunId, printable, monotonicMs, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
-import { Logger } from '@nestjs/common';
+import { BoundedLogger } from '../bounded-logger.js';
+import { Owed } from './owed.js';
 import type { Msg, NatsConnection } from 'nats';
 import type { Answers } from '../answers.js';
 import type { DeadLetterWriter } from '../dead-letter-writer.js';
@@ -51,19 +52,16 @@ export interface EventFeedSupport {
 const TIMEOUT_MS = 15 * 60_000;
 /** Wait before an event is delivered again whose dead letter could not be written. */
 const KEEP_MS = 5000;
-/** Events given back that are kept in mind before those that have been delivered again are forgotten. */
-const MAX_OWED = 1024;
 /** For how long an event that was given up makes readiness red. */
 const ABANDONED_MS = 5 * 60_000;
 
 /** Consumes one durable of events in this process. */
 export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
-  readonly #logger: Logger;
+  readonly #logger: BoundedLogger;
   readonly #alarm: string;
   readonly #held = new Held<EventMessage>();
-  /** Given back, with the time by which they have been delivered again, here or elsewhere. */
-  readonly #owed = new Map<number, number>();
+  readonly #owed = new Owed();
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
   #abandoned: NodeJS.Timeout | undefined;
@@ -80,7 +78,7 @@ export class EventConsumer implements PullOwner {
     /** Where the durable was when this process found or made it. */
     private readonly startedAt: StartFrom,
   ) {
-    this.#logger = new Logger(feed.title);
+    this.#logger = new BoundedLogger(feed.title);
     this.#alarm = `events:${feed.consumer.durable}`;
     this.loop = new PullLoop(nc, feed.consumer, support.pull, this);
   }
@@ -110,17 +108,18 @@ export class EventConsumer implements PullOwner {
       message.nak(0);
       return;
     }
-    this.#owed.delete(message.sequence);
+    this.#owed.delivered(message.sequence);
     this.#held.put(message);
     void this.#work(message);
   }
 
   restore(reason: string): Promise<boolean> {
     this.#logger.warn(`The consumer is looked for: ${reason}`);
-    this.#forgetDelivered(monotonicMs());
+    this.#owed.forgetDelivered(monotonicMs());
+    const { first } = this.#owed;
     const known = [
       ...Array.from(this.#held, ({ sequence }) => sequence),
-      ...this.#owed.keys(),
+      ...(first === undefined ? [] : [first]),
       ...(this.#lastSequence > 0 ? [this.#lastSequence + 1] : []),
     ];
     return this.support.restore(this.feed, known.length > 0 ? Math.min(...known) : this.startedAt);
@@ -243,13 +242,8 @@ export class EventConsumer implements PullOwner {
 
   #giveBack(message: EventMessage, delayMs: number): void {
     const now = monotonicMs();
-    if (this.#owed.size >= MAX_OWED) this.#forgetDelivered(now);
-    this.#owed.set(message.sequence, now + delayMs + this.feed.consumer.leaseMs);
+    this.#owed.add(message.sequence, now + delayMs + this.feed.consumer.leaseMs, now);
     this.#release(message, () => message.nak(delayMs));
-  }
-
-  #forgetDelivered(nowMs: number): void {
-    for (const [sequence, byMs] of this.#owed) if (byMs < nowMs) this.#owed.delete(sequence);
   }
 
   #release(message: EventMessage, word: () => void): void {

@@ -1,6 +1,6 @@
 import { framesOf, reasonOf, runNotice, type Reaction, type Redactor } from '@loopstack/core';
 import { LoopstackError, decodeRunEvent, type WireNames } from '@loopstack/shared';
-import { Logger } from '@nestjs/common';
+import { BoundedLogger } from '../bounded-logger.js';
 import { nuid, type Msg, type NatsConnection } from 'nats';
 import type { Alarms } from '../health.js';
 import type { Config, JetStreamApi } from '../jetstream-api.js';
@@ -19,7 +19,7 @@ const WINDOW = 256;
 export class LiveReaction implements PullOwner {
   readonly loop: PullLoop;
   readonly title: string;
-  readonly #logger: Logger;
+  readonly #logger: BoundedLogger;
   readonly #name = nuid.next();
   #lastSequence = 0;
   #whenIdle: (() => void) | undefined;
@@ -38,7 +38,7 @@ export class LiveReaction implements PullOwner {
     private readonly redactor: Redactor | undefined,
   ) {
     this.title = `@OnRun ${reaction.name} (live)`;
-    this.#logger = new Logger(this.title);
+    this.#logger = new BoundedLogger(this.title);
     this.loop = new PullLoop(nc, { stream: names.streams.events, durable: this.#name }, pull, this);
   }
 

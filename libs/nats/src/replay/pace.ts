@@ -8,6 +8,8 @@ const LARGEST_BATCH = 999;
 const BATCH_MS = 200;
 /** Between looks at a queue that is full. */
 const LOOK_AGAIN_MS = 250;
+/** Queues whose room is remembered; of one that is forgotten, the server is asked again. */
+const KEPT_ROOMS = 4096;
 
 /** Commands that a batch may hold at a rate. */
 export function batchSize(rate: number | undefined): number {
@@ -50,6 +52,7 @@ export class Backlog {
       const needed = Math.min(count, this.maxQueued);
       while ((this.#room.get(key) ?? 0) < needed) {
         const room = this.maxQueued - (await this.#queued(address));
+        if (this.#room.size >= KEPT_ROOMS) this.#room.clear();
         this.#room.set(key, room);
         if (room < needed && !(await wait(LOOK_AGAIN_MS))) return false;
       }

@@ -28,6 +28,8 @@ const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** How long the state of a workflow's queue is believed. */
 const QUEUE_AGE_MS = 1000;
+/** Durables whose floors are remembered: a stream may hold commands for any number of names. */
+const KEPT_FLOORS = 4096;
 
 const encoder = new TextEncoder();
 
@@ -128,6 +130,7 @@ export class RunHistories {
     } catch (error) {
       if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
     }
+    if (this.#floors.size >= KEPT_FLOORS) this.#floors.clear();
     this.#floors.set(durable, { floor, atMs: monotonicMs() });
     return floor;
   }
