@@ -122,4 +122,28 @@ describe('loopstack runs', () => {
       }
     }
   });
+
+  it('asks for the address where several runs have an id, and acts on the one that is named', async () => {
+    const id = await started('mine', 'hang');
+    await until('it has started', async () => (await status(id)) === 'running');
+    const nc = await connect({ servers: rig.server.url });
+    const forged: RunEvent = { type: 'canceled', at: new Date().toISOString(), attempt: 0 };
+    await nc.request(wireNames().event({ workspace: 'Others', workflow: 'Steal' }, id), encodeRunEvent(forged));
+    await nc.close();
+    for (const command of [
+      ['show', id],
+      ['watch', id],
+      ['cancel', id, '--yes'],
+    ]) {
+      const { code, stderr } = await rig.loopstack('runs', ...command);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`Orders.ProcessOrder.${id} and Others.Steal.${id}`)]);
+      expect(stderr).toContain('<Workspace>.<Workflow>.<id>');
+    }
+    const place = ['--workspace', 'Orders', '--workflow', 'ProcessOrder'];
+    expect(await rig.json<RunInfo>(['runs', 'show', id, ...place])).toMatchObject({ id, workspace: 'Orders', status: 'running' });
+    expect((await rig.loopstack('runs', 'show', id, '--workspace', 'Orders')).code).toBe(2);
+    expect(await rig.json(['runs', 'cancel', `Orders.ProcessOrder.${id}`, '--yes'])).toMatchObject([
+      { id, workspace: 'Orders', status: 'canceled' },
+    ]);
+  });
 });

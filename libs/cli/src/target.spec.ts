@@ -1,4 +1,4 @@
-import { checkKnown, distance, meant, parseTarget } from './target.js';
+import { checkKnown, distance, meant, parseRun, parseTarget } from './target.js';
 
 it.each([
   ['order', 'order', 0],
@@ -42,4 +42,13 @@ it('refuses what nobody knows, where anybody knows anything', () => {
       fix: expect.stringContaining('Known are Orders.ProcessOrder') as string,
     }) as Error,
   );
+});
+
+it('reads a run: its id, or its id with the address', () => {
+  const reference = { workspace: 'W', workflow: 'F', id: 'r-1' };
+  expect(parseRun('r-1')).toBe('r-1');
+  expect(parseRun('W.F.r-1')).toEqual(reference);
+  expect(parseRun('r-1', { workspace: 'W', workflow: 'F' })).toEqual(reference);
+  for (const wrong of ['', '*', 'W.F', 'W.F.', 'W.F.*', '.F.r', 'W.F.r.x']) expect(() => parseRun(wrong)).toThrow(/is not a valid name/);
+  expect(() => parseRun('r-1', { workspace: 'W' })).toThrow('both --workspace and --workflow');
 });

@@ -1,4 +1,4 @@
-import { LoopstackError, assertAddress, type RunAddress } from '@loopstack/shared/contract';
+import { LoopstackError, assertAddress, assertName, type RunAddress, type RunReference } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
 /** Edit distance with swaps of neighbours (optimal string alignment), without regard to case. */
@@ -43,6 +43,27 @@ export function parseTarget(text: string): RunAddress {
   const address = { workspace, workflow };
   assertAddress(address);
   return address;
+}
+
+/**
+ * A run: `<id>`, or `<Workspace>.<Workflow>.<id>`.
+ * @param place workspace and workflow as options
+ * @throws UsageError, LoopstackError NAME_INVALID
+ */
+export function parseRun(text: string, { workspace, workflow }: Partial<RunAddress> = {}): string | RunReference {
+  const tokens = text.split('.');
+  if (tokens.length === 3) {
+    const reference = { workspace: tokens[0] as string, workflow: tokens[1] as string, id: tokens[2] as string };
+    assertAddress(reference);
+    assertName('run id', reference.id);
+    return reference;
+  }
+  assertName('run id', text);
+  if (workspace === undefined && workflow === undefined) return text;
+  if (workspace === undefined || workflow === undefined)
+    throw new UsageError('the address of a run is both --workspace and --workflow, or <Workspace>.<Workflow>.<id>');
+  assertAddress({ workspace, workflow });
+  return { workspace, workflow, id: text };
 }
 
 export const shown = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;

@@ -12,6 +12,7 @@ import {
   type RunManyOptions,
   type RunManyReport,
   type RunOptions,
+  type RunReference,
   type Schedule,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
@@ -238,9 +239,13 @@ export class LoopstackClient {
     return new StoredRun<Result>(this.#desk, address.workspace, address.workflow, runId);
   }
 
-  /** The state of a run. One read if its address is given or it has an event. @throws LoopstackError RUN_UNKNOWN, NAME_INVALID */
-  get(runId: string, address?: RunAddress): Promise<RunInfo> {
-    return this.#state.get(runId, address);
+  /**
+   * The state of a run: one read for `{ workspace, workflow, id }` with an event. An id alone is looked up at every address, which costs a scan.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), NAME_INVALID
+   */
+  async get(run: string | RunReference, address?: RunAddress): Promise<RunInfo> {
+    const { id, at } = runOf(run, address);
+    return this.#state.get(id, at);
   }
 
   /** Runs, those that changed last first. Reads the ends of the streams, at most 200,000 messages of each. */
@@ -248,9 +253,13 @@ export class LoopstackClient {
     return this.#list.list(filter);
   }
 
-  /** Ends a run before its start, during it, or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID */
-  cancel(runId: string, address?: RunAddress): Promise<RunInfo> {
-    return this.#state.cancel(runId, address);
+  /**
+   * Ends a run before its start, during it, or between its attempts: `cancel({ workspace, workflow, id })`, `cancel(handle)`.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), RUN_FINISHED, NAME_INVALID
+   */
+  async cancel(run: string | RunReference, address?: RunAddress): Promise<RunInfo> {
+    const { id, at } = runOf(run, address);
+    return this.#state.cancel(id, at);
   }
 
   /** Starts a run at each time of a recurrence: `schedule('daily', '0 0 9 * * *', …, { timeZone: 'Europe/Berlin' })`. */
@@ -276,4 +285,10 @@ export class LoopstackClient {
       command.dueMs === undefined ? this.#store(command, run) : this.schedules.delay(command, priority, run);
     return command.keyed ? this.#keyed.run(command, run, store) : store();
   }
+}
+
+function runOf(run: string | RunReference, address: RunAddress | undefined): { readonly id: string; readonly at: RunAddress | undefined } {
+  if (typeof run !== 'object' || run === null) return { id: run, at: address };
+  assertAddress(run);
+  return { id: run.id, at: run };
 }

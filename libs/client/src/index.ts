@@ -1,5 +1,6 @@
 export type { Catalogue } from './catalogue.js';
 export { LoopstackClient } from './client.js';
+export { ambiguous } from './run-addresses.js';
 export type { ClientOptions, SchemaCheck } from './options.js';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export { PacedRead } from './paced-read.js';

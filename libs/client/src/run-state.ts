@@ -14,6 +14,7 @@ import { ERR_CODE } from './acknowledgement.js';
 import type { ResolvedClientOptions } from './options.js';
 import { historyEnd, type HistoryEnd } from './history-end.js';
 import type { Publisher } from './publisher.js';
+import { RunAddresses } from './run-addresses.js';
 import { queuedInfo, type StoredCommands } from './stored-command.js';
 import type { StreamReader } from './stream-reader.js';
 
@@ -29,6 +30,7 @@ export class RunState {
   readonly #reader: StreamReader;
   readonly #publisher: Publisher;
   readonly #commands: StoredCommands;
+  readonly #addresses: RunAddresses;
   /** Questions on their way: a thousand queued runs of a workflow ask once. */
   readonly #floors = new Map<string, Promise<number>>();
 
@@ -37,14 +39,16 @@ export class RunState {
     this.#reader = reader;
     this.#publisher = publisher;
     this.#commands = commands;
+    this.#addresses = new RunAddresses(options, reader, commands, (command) => this.#settled(command, command.sequence));
   }
 
   /**
-   * One read of the run's last event; a run without one is looked for among the commands, at `sequence` first.
-   * @throws LoopstackError RUN_UNKNOWN, NAME_INVALID, STREAM_UNAVAILABLE
+   * One read of the run's last event; a run without one is looked for among the commands, at `sequence` first. Without an address, that is looked for before.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, NAME_INVALID, STREAM_UNAVAILABLE
    */
-  async get(runId: string, address?: RunAddress, sequence = 0): Promise<RunInfo> {
-    assertRun(runId, address);
+  async get(runId: string, given?: RunAddress, hint = 0): Promise<RunInfo> {
+    assertRun(runId, given);
+    const { sequence, ...address } = given ? { ...addressOf(given), sequence: hint } : await this.#addresses.of(runId);
     const found = await this.#end(runId, address);
     if (found?.event) return this.#withCommand(infoOf(runId, { ...found, event: found.event }));
     const command = await this.#commands.find(runId, address, sequence);
@@ -58,11 +62,12 @@ export class RunState {
   /**
    * Records the outcome `canceled`, so that nobody can record another one, then tells the workers. A run that is
    * canceled already is told of again, so a cancel that was interrupted can be repeated.
-   * @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
    */
-  async cancel(runId: string, address?: RunAddress, sequence = 0): Promise<RunInfo> {
+  async cancel(runId: string, given?: RunAddress, hint = 0): Promise<RunInfo> {
     const { names } = this.#options;
-    assertRun(runId, address);
+    assertRun(runId, given);
+    const { sequence, ...address } = given ? { ...addressOf(given), sequence: hint } : await this.#addresses.of(runId);
     for (let tries = 1; ; tries++) {
       const found = await this.#end(runId, address, tries > 1);
       const last = found?.event;
@@ -75,6 +80,7 @@ export class RunState {
         at: new Date(this.#options.clock.nowMs()).toISOString(),
         attempt: info.attempt,
         ...(info.sequence === undefined ? {} : { sequence: info.sequence }),
+        ...(last?.content === undefined ? {} : { content: last.content }),
       };
       try {
         await this.#publisher.publish(names.event(info, runId), encodeRunEvent(event), {
@@ -99,7 +105,7 @@ export class RunState {
     return info;
   }
 
-  async #end(runId: string, address: RunAddress = { workspace: '*', workflow: '*' }, leader = false): Promise<FoundEnd | undefined> {
+  async #end(runId: string, address: RunAddress, leader = false): Promise<FoundEnd | undefined> {
     const { names } = this.#options;
     const end = await historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
     const parsed = end && names.parseEvent(end.subject);
@@ -110,7 +116,7 @@ export class RunState {
   async #withCommand(info: RunInfo): Promise<RunInfo> {
     if (info.sequence === undefined) return info;
     const command = await this.#commands.at(info.sequence).catch(() => undefined);
-    if (!command || command.workspace !== info.workspace || command.workflow !== info.workflow) return info;
+    if (command?.runId !== info.id || command.workspace !== info.workspace || command.workflow !== info.workflow) return info;
     return {
       ...info,
       queuedAt: new Date(command.queuedAtMs).toISOString(),
@@ -143,6 +149,8 @@ function assertRun(runId: string, address: RunAddress | undefined): void {
   assertName('run id', runId);
   if (address !== undefined) assertAddress(address);
 }
+
+const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
 
 export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {
   const { attempt, at, sequence, userId, result, error, nextAttemptAt } = event;

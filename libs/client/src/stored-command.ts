@@ -25,14 +25,26 @@ export interface StoredCommand extends RunAddress {
   readonly queuedAtMs: number;
 }
 
+interface StreamSubjects {
+  readonly state: { readonly subjects?: Readonly<Record<string, number>> };
+}
+
+const ANYWHERE: RunAddress = Object.freeze({ workspace: '*', workflow: '*' });
+/** Two are too many for one id. */
+const MOST_SUBJECTS = 3;
+
 /** Messages of a first look: at 100,000 commands a second still 20 ms of them. */
 const FIRST_LOOK = 2048;
+/** In the first page, where all of them are read. */
+const FIRST_PAGE = 256;
 /** Searches at once. Those that wait are often spared: the pages before theirs hold what they look for. */
 const SEARCHES = 8;
 /** Commands that were passed and are remembered. */
 const PASSED = 4096;
 /** Clocks of producers and of the server are hardly further apart, and no command waits longer to be written. */
 const SKEW_MS = 2_000;
+/** An id of ours carries the server's time, nearly: its command may be stored before that. */
+const NEAR_MS = 250;
 const WAIT_MS = 120_000;
 /** Beyond that, an id does not tell where its command is. */
 const FAR_MS = 600_000;
@@ -58,30 +70,74 @@ export class StoredCommands {
   }
 
   /** @param hint the sequence at which it was acknowledged; 0 if that is not known */
-  async find(runId: string, address?: RunAddress, hint = 0): Promise<StoredCommand | undefined> {
+  async find(runId: string, address: RunAddress, hint = 0): Promise<StoredCommand | undefined> {
     const known = await this.#hinted(runId, hint, address);
     if (known) return known;
-    const scheduled = await this.#scheduled(runId, address);
+    const [scheduled] = await this.#scheduled(runId, address);
     if (scheduled) return scheduled;
     const sequence = runIdSequence(runId);
-    if (sequence !== undefined) {
-      const derived = await this.at(sequence);
-      return derived?.runId === runId ? derived : undefined;
-    }
+    if (sequence !== undefined) return this.#hinted(runId, sequence, address);
     return this.#searches.run(
       async () => (await this.#hinted(runId, this.#passed.get(runId) ?? 0, address)) ?? this.#search(runId, address),
     );
   }
 
-  async #hinted(runId: string, sequence: number, address: RunAddress | undefined): Promise<StoredCommand | undefined> {
-    const command = sequence > 0 ? await this.at(sequence) : undefined;
-    if (command?.runId !== runId) return undefined;
-    return address === undefined || (address.workspace === command.workspace && address.workflow === command.workflow)
-      ? command
-      : undefined;
+  /**
+   * The commands of an id whose address is not known: one of each address that has any. An id of ours is looked for among 20,000 commands from the time that it
+   * carries, up to the one that has recorded events at `known`; any other one among the last 20,000.
+   */
+  async findAll(runId: string, known: RunAddress | undefined): Promise<readonly StoredCommand[]> {
+    const scheduled = await this.#scheduled(runId, ANYWHERE);
+    const sequence = runIdSequence(runId);
+    if (sequence !== undefined) {
+      const derived = await this.at(sequence);
+      return derived?.runId === runId ? [...scheduled, derived] : scheduled;
+    }
+    const found = await this.#searches.run(() => this.#searchAll(runId, known));
+    if (found.length + scheduled.length > 0 || known !== undefined) return [...scheduled, ...found];
+    const far = await this.#searches.run(() => this.#search(runId, ANYWHERE));
+    return far ? [far] : [];
   }
 
-  async #search(runId: string, address: RunAddress | undefined): Promise<StoredCommand | undefined> {
+  async #searchAll(runId: string, known: RunAddress | undefined): Promise<readonly StoredCommand[]> {
+    const timeMs = runIdTime(runId);
+    const found = new Map<string, StoredCommand>();
+    const isKnown = ({ workspace, workflow }: RunAddress): boolean => workspace === known?.workspace && workflow === known.workflow;
+    const { runs } = this.#options.names.streams;
+    const read = async (from: { readonly sequence: number } | { readonly timeMs: number }, toMs: number, limit: number): Promise<void> => {
+      let left = limit;
+      for await (const page of this.#reader.pages(runs, '>', from, FIRST_PAGE)) {
+        for (const message of page) {
+          const given = message.headers.get(HEADER.RUN_ID);
+          // Without a header it may be of a key, whose id carries no time.
+          if (given === undefined ? timeMs !== undefined : given !== runId) continue;
+          const command = this.read(message);
+          if (command?.runId !== runId) continue;
+          found.set(`${command.workspace}.${command.workflow}`, command);
+          // Nobody could know such an id before its first command was stored.
+          if (timeMs !== undefined && isKnown(command)) return;
+        }
+        left -= page.length;
+        if (left <= 0 || (page.at(-1)?.timeMs ?? 0) > toMs) return;
+      }
+    };
+    // The id of a delayed command carries the time at which it is due.
+    if (timeMs !== undefined && timeMs < this.#options.clock.nowMs() + SKEW_MS) {
+      await read({ timeMs: timeMs - NEAR_MS }, timeMs + WAIT_MS, TAIL);
+    } else {
+      const last = await this.#reader.read(runs, { last: '>' });
+      if (last) await read({ sequence: Math.max(1, last.sequence - TAIL) }, Infinity, Infinity);
+    }
+    return [...found.values()];
+  }
+
+  async #hinted(runId: string, sequence: number, address: RunAddress): Promise<StoredCommand | undefined> {
+    const command = sequence > 0 ? await this.at(sequence) : undefined;
+    if (command?.runId !== runId) return undefined;
+    return address.workspace === command.workspace && address.workflow === command.workflow ? command : undefined;
+  }
+
+  async #search(runId: string, address: RunAddress): Promise<StoredCommand | undefined> {
     const subjects = PRIORITIES.map((priority) => this.subject(priority, address));
     const origin = runIdOrigin(runId);
     const timeMs = runIdTime(runId);
@@ -126,11 +182,24 @@ export class StoredCommands {
     return this.#options.names.run({ workspace: address?.workspace ?? '*', workflow: address?.workflow ?? '*' }, priority);
   }
 
-  async #scheduled(runId: string, address: RunAddress = { workspace: '*', workflow: '*' }): Promise<StoredCommand | undefined> {
+  async #scheduled(runId: string, address: RunAddress): Promise<readonly StoredCommand[]> {
     const { names } = this.#options;
+    const { schedules } = names.streams;
+    const subject = names.schedule(address, runId);
     // A server that is too old for schedules, or a user who may not see them, keeps no delayed command for this one.
-    const message = await this.#reader.read(names.streams.schedules, { last: names.schedule(address, runId) }).catch(() => undefined);
-    return message && this.#readScheduled(message);
+    const subjects = address === ANYWHERE ? await this.#subjects(schedules, subject).catch(() => []) : [subject];
+    const found: StoredCommand[] = [];
+    for (const one of subjects) {
+      const message = await this.#reader.read(schedules, { last: one }).catch(() => undefined);
+      const command = message && this.#readScheduled(message);
+      if (command) found.push(command);
+    }
+    return found;
+  }
+
+  async #subjects(stream: string, filter: string): Promise<readonly string[]> {
+    const info = await this.#reader.call<StreamSubjects>(`STREAM.INFO.${stream}`, { subjects_filter: filter }, stream);
+    return Object.keys(info?.state.subjects ?? {}).slice(0, MOST_SUBJECTS);
   }
 
   #readScheduled(message: StoredMessage): StoredCommand | undefined {

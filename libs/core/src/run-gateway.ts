@@ -9,6 +9,7 @@ import type {
   RunManyOptions,
   RunManyReport,
   RunOptions,
+  RunReference,
   Schedule,
   ScheduleOptions,
 } from '@loopstack/shared';
@@ -48,7 +49,7 @@ export abstract class RunGateway {
   abstract readonly schedules: ScheduleBook;
   /** Refuses what no worker serves, as far as the broker knows, and a payload that its worker would refuse. */
   abstract check(address: RunAddress, payload: unknown): Promise<void>;
-  abstract get(runId: string, address?: RunAddress): Promise<RunInfo>;
+  abstract get(run: string | RunReference): Promise<RunInfo>;
   abstract list(filter?: RunFilter): Promise<readonly RunInfo[]>;
-  abstract cancel(runId: string, address?: RunAddress): Promise<RunInfo>;
+  abstract cancel(run: string | RunReference): Promise<RunInfo>;
 }

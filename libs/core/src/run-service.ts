@@ -15,6 +15,7 @@ import {
   type RunManyOptions,
   type RunManyReport,
   type RunOptions,
+  type RunReference,
   type Schedule,
   type ScheduleOptions,
 } from '@loopstack/shared';
@@ -39,6 +40,13 @@ export interface RunAndWaitOptions extends RunOptions {
   readonly resultTimeout?: Duration;
   /** Ends the waiting, not the run. */
   readonly signal?: AbortSignal;
+}
+
+/** A run by its address, as classes or names, and its id. */
+export interface RunOf {
+  readonly workspace: string | WorkspaceClass;
+  readonly workflow: string | WorkflowClass;
+  readonly id: string;
 }
 
 /** Starts workflows, from anywhere in a Nest application. */
@@ -161,20 +169,24 @@ export class RunService {
     return this.connected().schedules;
   }
 
-  /** @throws LoopstackError RUN_UNKNOWN, NAME_INVALID */
-  async get(runId: string): Promise<RunInfo> {
-    assertName('run id', runId);
-    return this.connected().get(runId);
+  /**
+   * The state of a run: `get({ workspace, workflow, id })`, or with a handle. An id alone is looked up, which costs a scan.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), NAME_INVALID
+   */
+  async get(run: string | RunOf): Promise<RunInfo> {
+    return this.connected().get(referenceOf(run));
   }
 
   async list(filter?: RunFilter): Promise<readonly RunInfo[]> {
     return this.connected().list(filter);
   }
 
-  /** Cancels a run before its start, during it (`ctx.signal`), or between its attempts. @throws LoopstackError RUN_UNKNOWN, RUN_FINISHED, NAME_INVALID */
-  async cancel(runId: string): Promise<RunInfo> {
-    assertName('run id', runId);
-    return this.connected().cancel(runId);
+  /**
+   * Cancels a run before its start, during it (`ctx.signal`), or between its attempts: `cancel({ workspace, workflow, id })`, or with a handle.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), RUN_FINISHED, NAME_INVALID
+   */
+  async cancel(run: string | RunOf): Promise<RunInfo> {
+    return this.connected().cancel(referenceOf(run));
   }
 
   private connected(): RunGateway {
@@ -208,4 +220,16 @@ export class RunService {
     if (policy === 'refuse') throw new LoopstackError('WORKSPACE_UNKNOWN', { ...address });
     return { validator: validatorOf(workflow, this.options.defaults), elsewhere: policy === 'catalogue' };
   }
+}
+
+/** @throws LoopstackError NAME_INVALID */
+function referenceOf(run: string | RunOf): string | RunReference {
+  if (typeof run !== 'object' || run === null) {
+    assertName('run id', run);
+    return run;
+  }
+  const reference = { workspace: workspaceName(run.workspace), workflow: workflowName(run.workflow), id: run.id };
+  assertAddress(reference);
+  assertName('run id', reference.id);
+  return reference;
 }

@@ -225,10 +225,10 @@ export function workspaceOptions(target: unknown): WorkspaceOptions | undefined 
 
 /** Wire name of a workflow, of its class or name. */
 export function workflowName(workflow: string | WorkflowClass): string {
-  return typeof workflow === 'string' ? workflow : (workflowOptions(workflow)?.name ?? workflow.name);
+  return typeof workflow === 'function' ? (workflowOptions(workflow)?.name ?? workflow.name) : workflow;
 }
 
 /** Wire name of a workspace, of its class or name. */
 export function workspaceName(workspace: string | WorkspaceClass): string {
-  return typeof workspace === 'string' ? workspace : (workspaceOptions(workspace)?.name ?? workspace.name);
+  return typeof workspace === 'function' ? (workspaceOptions(workspace)?.name ?? workspace.name) : workspace;
 }

@@ -1,4 +1,4 @@
-import { headerBlock, headerLines, type Publisher } from '@loopstack/client';
+import { ambiguous, headerBlock, headerLines, type Publisher } from '@loopstack/client';
 import {
   HEADER,
   LoopstackError,
@@ -125,9 +125,21 @@ export class DeadLetters {
     if (typeof selection === 'number' || Array.isArray(selection)) {
       for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.one(deadSequence));
     } else {
+      await this.assertOneRun(selection as DeadLetterFilter);
       for await (const letter of this.each(selection as DeadLetterFilter)) await attempt(letter.deadSequence, () => letter);
     }
     return { done, failed };
+  }
+
+  /** An id alone is not enough to act on: whoever may start runs in a workspace may use any id there. @throws LoopstackError RUN_AMBIGUOUS */
+  private async assertOneRun(filter: DeadLetterFilter): Promise<void> {
+    const { runId, workspace, workflow } = filter;
+    if (runId === undefined || (workspace !== undefined && workflow !== undefined)) return;
+    const found = new Set<string>();
+    // Whatever the limit is: it may end before the other run.
+    for await (const letter of this.each({ ...filter, limit: Number.POSITIVE_INFINITY }))
+      found.add(`${letter.workspace}.${letter.workflow}`);
+    if (found.size > 1) throw ambiguous(runId, [...found]);
   }
 
   private async redriveOne(letter: DeadLetter): Promise<void> {

@@ -38,6 +38,7 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: entry(413, 'The message has {bytes} bytes with its headers, the server accepts {limit}', 'Store the large part elsewhere and pass a reference, or raise max_payload of the server.'),
   OPTION_INVALID: entry(400, 'Option {option} is invalid: expected {expected}, received {received}', 'Correct the option.'),
   RUN_UNKNOWN: entry(404, 'There is no run {runId}', 'Check the id; runs are forgotten when they leave the streams (retention).'),
+  RUN_AMBIGUOUS: entry(409, 'Several runs have the id {runId}: {runs}', 'Say which one is meant: get() and cancel() take { workspace, workflow, id }, redrive() and discard() workspace and workflow beside runId; on the command line it is <Workspace>.<Workflow>.<id>.'),
   RUN_FAILED: entry(500, 'Run {runId} failed: {reason}', 'See the dead letter of the run; redrive it when the cause is mended.'),
   RUN_CANCELED: entry(409, 'Run {runId} was canceled', 'Start a new run.'),
   RUN_EXPIRED: entry(409, 'Run {runId} was not started before its deadline', 'Start a new run, or give it a later deadline.'),

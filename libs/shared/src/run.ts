@@ -31,8 +31,7 @@ export interface RunOptions {
 }
 
 /** A run whose command the server has stored and acknowledged. */
-export interface RunHandle<Result = unknown> extends RunAddress {
-  readonly id: string;
+export interface RunHandle<Result = unknown> extends RunReference {
   /** Where the command is stored; 0 while it is kept by a schedule (`delay`, `at`). */
   readonly stream: string;
   readonly sequence: number;
@@ -47,6 +46,11 @@ export interface RunHandle<Result = unknown> extends RunAddress {
   events(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
   status(): Promise<RunInfo>;
   cancel(): Promise<RunInfo>;
+}
+
+/** Which run: an id belongs to its workspace and workflow. A handle is one, and so is what `get()` and `list()` tell. */
+export interface RunReference extends RunAddress {
+  readonly id: string;
 }
 
 export interface RunFilter {

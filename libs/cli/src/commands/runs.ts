@@ -14,8 +14,16 @@ import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import { ago, eventLine, integerOf, many, styleOf, timeOf } from '../format.js';
 import type { Session } from '../session.js';
-import { shown } from '../target.js';
+import { parseRun, shown } from '../target.js';
 import type { Fact, Terminal } from '../terminal.js';
+
+/** Where a run is, if its id alone does not tell. */
+interface Place {
+  readonly workspace?: string;
+  readonly workflow?: string;
+}
+
+const RUN = 'run id, or <Workspace>.<Workflow>.<id>';
 
 interface ListFlags {
   readonly workspace?: string;
@@ -27,22 +35,22 @@ interface ListFlags {
 
 export function runsCommand(cli: Cli): Command {
   const runs = new Command('runs').description('runs and what became of them');
-  const place = (command: Command): Command =>
-    command.option('--workspace <name>', 'only of this workspace').option('--workflow <name>', 'only of this workflow');
+  const place = (command: Command, of = 'only of this'): Command =>
+    command.option('--workspace <name>', `${of} workspace`).option('--workflow <name>', `${of} workflow`);
   place(runs.command('list').description('runs, newest first'))
     .addOption(new Option('--status <status...>', 'only these').choices(RUN_STATUSES))
     .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
     .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
     .action(cli.action<ListFlags>(list));
-  runs.command('show').description('one run with its history').argument('<run>', 'run id').action(cli.action<object, [string]>(show));
+  place(runs.command('show').description('one run with its history'), 'of this')
+    .argument('<run>', RUN)
+    .action(cli.action<Place, [string]>(show));
   place(runs.command('watch').description('what happens, live: of one run until it has ended, or of all'))
-    .argument('[run]', 'run id')
+    .argument('[run]', RUN)
     .action(cli.action<ListFlags, [string | undefined]>(watch));
-  runs
-    .command('cancel')
-    .description('end runs before their start, during it, or between attempts')
-    .argument('<run...>', 'run ids')
-    .action(cli.action<object, [string[]]>(cancel));
+  place(runs.command('cancel').description('end runs before their start, during it, or between attempts'), 'of this')
+    .argument('<run...>', RUN)
+    .action(cli.action<Place, [string[]]>(cancel));
   return runs;
 }
 
@@ -73,9 +81,10 @@ async function list({ options, terminal, session }: Invocation<ListFlags>): Prom
   );
 }
 
-async function show({ terminal, session: open }: Invocation<object>, runId: string): Promise<void> {
+async function show({ options, terminal, session: open }: Invocation<Place>, text: string): Promise<void> {
+  const asked = parseRun(text, options);
   const session = await open();
-  const run = await session.client.get(runId);
+  const run = await session.client.get(asked);
   const events = await history(session, run);
   terminal.result({ ...run, events }, () =>
     [...facts(run, terminal), '', ...events.map((event) => line(event, terminal))].join('\n').trimEnd(),
@@ -117,14 +126,15 @@ function dueAt({ id, status, sequence }: RunInfo): string | undefined {
   return time === undefined || ago(new Date(time).toISOString()).endsWith('ago') ? undefined : new Date(time).toISOString();
 }
 
-async function watch(invocation: Invocation<ListFlags>, runId: string | undefined): Promise<ExitCode> {
-  const { terminal, signal, session: open } = invocation;
+async function watch(invocation: Invocation<ListFlags>, text: string | undefined): Promise<ExitCode> {
+  const { options, terminal, signal, session: open } = invocation;
+  const asked = text === undefined ? undefined : parseRun(text, options);
   const session = await open();
-  if (runId === undefined) return watchAll(session, invocation);
-  const run = await session.client.get(runId);
+  if (asked === undefined) return watchAll(session, invocation);
+  const run = await session.client.get(asked);
   let outcome: RunEvent | undefined;
   try {
-    for await (const event of session.client.handle(run, runId).events({ signal })) {
+    for await (const event of session.client.handle(run, run.id).events({ signal })) {
       terminal.line(event, line(event, terminal));
       if (isOutcome(event.type)) outcome = event;
     }
@@ -154,10 +164,11 @@ async function watchAll({ nc, names }: Session, { options, terminal, signal }: I
   return EXIT.DONE;
 }
 
-async function cancel({ terminal, session }: Invocation<object>, runIds: readonly string[]): Promise<ExitCode> {
+async function cancel({ options, terminal, session }: Invocation<Place>, texts: readonly string[]): Promise<ExitCode> {
+  const asked = texts.map((text) => parseRun(text, options));
   const { client } = await session();
   const failed: LoopstackError[] = [];
-  const each = async (ids: readonly string[], ask: (runId: string) => Promise<RunInfo>): Promise<RunInfo[]> => {
+  const each = async <T>(ids: readonly T[], ask: (run: T) => Promise<RunInfo>): Promise<RunInfo[]> => {
     const runs: RunInfo[] = [];
     for (const runId of ids) {
       try {
@@ -170,10 +181,11 @@ async function cancel({ terminal, session }: Invocation<object>, runIds: readonl
     return runs;
   };
   // Nobody is asked about what does not exist.
-  const found = (await each(runIds, (runId) => client.get(runId))).map(({ id }) => id);
-  const question = `Cancel ${found.length === 1 ? `run ${found[0]}` : many(found.length, 'run')}?`;
+  const found = await each(asked, (run) => client.get(run));
+  const [first] = found;
+  const question = `Cancel ${first && found.length === 1 ? `run ${first.id} of ${shown(first)}` : many(found.length, 'run')}?`;
   if (found.length > 0 && !(await terminal.confirm(question))) return EXIT.PARTLY;
-  const canceled = await each(found, (runId) => client.cancel(runId));
+  const canceled = await each(found, (run) => client.cancel(run));
   terminal.result(canceled, () => canceled.map((run) => `${run.id} ${run.status}`).join('\n') || 'nothing was canceled');
   for (const error of failed) terminal.error(error);
   if (failed.length === 0) return EXIT.DONE;
