@@ -68,11 +68,16 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       await this.catalogue.start(runners);
       void this.schedules.tidy(workflows);
       void this.#watch();
-      this._status$.next('connected');
+      this.#say('connected');
       callback();
     } catch (error) {
       callback(error);
     }
+  }
+
+  /** Nest has a status of transports since 11. */
+  #say(status: JetStreamServerStatus): void {
+    (this._status$ as typeof this._status$ | undefined)?.next(status);
   }
 
   /** What is closed while it starts has stopped already, and nobody would stop what it starts yet. */
@@ -80,17 +85,19 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     if (this.#closed) throw new LoopstackError('BOOT_FAILED', { problems: 'the application was closed while it started' });
   }
 
-  /** Nest's hooks for tracing, around a call of an event handler. */
+  /** Nest's hooks for tracing, around a call of an event handler; Nest has them since 12.1. */
   readonly #around: AroundHandler = (context, work) =>
     new Promise((resolve, reject) => {
-      this.runWithProcessingHooks(context, (end) => work().then(resolve, reject).finally(end));
+      const isHooked = typeof (this.runWithProcessingHooks as unknown) === 'function';
+      if (isHooked) this.runWithProcessingHooks(context, (end) => work().then(resolve, reject).finally(end));
+      else work().then(resolve, reject);
     });
 
   async close(): Promise<void> {
     this.#closed = true;
     this.catalogue.stop();
     await Promise.all([this.fanOut.stop(), this.worker.stop()]);
-    this._status$.next('closed');
+    this.#say('closed');
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -111,10 +118,10 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     for await (const status of this.nc.status()) {
       const { type, data } = status;
       if (type === Events.Reconnect) {
-        this._status$.next('connected');
+        this.#say('connected');
         this.worker.reconnected();
       } else if (type === Events.Disconnect) {
-        this._status$.next('disconnected');
+        this.#say('disconnected');
         this.worker.disconnected();
       }
       const argument = type === Events.Error ? [new Error(JSON.stringify(data))] : [];
