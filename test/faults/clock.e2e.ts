@@ -1,5 +1,6 @@
 import type { FakeClock } from '../rig/fake-clock.js';
-import { JOB, Rig, STREAMS, held, until } from '../rig/rig.js';
+import { nkeys } from 'nats';
+import { JOB, Rig, STREAMS, WORKSPACE, held, until } from '../rig/rig.js';
 
 const HOUR_MS = 3_600_000;
 const STEPS: readonly [string, string][] = [
@@ -170,6 +171,17 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     await until('it has expired', () => Date.now() > storedAt + 1100);
     await rig.worker();
     await until('it is recorded', async () => (await rig.eventsOf(id)).at(-1)?.type === 'expired');
+  });
+
+  it('signs for a time at which the server stores what it signs', async () => {
+    const key = nkeys.createUser();
+    const seed = new TextDecoder().decode(key.getSeed());
+    await rig.worker({}, undefined, [], { trust: { [WORKSPACE]: { signers: [key.getPublicKey()] } } });
+    const producer = await rig.producerWith(await rig.clock(offset), { seed });
+    const ids = [await producer.run(), await producer.run({ delay: '1s' }), await producer.run({ expiresIn: '30s' })];
+    await rig.settled();
+    for (const id of ids) await rig.journal.started(id);
+    expect(await rig.deadLetters()).toEqual([]);
   });
 
   it('finds and cancels its queued runs by their ids alone', async () => {

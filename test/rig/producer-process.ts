@@ -10,6 +10,15 @@ const PROGRAM = fileURLToPath(new URL('./producer-program.mjs', import.meta.url)
 type Told =
   { readonly ready: true } | { readonly warning: string } | { readonly id: number; readonly answer?: unknown; readonly failed?: string };
 
+/** `seed`: of the key by which it signs. */
+export interface ProducerConnection {
+  readonly servers?: string;
+  readonly user?: string;
+  readonly pass?: string;
+  readonly inboxPrefix?: string;
+  readonly seed?: string;
+}
+
 /** What a call of the producer may have: times as milliseconds since the epoch. */
 type Options = Omit<RunOptions, 'at'> & { readonly at?: number };
 
@@ -29,7 +38,7 @@ export class ProducerProcess {
   }
 
   /** Resolves when it is connected. */
-  static async start(connection: object, clock: FakeClock): Promise<ProducerProcess> {
+  static async start(connection: ProducerConnection, clock: FakeClock): Promise<ProducerProcess> {
     const child = spawn(process.execPath, [PROGRAM, JSON.stringify(connection)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, NODE_OPTIONS: '', ...clock.env },

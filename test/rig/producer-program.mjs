@@ -1,8 +1,9 @@
 // A producer in a process of its own, whose clock a test may set. Its one argument is the options of its connection as JSON.
-import { LoopstackClient } from '@loopstack/client';
+import { LoopstackClient, commandSigner } from '@loopstack/client';
 
 process.on('warning', (warning) => process.send({ warning: warning.message }));
-const client = await LoopstackClient.connect(JSON.parse(process.argv[2]));
+const { seed, ...connection } = JSON.parse(process.argv[2]);
+const client = await LoopstackClient.connect({ ...connection, ...(seed === undefined ? {} : { sign: commandSigner(seed) }) });
 
 const calls = {
   now: () => Date.now(),

@@ -13,7 +13,7 @@ import { FakeClock } from './fake-clock.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
 import { until } from '../until.js';
-import { ProducerProcess } from './producer-process.js';
+import { ProducerProcess, type ProducerConnection } from './producer-process.js';
 import { WorkerProcess } from './worker-process.js';
 import type { Job } from './worker/behaviour.js';
 import type { PlannedWorkflow } from './worker/program.js';
@@ -127,7 +127,7 @@ export class Rig {
   }
 
   /** A producer in a process of its own, with that clock. */
-  async producerWith(clock: FakeClock, connection: object = admin(this.options)): Promise<ProducerProcess> {
+  async producerWith(clock: FakeClock, connection: ProducerConnection = admin(this.options)): Promise<ProducerProcess> {
     const producer = await ProducerProcess.start({ servers: this.url, ...connection }, clock);
     this.#producers.push(producer);
     return producer;

@@ -52,6 +52,17 @@ describe('the clock of a server', () => {
     expect(clock.finding).toContain('3600.0 s ahead of');
   });
 
+  it('is asked for again when the clock of this machine is set, which may have slept', async () => {
+    const { nc, asked, answers } = connection();
+    const clock = ServerClock.of(nc, SOURCE);
+    await clock.settled();
+    jest.setSystemTime(Date.now() + HOUR_MS);
+    answers.aheadMs = 60_000;
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(asked).toHaveLength(2);
+    expect(Math.abs(clock.nowMs() - Date.now() - 60_000)).toBeLessThan(10);
+  });
+
   it('is not thought to differ by a server, or a machine, that is slow', async () => {
     const { nc, asked } = connection({ tookMs: 900 });
     const clock = ServerClock.of(nc, SOURCE);
@@ -101,6 +112,17 @@ describe('the clock of a server', () => {
     await jest.advanceTimersByTimeAsync(1000);
     await settled;
     expect(clock.isSettled).toBe(false);
+  });
+
+  it('is asked for again by who needs it, where there was no answer', async () => {
+    const { nc, asked, answers } = connection({ aheadMs: HOUR_MS, fails: () => 'TIMEOUT' });
+    const clock = ServerClock.of(nc, SOURCE);
+    await clock.settled();
+    expect([clock.isSettled, asked.length]).toEqual([false, 2]);
+    answers.fails = () => undefined;
+    await clock.settled();
+    expect([clock.isSettled, asked.length]).toEqual([true, 3]);
+    expect(clock.nowMs()).toBe(Date.now() + HOUR_MS);
   });
 
   it('is one for each connection', async () => {

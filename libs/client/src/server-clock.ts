@@ -10,6 +10,8 @@ export interface ClockSource {
 }
 
 const EVERY_MS = 60_000;
+/** Between looks whether a minute is over, or this machine's clock was set: then it may have slept, and the monotonic clock with it. */
+const LOOK_MS = 1000;
 const ANSWER_MS = 1000;
 /** Questions of one measurement, as long as no answer was quick: a slow one says little. */
 const QUESTIONS = 3;
@@ -41,6 +43,11 @@ export class ServerClock {
   readonly #denied = new Set<string>();
   #measuring: Promise<void> | undefined;
   #settled = false;
+  /** A question of the last measurement got no answer, which says nothing of the next one. */
+  #unanswered = false;
+  #measuredAtMs = 0;
+  /** What this machine's clock was ahead of the monotonic one. */
+  #wallMs = 0;
   #isOff = false;
   #isNeeded = false;
   /** Is told when the clocks begin to differ by more than a second, and when a time is needed that the server does not tell. */
@@ -49,7 +56,7 @@ export class ServerClock {
   private constructor(nc: NatsConnection, source: ClockSource | undefined) {
     this.#nc = nc;
     this.#source = source;
-    const timer = setInterval(() => void this.measure(), EVERY_MS).unref();
+    const timer = setInterval(() => this.#look(), LOOK_MS).unref();
     followConnection(nc, {
       reconnected: () => {
         this.#denied.clear();
@@ -96,12 +103,12 @@ export class ServerClock {
     if (this.skew === undefined) this.tell(UNKNOWN);
   }
 
-  /** False until the first measurement has ended, with a result or without one. */
+  /** False until the server has told its time, or has said that it does not. */
   get isSettled(): boolean {
     return this.#settled;
   }
 
-  /** Resolves when the first measurement has ended, after a second at the latest. Never rejects. */
+  /** Resolves when that is so, after a second at the latest. Never rejects. */
   async settled(): Promise<void> {
     if (this.#settled) return;
     let timer: NodeJS.Timeout | undefined;
@@ -114,11 +121,20 @@ export class ServerClock {
   measure(): Promise<void> {
     return (this.#measuring ??= this.#measure().finally(() => {
       this.#measuring = undefined;
-      this.#settled = true;
+      if (this.#offsetMs !== undefined || !this.#unanswered) this.#settled = true;
     }));
   }
 
+  #look(): void {
+    const nowMs = monotonicMs();
+    const wasSet = Math.abs(localMs() - nowMs - this.#wallMs) > LOOK_MS;
+    if (wasSet || nowMs - this.#measuredAtMs >= EVERY_MS) void this.measure();
+  }
+
   async #measure(): Promise<void> {
+    this.#measuredAtMs = monotonicMs();
+    this.#wallMs = localMs() - this.#measuredAtMs;
+    this.#unanswered = false;
     for (const subject of this.#subjects()) {
       if (this.#denied.has(subject)) continue;
       let best: number | undefined;
@@ -156,7 +172,9 @@ export class ServerClock {
       this.#offsetMs = serverOffset(this.#offsetMs ?? localMs() - answeredAtMs, { askedAtMs, answeredAtMs, serverMs });
       return answeredAtMs - askedAtMs;
     } catch (error) {
-      if ((error as { code?: string }).code === (ErrorCode.PermissionsViolation as string)) this.#denied.add(subject);
+      const { code } = error as { code?: ErrorCode };
+      if (code === ErrorCode.PermissionsViolation) this.#denied.add(subject);
+      else if (code !== ErrorCode.NoResponders) this.#unanswered = true;
       return undefined;
     }
   }

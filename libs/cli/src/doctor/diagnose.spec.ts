@@ -59,6 +59,18 @@ it('has a remedy for everything that is not well', () => {
 });
 
 it.each([
+  [undefined, 'unknown', 'did not tell', 'Allow this user to publish to $SYS.REQ.USER.INFO'],
+  [{ aheadMs: 900, errorMs: 0 }, 'ok', 'differ by 900 ms', undefined],
+  [{ aheadMs: -3000, errorMs: 2500 }, 'ok', 'differ by 3.0 s', undefined],
+  [{ aheadMs: 3_600_000, errorMs: 2 }, 'warning', '1 h 0 min behind the server', 'Keep clocks with NTP.'],
+  [{ aheadMs: -3_600_000, errorMs: 2 }, 'warning', '1 h 0 min ahead of the server', 'Keep clocks with NTP.'],
+])('a clock that differs by %j is %s', (clockSkew, status, message, fix) => {
+  const [finding] = found({ clockSkew }, 'clock');
+  expect(finding).toMatchObject({ status, message: expect.stringContaining(message) });
+  expect(finding?.fix ?? '').toContain(fix ?? '');
+});
+
+it.each([
   ['2.11.9', 'problem'],
   ['2.12.0', 'warning'],
   ['2.14.0-RC.1', 'ok'],
