@@ -12,6 +12,7 @@ import { runCommand } from './commands/run.js';
 import { runsCommand } from './commands/runs.js';
 import { schedulesCommand } from './commands/schedules.js';
 import { streamsCommand } from './commands/streams.js';
+import { tenantCommand } from './commands/tenant.js';
 import { workflowsCommand } from './commands/workflows.js';
 import type { Streams } from './terminal.js';
 
@@ -24,6 +25,7 @@ const COMMANDS = [
   schedulesCommand,
   bindingsCommand,
   streamsCommand,
+  tenantCommand,
   doctorCommand,
   devCommand,
   contractCommand,

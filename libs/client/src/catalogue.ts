@@ -123,7 +123,10 @@ export class Catalogue {
         this.#entries.set(key, { entry, untilMs: monotonicMs() + FRESH_MS });
         return entry;
       }
-      const neighbour = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 });
+      // A tenant may look up its own workflows only, one by one.
+      const neighbour = await this.reader
+        .read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 })
+        .catch(() => true);
       throw new LoopstackError(neighbour ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;

@@ -22,6 +22,10 @@ interface Holder {
   readonly event: RunEvent;
 }
 
+/** The first claim waits so long for somebody who takes it: in the account of a tenant nobody does. */
+const FIRST_CLAIM_MS = 1000;
+const CLAIM_AGAIN_MS = 60_000;
+
 /**
  * Runs with an idempotency key. The key is the run's id, and the first event of the run says which stored command
  * holds it: the `queued` event, published by whoever comes first, client or worker, on the condition that the run has
@@ -38,8 +42,10 @@ export class KeyedRuns {
   readonly #options: ResolvedClientOptions;
   readonly #publisher: Publisher;
   readonly #events: RunEvents;
-
   readonly #commands: StoredCommands;
+  /** Whether claims of this user get an answer; undefined: none was made. */
+  #claims: boolean | undefined;
+  #claimAgainAt = 0;
 
   constructor(options: ResolvedClientOptions, publisher: Publisher, events: RunEvents, commands: StoredCommands) {
     this.#options = options;
@@ -90,6 +96,8 @@ export class KeyedRuns {
 
   /** Who holds the key; undefined if that could not be learnt. The sequence of a delayed command is 0. */
   async #claim(command: PreparedCommand, sequence: number, content: string, expected: number): Promise<Holder | undefined> {
+    if (this.#claims === false && performance.now() < this.#claimAgainAt) return undefined;
+    const timeoutMs = this.#claims === true ? command.timeoutMs : Math.min(command.timeoutMs, FIRST_CLAIM_MS);
     const event: RunEvent = {
       type: 'queued',
       at: new Date(this.#options.clock.nowMs()).toISOString(),
@@ -102,10 +110,15 @@ export class KeyedRuns {
         this.#options.names.event(command, command.runId),
         encodeRunEvent(event),
         { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(expected) },
-        { timeoutMs: command.timeoutMs },
+        { timeoutMs },
       );
+      this.#claims = true;
       return { sequence, event };
     } catch (error) {
+      if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') {
+        this.#claims = false;
+        this.#claimAgainAt = performance.now() + CLAIM_AGAIN_MS;
+      }
       // The command is stored and acknowledged, and its worker claims too: only the answer about the duplicate is lost.
       if (!(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE) return undefined;
     }

@@ -16,7 +16,7 @@ import { historyEnd, type HistoryEnd } from './history-end.js';
 import type { Publisher } from './publisher.js';
 import { RunAddresses } from './run-addresses.js';
 import { queuedInfo, type StoredCommands } from './stored-command.js';
-import type { StreamReader } from './stream-reader.js';
+import { NO_RESPONDERS, type StreamReader } from './stream-reader.js';
 
 /** Where the history of a run ends, and whose it is. */
 type FoundEnd = RunAddress & HistoryEnd;
@@ -51,7 +51,12 @@ export class RunState {
     const { sequence, ...address } = given ? { ...addressOf(given), sequence: hint } : await this.#addresses.of(runId);
     const found = await this.#end(runId, address);
     if (found?.event) return this.#withCommand(infoOf(runId, { ...found, event: found.event }));
-    const command = await this.#commands.find(runId, address, sequence);
+    const command = await this.#commands.find(runId, address, sequence).catch((error: unknown) => {
+      if (address === undefined || sequence === 0 || !isUnasked(error)) throw error;
+      // A tenant may read no commands. One that was acknowledged, and has no event, waits.
+      return { workspace: address.workspace, workflow: address.workflow, id: runId, status: 'queued', attempt: 0, sequence } as const;
+    });
+    if (command && 'status' in command) return command;
     if (command && !(await this.#settled(command, command.sequence))) return queuedInfo(command);
     // It may have ended while its command was looked for.
     const ended = command && (await this.#end(runId, command, true));
@@ -167,4 +172,9 @@ export function infoOf(runId: string, { workspace, workflow, event }: RunAddress
     ...(error === undefined ? {} : { error }),
     ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
   };
+}
+
+/** Nobody takes such a question from this user's account. */
+function isUnasked(error: unknown): boolean {
+  return error instanceof LoopstackError && error.code === 'STREAM_UNAVAILABLE' && error.details['reason'] === NO_RESPONDERS;
 }

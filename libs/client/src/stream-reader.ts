@@ -19,6 +19,8 @@ export type Position = { readonly last: string } | { readonly sequence: number }
 
 type Start = { readonly sequence: number } | { readonly timeMs: number };
 
+/** Why a stream does not answer: nobody in the account takes the question, or nobody leads the stream now. */
+export const NO_RESPONDERS = 'no responders';
 const NOT_FOUND = 404;
 const END_OF_BATCH = 204;
 /** Bytes of messages in one answer of a scan. */
@@ -209,7 +211,7 @@ function oneLine(subject: string): string {
 }
 
 function reasonOf(cause: unknown, timeoutMs: number): string {
-  if (cause instanceof NatsError && cause.code === '503') return 'no responders';
+  if (cause instanceof NatsError && cause.code === '503') return NO_RESPONDERS;
   if (cause instanceof NatsError && cause.code === 'TIMEOUT') return `no answer within ${timeoutMs} ms`;
   return printable((cause as Error).message, 300);
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { LoopstackError } from './error.js';
 
 /*
@@ -75,4 +75,12 @@ export function keyPairOf(seed: string, option = 'seed'): { readonly privateKey:
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_HEAD, body.subarray(2)]), format: 'der', type: 'pkcs8' });
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   return { privateKey, nkey: encode(Buffer.concat([Buffer.from([USER_PREFIX]), spki.subarray(SPKI_HEAD.length)])) };
+}
+
+/** A new key of a user: its public NKey, and its seed, which is the secret. */
+export function createUserKey(): { readonly nkey: string; readonly seed: string } {
+  const pkcs8 = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
+  const kind = Buffer.from([SEED_PREFIX | (USER_PREFIX >> 5), (USER_PREFIX & 31) << 3]);
+  const seed = encode(Buffer.concat([kind, pkcs8.subarray(PKCS8_HEAD.length)]));
+  return { nkey: keyPairOf(seed).nkey, seed };
 }
