@@ -8,10 +8,15 @@ import type { StoredEvent } from './event-message.js';
 /** Longest wait for a binding to use an event again. */
 const TIMEOUT_MS = 30_000;
 
+/** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
+const AT_ONCE = 16;
+
 const encoder = new TextEncoder();
 
 interface Answer {
   readonly error?: string;
+  /** Not tried: it uses as many again as it may. */
+  readonly busy?: boolean;
 }
 
 /**
@@ -29,6 +34,7 @@ export async function useAgain(nc: NatsConnection, names: WireNames, letter: Dea
     const reason = code === ErrorCode.NoResponders ? 'no worker consumes it now' : message;
     throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason }, { cause });
   }
+  if (answer.busy === true) throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason: answer.error });
   if (answer.error !== undefined) {
     throw new LoopstackError('EVENT_INVALID', { stream: letter.stream, sequence: letter.sequence, binding, reason: answer.error });
   }
@@ -37,15 +43,34 @@ export async function useAgain(nc: NatsConnection, names: WireNames, letter: Dea
 /** Answers those who ask for the event of a dead letter to be used again. One of all processes that consume the feed does. */
 export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: WireNames, feed: EventFeed): Subscription {
   const { durable } = feed.consumer;
-  const answer = async (msg: Msg): Promise<void> => {
-    let given: Answer;
+  /** By dead letter: several who ask for one get one answer. */
+  const underWay = new Map<number, Promise<Answer>>();
+  const use = async (deadSequence: number): Promise<Answer> => {
     try {
-      const { deadSequence } = msg.json<{ deadSequence: number }>();
       const outcome = await feed.handle(await eventOf(api, names, durable, deadSequence));
-      given = outcome.kind === 'done' ? {} : { error: outcome.error.message };
+      return outcome.kind === 'done' ? {} : { error: outcome.error.message };
     } catch (error) {
-      given = { error: printable((error as Error).message) };
+      return { error: printable((error as Error).message) };
+    } finally {
+      underWay.delete(deadSequence);
     }
+  };
+  const asked = (msg: Msg): Answer | Promise<Answer> => {
+    let deadSequence: number;
+    try {
+      ({ deadSequence } = msg.json<{ deadSequence: number }>());
+    } catch (error) {
+      return { error: printable((error as Error).message) };
+    }
+    const known = underWay.get(deadSequence);
+    if (known) return known;
+    if (underWay.size >= AT_ONCE) return { error: `it uses ${AT_ONCE} events again already`, busy: true };
+    const using = use(deadSequence);
+    underWay.set(deadSequence, using);
+    return using;
+  };
+  const answer = async (msg: Msg): Promise<void> => {
+    const given = await asked(msg);
     if (!nc.isClosed()) msg.respond(encoder.encode(JSON.stringify(given)));
   };
   return nc.subscribe(names.redrive(durable), { queue: 'redrive', callback: (error, msg) => void (error ?? answer(msg)) });
