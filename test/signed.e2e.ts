@@ -64,6 +64,9 @@ class After {
 @Workspace({ workflows: [Charge, After] })
 class Payments {}
 
+@Workspace({ workflows: [After] })
+class Elsewhere {}
+
 const pair = nkeys.createUser();
 const seed = new TextDecoder().decode(pair.getSeed());
 const sign = commandSigner(seed);
@@ -76,6 +79,7 @@ describe('in a workspace that demands signatures', () => {
   let jsm: JetStreamManager;
   let client: LoopstackClient;
   let dead: DeadLetters;
+  const opened: { close(): Promise<void> }[] = [];
 
   const start = (options: NatsOptions = {}): Promise<INestMicroservice> =>
     startApp([Charge, After, Payments], { servers: server.url, sign, inbound: true, ...options }, { trust });
@@ -90,6 +94,7 @@ describe('in a workspace that demands signatures', () => {
   });
 
   afterAll(async () => {
+    for (const one of opened) await one.close();
     await client?.close();
     await nc?.close();
     await worker?.close();
@@ -289,6 +294,29 @@ describe('in a workspace that demands signatures', () => {
     const letter = await letterOf(await send(headers, `{"userId":"u1","payload":{"id":"without ${what}"}}`));
     expect(letter).toMatchObject({ reason: 'untrusted', code: 'UNTRUSTED' });
     expect(seenOf(`without ${what}`)).toEqual([]);
+  });
+
+  it('a command of a workflow that nobody serves ends its own run if it is signed, and no other one if not', async () => {
+    // In a worker of another workspace: its trust is that of all.
+    const other = await startApp(
+      [After, Elsewhere],
+      { servers: server.url, prefix: 'unserved', inbound: true, sign, runs: { unservedAfter: '2s' } },
+      { trust: { '*': trust.Payments } },
+    );
+    const producer = new LoopstackClient(nc, { prefix: 'unserved', sign });
+    opened.push(producer, other);
+    const signed = await producer.run('Nobody', 'Payments', { id: 'x' }, 'u1');
+    const claimed = await producer.run('Nobody', 'Payments', { id: 'y' }, 'u1', { delay: '1h' });
+    const headers = { encode: () => headerBlock(headerLines({ [HEADER.RUN_ID]: claimed.id })) } as unknown as MsgHdrs;
+    await nc.request('unserved.run.Payments.Nobody', '{"userId":"u1"}', { headers, timeout: 5000 });
+    const letters = await until('both are dead letters', async () => {
+      const found = await other.get(DeadLetters).list({ workflow: 'Nobody' });
+      return found.length === 2 ? found : undefined;
+    });
+    expect(letters.map(({ reason }): string => reason).sort()).toEqual(['unroutable', 'untrusted']);
+    await expect(signed.result({ timeout: '5s' })).rejects.toMatchObject({ code: 'RUN_FAILED' });
+    expect(await claimed.status()).toMatchObject({ status: 'queued' });
+    await claimed.cancel();
   });
 
   it('a redrive or a replay signs nothing that was refused, unless it is named', async () => {

@@ -2,7 +2,7 @@ import { LoopstackError, type ResolvedTrust } from '@loopstack/shared';
 import { Inject, Injectable } from '@nestjs/common';
 import { Enhancers } from './enhancers.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
+import { WorkflowRegistry } from './registry.js';
 import { WorkflowRunner } from './runner.js';
 import { DECLARED, declaredSchedules } from './schedule.js';
 import { checkPayload } from './validation/check-payload.js';
@@ -19,12 +19,13 @@ export class Workers {
   runners(): readonly WorkflowRunner[] {
     const { maxDepth, maxCauseDepth, release } = this.options;
     return this.registry.workflows.map((entry) => {
-      const limits = { maxDepth, maxCauseDepth, trust: this.trustOf(entry) };
+      const limits = { maxDepth, maxCauseDepth, trust: this.trustOf(entry.workspace) };
       return new WorkflowRunner(entry, this.enhancers.invoker(entry), limits, release);
     });
   }
 
-  private trustOf({ workspace }: RegisteredWorkflow): ResolvedTrust | undefined {
+  /** Whose commands are trusted in a workspace, served here or not; undefined where no signature is demanded. */
+  trustOf(workspace: string): ResolvedTrust | undefined {
     const { trust } = this.options;
     return trust.get(workspace) ?? trust.get('*');
   }
@@ -35,7 +36,7 @@ export class Workers {
     for (const entry of this.registry.workflows) {
       for (const { id, payload } of declaredSchedules(entry)) {
         const name = `@Schedule of ${entry.type.name}, ${id.slice(DECLARED.length)}`;
-        if (this.trustOf(entry)) {
+        if (this.trustOf(entry.workspace)) {
           problems.push(
             `${name}: workspace ${entry.workspace} demands signatures (trust), which the server cannot make for what a schedule starts; use @Cron and RunService instead`,
           );

@@ -61,7 +61,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
         () => this.schedules.declare(workflows),
         () => !this.#closed,
       );
-      await this.worker.start(runners);
+      await this.worker.start(runners, (workspace) => this.workers.trustOf(workspace));
       this.#goOn();
       startEvents();
       // Before anybody takes this process for started: whoever sends what this release is the first to accept comes after it.

@@ -2,10 +2,13 @@ import {
   HEADER,
   LoopstackError,
   decodeRunCommand,
+  distrust,
   isOutcome,
   runIdOf,
   sequenceRunId,
   monotonicMs,
+  type DeadReason,
+  type ResolvedTrust,
   type RunAddress,
   type RunEvent,
   type WireNames,
@@ -32,7 +35,11 @@ interface Waiting {
   readonly count: number;
 }
 
+/** Whose commands are trusted in a workspace; undefined where no signature is demanded. */
+export type TrustOf = (workspace: string) => ResolvedTrust | undefined;
+
 export interface UnservedOptions {
+  readonly trustOf: TrustOf;
   /** How long commands wait for the first worker of their workflow. */
   readonly afterMs: number;
   /** How long what a letter points to is kept. */
@@ -129,8 +136,7 @@ export class UnservedCommandKeeper {
   async #bury(address: RunAddress, stored: StoredMessage): Promise<boolean> {
     const { runs } = this.names.streams;
     const { subject, sequence, data, headers } = stored;
-    const { runId, userId } = identify(address, stored);
-    const error = new LoopstackError('WORKFLOW_UNSERVED', { ...address });
+    const { runId, userId, reason, error } = identify(address, stored, this.options.trustOf(address.workspace));
     const time = this.api.clock.isoNow();
     const user = userId === undefined ? {} : { userId };
     const end = await this.events.end(address, runId);
@@ -147,7 +153,7 @@ export class UnservedCommandKeeper {
         throw cause;
       }
     }
-    const facts = { reason: 'unroutable', code: error.code, message: error.message, attempts: 0, ...user } as const;
+    const facts = { reason, code: error.code, message: error.message, attempts: 0, ...user } as const;
     const form = await this.deadLetters.write(address, { data, headers }, { ...facts, runId, stream: runs, sequence, subject, time });
     const failedAtMs = last === undefined ? Number.NaN : Date.parse(last.at);
     if (form === 'pointer' && !(this.api.clock.nowMs() - failedAtMs > this.options.keepMs)) return false;
@@ -174,13 +180,29 @@ export class UnservedCommandKeeper {
   }
 }
 
-/** The run of a command; one that a worker would refuse is the run of its place in the stream. */
-function identify(address: RunAddress, stored: StoredMessage): { readonly runId: string; readonly userId?: string | undefined } {
+interface Unserved {
+  readonly runId: string;
+  readonly userId?: string | undefined;
+  readonly reason: DeadReason;
+  readonly error: LoopstackError;
+}
+
+/**
+ * The run of a command, and why it fails. One that a worker would refuse is the run of its place in the stream: whoever is not trusted
+ * must not end the run whose id is claimed.
+ */
+function identify(address: RunAddress, stored: StoredMessage, trust: ResolvedTrust | undefined): Unserved {
+  const { subject, sequence, timeMs, data, headers } = stored;
+  const placed = sequenceRunId(timeMs, sequence);
+  const distrusted = trust && distrust({ subject, lines: headers.lines(), data, timeMs }, trust);
+  if (distrusted !== undefined)
+    return { runId: placed, reason: 'untrusted', error: new LoopstackError('UNTRUSTED', { reason: distrusted }) };
+  const unserved = { reason: 'unroutable', error: new LoopstackError('WORKFLOW_UNSERVED', { ...address }) } as const;
   try {
-    const { userId, idempotencyKey } = decodeRunCommand(stored.data, stored.headers);
-    return { runId: runIdOf(address, stored, stored.headers.get(HEADER.RUN_ID), idempotencyKey), userId };
+    const { userId, idempotencyKey } = decodeRunCommand(data, headers);
+    return { ...unserved, runId: runIdOf(address, stored, headers.get(HEADER.RUN_ID), idempotencyKey), userId };
   } catch {
-    return { runId: sequenceRunId(stored.timeMs, stored.sequence) };
+    return { ...unserved, runId: placed };
   }
 }
 

@@ -24,7 +24,7 @@ import { Settler } from './settler.js';
 import { Strays } from './strays.js';
 import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
 import type { EnsuredConsumer, Topology } from './topology.js';
-import { UnservedCommandKeeper } from './unserved.js';
+import { UnservedCommandKeeper, type TrustOf } from './unserved.js';
 import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
@@ -136,11 +136,11 @@ export class Worker {
    * Consumes nothing if it is stopped meanwhile.
    * @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING
    */
-  start(runners: readonly WorkflowRunner[]): Promise<void> {
-    return (this.#started = this.#start(runners));
+  start(runners: readonly WorkflowRunner[], trustOf: TrustOf): Promise<void> {
+    return (this.#started = this.#start(runners, trustOf));
   }
 
-  async #start(runners: readonly WorkflowRunner[]): Promise<void> {
+  async #start(runners: readonly WorkflowRunner[], trustOf: TrustOf): Promise<void> {
     if (this.#stopped) return;
     const starting = (): boolean => this.#stopped === undefined;
     const served = runners.map(({ entry }) => entry);
@@ -186,7 +186,7 @@ export class Worker {
     this.#tickedAtMs = monotonicMs();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
     for (const lane of this.#lanes()) lane.loop.start();
-    this.#startChores(runners);
+    this.#startChores(runners, trustOf);
     this.#logger.log(`${this.#name} consumes ${runners.length} workflow${runners.length === 1 ? '' : 's'}`);
   }
 
@@ -318,9 +318,9 @@ export class Worker {
   }
 
   /** What any worker does for all of them, now and then. */
-  #startChores(runners: readonly WorkflowRunner[]): void {
+  #startChores(runners: readonly WorkflowRunner[], trustOf: TrustOf): void {
     const { names, runs, provision } = this.options;
-    const bounds = { afterMs: runs.unservedAfterMs, keepMs: runs.keepExecutedMs };
+    const bounds = { afterMs: runs.unservedAfterMs, keepMs: runs.keepExecutedMs, trustOf };
     const unserved = new UnservedCommandKeeper(this.api, this.#events, this.#deadLetters, names, bounds);
     const strays = new Strays(this.api, this.#deadLetters, names, this.alarms, unserved);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
