@@ -1,9 +1,16 @@
+import { LoopstackClient } from '@loopstack/client';
+import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { INestMicroservice } from '@nestjs/common';
+import { connect as connectNats, nkeys, type NatsConnection } from 'nats';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startApp } from './rig/app.js';
+import { until } from './until.js';
 import { WorkerProcess } from './worker-process.js';
 
 const examples = fileURLToPath(new URL('../docs/examples/', import.meta.url));
@@ -44,9 +51,9 @@ interface Done {
   readonly stderr: string;
 }
 
-function run([command, ...args]: readonly [string, ...string[]], url: string): Promise<Done> {
+function run([command, ...args]: readonly [string, ...string[]], url: string, env: Record<string, string> = {}): Promise<Done> {
   const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], NATS_URL: url },
+    env: { PATH: process.env['PATH'], NATS_URL: url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 40_000,
   });
@@ -111,5 +118,98 @@ describe('a run from another language', () => {
     const { code, stdout } = await run(['sh', join(examples, 'shell/run.sh'), 'Hello from a shell.'], server.url);
     expect(code).toBe(0);
     expect(stdout).toContain('{"type":"succeeded"');
+  });
+});
+
+interface Note {
+  readonly runId: string;
+  readonly userId: string;
+  readonly message: string;
+  readonly note: string | undefined;
+}
+
+const notes: Note[] = [];
+
+@Workflow()
+class MyWorkflow {
+  run({ message }: { message: string }, { runId, userId, headers }: RunContext): { message: string } {
+    notes.push({ runId, userId, message, note: headers['X-Note'] });
+    return { message };
+  }
+}
+
+@Workspace({ workflows: [MyWorkflow] })
+class MyWorkspace {}
+
+describe('a signed run from another language', () => {
+  const WITH_PYTHON = works('python3', ['-c', 'import sys, cryptography; sys.exit(sys.version_info < (3, 9))']);
+  const WITH_C = works('gcc', ['-E', '-x', 'c', '-'], '#include <openssl/evp.h>\n#if OPENSSL_VERSION_MAJOR < 3\n#error\n#endif\n');
+  const address = { workspace: 'MyWorkspace', workflow: 'MyWorkflow' };
+  let server: NatsServer;
+  let worker: INestMicroservice;
+  let nc: NatsConnection;
+  let client: LoopstackClient;
+  let folder: string;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'loopstack-signed-'));
+    const pair = nkeys.createUser();
+    env = { LOOPSTACK_SIGN: join(folder, 'seed') };
+    await writeFile(join(folder, 'seed'), `${new TextDecoder().decode(pair.getSeed())}\n`, { mode: 0o600 });
+    server = await startNatsServer();
+    const trust = { MyWorkspace: { signers: [pair.getPublicKey()] } };
+    worker = await startApp([MyWorkflow, MyWorkspace], { servers: server.url }, { trust });
+    nc = await connectNats({ servers: server.url });
+    client = new LoopstackClient(nc);
+    if (WITH_C) {
+      const source = join(examples, 'c/signed.c');
+      execFileSync('gcc', ['-Wall', '-Wextra', '-Werror', '-o', join(folder, 'signed'), source, '-lcrypto']);
+    }
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await nc?.close();
+    await worker?.close();
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('is tried in at least one of them', () => {
+    expect(WITH_PYTHON || WITH_C).toBe(true);
+  });
+
+  const onlyWithPython = WITH_PYTHON ? it : it.skip;
+  const onlyWithC = WITH_C ? it : it.skip;
+
+  onlyWithPython('python/signed.py starts one and sees it succeed', async () => {
+    const command = ['python3', '-B', join(examples, 'python/signed.py'), 'Hello — 日本'] as const;
+    const { code, stdout, stderr } = await run(command, server.url, env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'succeeded', result: { message: 'Hello — 日本' } });
+    expect(notes.at(-1)).toMatchObject({ userId: 'python', note: 'Zürich — 日本' });
+  });
+
+  /** Writes to the server, as `nc` does; with another message than was signed where one is given. */
+  async function write(runId: string, message: string, instead = message): Promise<void> {
+    const { code, stdout, stderr } = await run([join(folder, 'signed'), runId, message], server.url, env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const socket = connect(server.port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+    socket.write(stdout.replace(message, instead));
+    await until('the server has it', () => answer.includes('PONG'));
+    socket.destroy();
+    expect(answer).not.toContain('-ERR');
+  }
+
+  onlyWithC('c/signed.c writes one that is executed, and is not when it is changed', async () => {
+    await write('c-changed', 'Hello', 'Hallo');
+    await write('c-1', 'Hello — 日本');
+    expect(await client.handle(address, 'c-1').result()).toEqual({ message: 'Hello — 日本' });
+    expect(notes.filter(({ userId }) => userId === 'c')).toEqual([
+      { runId: 'c-1', userId: 'c', message: 'Hello — 日本', note: 'Zürich — 日本' },
+    ]);
   });
 });

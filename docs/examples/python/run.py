@@ -56,20 +56,13 @@ class Connection:
         raise ConnectionError("the server has closed the connection")
 
 
-def main(message: str) -> int:
-    nats = Connection(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), timeout=30)
-    run_id = f"python-{uuid.uuid4()}"
+def wait(nats: Connection, run_id: str, publish) -> int:
+    """Publishes a command and prints the outcome of its run."""
     inbox = f"_INBOX.{run_id}"
     # Subscribed before it publishes, so that no event is missed. The stream's answer comes to the inbox.
     nats.subscribe(f"loopstack.event.{WORKSPACE}.{WORKFLOW}.{run_id}", 1)
     nats.subscribe(inbox, 2)
-    nats.publish(
-        f"loopstack.run.{WORKSPACE}.{WORKFLOW}",
-        inbox,
-        # Publishing the same id again starts no second run.
-        {"Loopstack-Run-Id": run_id, "Nats-Msg-Id": f"{WORKSPACE}.{WORKFLOW}:{run_id}"},
-        json.dumps({"userId": "python", "payload": {"message": message}}).encode(),
-    )
+    publish(inbox)
     for sid, head, body in nats.messages():
         answer = json.loads(body) if body else {"error": head.decode()}
         if sid == 2:
@@ -80,6 +73,15 @@ def main(message: str) -> int:
             print(body.decode())
             return OUTCOMES[answer["type"]]
     return 3
+
+
+def main(message: str) -> int:
+    nats = Connection(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), timeout=30)
+    run_id = f"python-{uuid.uuid4()}"
+    # Publishing the same id again starts no second run.
+    headers = {"Loopstack-Run-Id": run_id, "Nats-Msg-Id": f"{WORKSPACE}.{WORKFLOW}:{run_id}"}
+    body = json.dumps({"userId": "python", "payload": {"message": message}}).encode()
+    return wait(nats, run_id, lambda inbox: nats.publish(f"loopstack.run.{WORKSPACE}.{WORKFLOW}", inbox, headers, body))
 
 
 if __name__ == "__main__":
