@@ -128,6 +128,11 @@ describe('loopstack run', () => {
     const second = await rig.json<{ id: string; duplicate: boolean }>(args);
     expect([first.duplicate, second.duplicate]).toEqual([false, true]);
     expect(second.id).toBe(first.id);
+    const other = await rig.loopstack(...args.map((arg) => (arg === 'orderId=o-5' ? 'orderId=o-50' : arg)));
+    expect([other.code, other.stderr]).toEqual([
+      2,
+      expect.stringContaining(`The idempotency key of run ${first.id} stands for another payload`),
+    ]);
     const later = await rig.json<{ id: string; sequence: number }>(['run', TARGET, '-u', 'u1', '-a', 'orderId=o-6', '--delay', '1h']);
     expect((await rig.loopstack('runs', 'show', later.id)).stdout).toMatch(/^status +queued\n(.*\n)*due +\d{4}-/m);
     expect(later.sequence).toBe(0);

@@ -103,7 +103,7 @@ describe('loopstack runs', () => {
     } as const;
     const event: RunEvent = {
       type: 'failed',
-      at: evil,
+      at: new Date().toISOString(),
       attempt: 1,
       userId: evil,
       worker: evil,

@@ -135,6 +135,27 @@ describe('a result', () => {
     ['private state alone', { price: new Hidden() }, 'price is a Hidden without fields of its own'],
     ['a search', { query: new (class extends Map {})() }, 'query is an object: pass an object'],
     ['a toJSON that loses', { toJSON: () => ({ seen: new Set() }) }, 'seen is a Set'],
+    [
+      'a toJSON that returns itself',
+      new (class Own {
+        m = new Map();
+        toJSON(): this {
+          return this;
+        }
+      })(),
+      'm is a Map',
+    ],
+    ['a toJSON that returns a Date', { at: { toJSON: () => new Date(0) } }, 'at is a Date without fields of its own'],
+    [
+      'a generator',
+      {
+        all: (function* () {
+          yield 1;
+        })(),
+      },
+      'all is an object',
+    ],
+    ['a search of a URL', { query: new URLSearchParams('a=1') }, 'query is a URLSearchParams'],
     ['a toJSON that returns nothing', { a: { toJSON: () => undefined } }, 'a is an Object whose toJSON returns nothing'],
     ['BigInt', { n: 1n }, 'BigInt'],
   ])('that holds %s fails the run for good, with the path, the type and the remedy', (_, result, reason) => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { isUserId } from './command.js';
 import { DEAD_REASONS, deadLetterHeaders, readDeadLetter, type DeadLetterFacts } from './dead-letter.js';
 import { HEADER, headerReader, type HeaderReader, type Headers } from './header.js';
 
@@ -21,7 +22,7 @@ const facts: fc.Arbitrary<DeadLetterFacts> = fc.record(
     }),
     attempts: fc.nat(),
     runId: fc.uuid(),
-    userId: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }),
+    userId: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }).filter(isUserId),
     stream: fc.constant('LOOPSTACK_RUNS'),
     sequence: fc.integer({ min: 1 }),
     subject: fc.oneof(fc.constant('loopstack.run.W.F'), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 })),

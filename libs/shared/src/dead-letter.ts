@@ -1,5 +1,6 @@
 import { type ErrorCode, type FieldError } from './error.js';
 import { printable } from './text.js';
+import { isUserId } from './command.js';
 import { HEADER, ORIGINAL_PREFIX, emptyHeaders, isServerHeader, type HeaderReader, type Headers } from './header.js';
 import type { RunAddress } from './subject.js';
 
@@ -135,7 +136,7 @@ export function readDeadLetter(
   } catch {
     // A stranger's header: the letter is still a letter.
   }
-  const user = headers.get(HEADER.DEAD_USER);
+  const user = decoded(decodeURIComponent, headers.get(HEADER.DEAD_USER) ?? '');
   const form = headers.get(HEADER.DEAD_FORM);
   const binding = headers.get(HEADER.DEAD_BINDING);
   return {
@@ -143,11 +144,11 @@ export function readDeadLetter(
     deadSequence,
     reason: reason as DeadReason,
     code: (headers.get(HEADER.DEAD_CODE) ?? 'HANDLER_FAILED') as ErrorCode,
-    message: unescaped(headers.get(HEADER.DEAD_MESSAGE) ?? ''),
+    message: printable(unescaped(headers.get(HEADER.DEAD_MESSAGE) ?? ''), MAX_MESSAGE),
     errors,
     attempts: Number(headers.get(HEADER.DEAD_ATTEMPTS) ?? 0),
     runId,
-    ...(user === undefined ? {} : { userId: decoded(decodeURIComponent, user) }),
+    ...(isUserId(user) ? { userId: user } : {}),
     ...(binding === undefined ? {} : { binding }),
     stream: headers.get(HEADER.DEAD_STREAM) ?? '',
     sequence,

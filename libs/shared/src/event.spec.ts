@@ -67,3 +67,27 @@ describe('run events', () => {
     if (type) expect(isOutcome(type)).toBe(outcome);
   });
 });
+
+describe('an event that somebody else may have written', () => {
+  const read = (more: object): RunEvent | undefined =>
+    decodeRunEvent(Buffer.from(JSON.stringify({ type: 'failed', at: '2026-01-01T00:00:00.000Z', attempt: 1, ...more })));
+  const forged = 'x\n2031 ok\u001b[0m\u202e';
+
+  it('has no user, correlation id or error that makes a line of a log', () => {
+    expect(read({ userId: forged })).not.toHaveProperty('userId');
+    expect(read({ correlationId: forged })?.correlationId).toBe('x\\u000a2031 ok\\u001b[0m\\u202e');
+    expect(read({ error: { code: 'HANDLER_FAILED', name: forged, message: forged } })?.error?.message).toBe(
+      'x\\u000a2031 ok\\u001b[0m\\u202e',
+    );
+  });
+
+  it('is otherwise as it was recorded', () => {
+    const error = { code: 'HANDLER_FAILED', name: 'Error', message: 'no', errors: [] };
+    expect(read({ userId: 'Ünal', correlationId: 'c 1', error, result: forged })).toMatchObject({
+      userId: 'Ünal',
+      correlationId: 'c 1',
+      error,
+      result: forged,
+    });
+  });
+});

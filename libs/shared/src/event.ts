@@ -1,5 +1,7 @@
+import { isUserId } from './command.js';
 import type { ErrorCode, FieldError } from './error.js';
 import type { RunAddress } from './subject.js';
+import { printable, unfitText } from './text.js';
 
 /**
  * Run events: one message per transition, on the event subject of the run. The last message of the subject is the
@@ -121,7 +123,7 @@ export function encodeRunEvent(event: RunEvent): Uint8Array {
 export function decodeRunEvent(bytes: Uint8Array): RunEvent | undefined {
   try {
     const value: unknown = JSON.parse(decoder.decode(bytes));
-    return isRunEvent(value) ? value : undefined;
+    return isRunEvent(value) ? onOneLine(value) : undefined;
   } catch {
     return undefined;
   }
@@ -153,4 +155,23 @@ function isRecordedError(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { code, name, message, errors } = value as Record<keyof RecordedError, unknown>;
   return [code, name, message].every((text) => typeof text === 'string') && (errors === undefined || Array.isArray(errors));
+}
+
+const MAX_CORRELATION_ID = 256;
+
+/** What is logged of an event, and passed on to other runs, on one line: whoever may write events of a workspace need be no worker. */
+function onOneLine(event: RunEvent): RunEvent {
+  const { userId, correlationId, error, ...rest } = event;
+  if (
+    error === undefined &&
+    (userId === undefined || isUserId(userId)) &&
+    (correlationId === undefined || unfitText(correlationId) === undefined)
+  )
+    return event;
+  return {
+    ...rest,
+    ...(isUserId(userId) ? { userId } : {}),
+    ...(correlationId === undefined ? {} : { correlationId: printable(correlationId, MAX_CORRELATION_ID) }),
+    ...(error === undefined ? {} : { error: { ...error, name: printable(error.name), message: printable(error.message) } }),
+  };
 }

@@ -62,7 +62,10 @@ function lossInArray(items: readonly unknown[]): JsonLoss | undefined {
 
 function lossInObject(fields: Fields): JsonLoss | undefined {
   const { toJSON } = fields;
-  if (typeof toJSON === 'function') return lossInToJson(fields, toJSON as () => unknown);
+  return typeof toJSON === 'function' ? lossInToJson(fields, toJSON as () => unknown) : lossInFields(fields);
+}
+
+function lossInFields(fields: Fields): JsonLoss | undefined {
   const prototype = Object.getPrototypeOf(fields) as object | null;
   if (prototype !== Object.prototype && prototype !== null) {
     if (ArrayBuffer.isView(fields) && !(fields instanceof DataView)) return undefined;
@@ -86,8 +89,8 @@ function lossInToJson(value: Fields, toJSON: () => unknown): JsonLoss | undefine
   if (Buffer.isBuffer(value)) return undefined;
   const written: unknown = toJSON.call(value);
   if (written === undefined) return { path: '', type: `${named(value)} whose toJSON returns nothing`, remedy: 'leave it out' };
-  // Fields of what it returns are written as they are, without a second toJSON of the same object.
-  return written === value ? undefined : lossInJson(written);
+  // What it returns is written by its fields, whether it has a toJSON itself or not.
+  return typeof written !== 'object' || written === null || Array.isArray(written) ? lossInJson(written) : lossInFields(written as Fields);
 }
 
 function lossOfInstance(value: Fields, prototype: object): JsonLoss | undefined {
@@ -116,7 +119,7 @@ function named(value: object): string {
   const { constructor } = value as { readonly constructor?: unknown };
   const name = typeof constructor === 'function' && typeof constructor.name === 'string' ? constructor.name : '';
   if (name === '') return 'an object';
-  return `${/^[AEIOU]/i.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^[AEIO]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 const keyed = (key: string): string => (/^[\w$]+$/.test(key) ? key : `[${JSON.stringify(key.slice(0, 80))}]`);
