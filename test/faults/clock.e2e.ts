@@ -212,7 +212,7 @@ describe.each(OFFSETS)('a producer that may not ask for the time, and is an hour
 authorization {
   users: [
     { user: admin, password: admin }
-    { user: untold, password: untold, permissions: { publish: { deny: ["$SYS.REQ.USER.INFO", "$JS.API.STREAM.INFO.>"] } } }
+    { user: untold, password: untold, permissions: { publish: { deny: ["$SYS.REQ.USER.INFO", "$JS.API.STREAM.INFO.LOOPSTACK_RUNS"] } } }
   ]
 }`;
 
