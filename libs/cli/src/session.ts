@@ -23,6 +23,9 @@ export interface KnownWorkflow extends RunAddress {
 
 const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
 
+/** Beside what a command prints. */
+export const warn = (text: string): void => void process.stderr.write(`warning: ${text}\n`);
+
 /** A connection to a deployment and what works on it, each made when it is first asked for. */
 export class Session {
   readonly names: WireNames;
@@ -60,7 +63,7 @@ export class Session {
   }
 
   get client(): LoopstackClient {
-    return (this.#client ??= new LoopstackClient(this.nc, { ...this.#place, ...this.#signed, checkSchema: schemaCheck() }));
+    return (this.#client ??= new LoopstackClient(this.nc, { ...this.#place, ...this.#signed, checkSchema: schemaCheck({ warn }) }));
   }
 
   /** @param checks whether commands are held against the catalogue before they are published */

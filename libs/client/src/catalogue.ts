@@ -11,7 +11,7 @@ import {
   type JsonSchema,
   type RunAddress,
 } from '@loopstack/shared/contract';
-import type { ResolvedClientOptions } from './options.js';
+import type { ResolvedClientOptions, SchemaCheck } from './options.js';
 import { PacedRead } from './paced-read.js';
 import { Releases, type SharedWorkflow } from './releases.js';
 import type { StreamReader } from './stream-reader.js';
@@ -33,6 +33,8 @@ export class Catalogue {
   readonly #asked = new Map<string, Promise<CatalogueEntry | undefined>>();
   readonly #looks = new Map<string, PacedRead<readonly (JsonSchema | undefined)[]>>();
   readonly #releases: Releases;
+  /** Workflows whose check has failed, and was told of. */
+  readonly #failed = new Set<string>();
   #absentUntilMs = 0;
 
   constructor(
@@ -71,10 +73,11 @@ export class Catalogue {
   async check(address: RunAddress, payload: unknown): Promise<void> {
     const entry = await this.#find(address);
     const { checkSchema } = this.options;
-    if (!entry?.payload || !checkSchema) return;
+    if (entry?.payload === undefined || !checkSchema) return;
     // What a worker will read: the payload as JSON, not as the object that it is here.
     const read = parseStrictJson(encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {}));
-    const refuse = (schema: JsonSchema | undefined): readonly FieldError[] => (schema ? checkSchema(schema, read) : []);
+    const refuse = (schema: JsonSchema | undefined): readonly FieldError[] =>
+      schema === undefined ? [] : this.#checked(checkSchema, schema, read, address);
     const errors = refuse(entry.payload);
     if (errors.length === 0) return;
     // While a deploy is under way, or where one has ended lately, others accept it.
@@ -104,6 +107,23 @@ export class Catalogue {
     return this.#releases.shared();
   }
 
+  /** A check that fails says nothing of the payload: its worker will. */
+  #checked(checkSchema: SchemaCheck, schema: JsonSchema, payload: unknown, { workspace, workflow }: RunAddress): readonly FieldError[] {
+    const address = { workspace, workflow };
+    try {
+      return checkSchema(schema, payload, address);
+    } catch (error) {
+      if (error instanceof LoopstackError) throw error;
+      const key = catalogueKey(address);
+      if (!this.#failed.has(key)) {
+        this.#failed.add(key);
+        const reason = error instanceof Error ? error.message : typeof error;
+        process.emitWarning(`The payload of ${key} was not checked by its schema: checkSchema failed: ${reason}`, 'LoopstackWarning');
+      }
+      return [];
+    }
+  }
+
   #find(address: RunAddress): CatalogueEntry | undefined | Promise<CatalogueEntry | undefined> {
     const key = catalogueKey(address);
     if (this.knows(address)) return this.#entries.get(key)?.entry;
@@ -118,7 +138,7 @@ export class Catalogue {
   async #ask(address: RunAddress, key: string): Promise<CatalogueEntry | undefined> {
     try {
       const message = await this.reader.read(this.#stream, { last: this.#head + key });
-      const entry = message && decodeCatalogueEntry(message.data);
+      const entry = message && (ownEntry(message.data, key) ?? unreadable(message.data, address));
       if (entry) {
         this.#entries.set(key, { entry, untilMs: monotonicMs() + FRESH_MS });
         return entry;
@@ -134,4 +154,18 @@ export class Catalogue {
       return undefined;
     }
   }
+}
+
+function ownEntry(data: Uint8Array, key: string): CatalogueEntry | undefined {
+  const entry = decodeCatalogueEntry(data);
+  return entry && catalogueKey(entry) === key ? entry : undefined;
+}
+
+/**
+ * What is no entry of the workflow, and not the mark of a deleted one, which has no data: the workflow is there, and what its payload
+ * must be is not known. A check of schemas tells of it.
+ */
+function unreadable(data: Uint8Array, { workspace, workflow }: RunAddress): CatalogueEntry | undefined {
+  if (data.length === 0) return undefined;
+  return { workspace, workflow, payload: 'unreadable' as unknown as JsonSchema, attempts: 1, timeoutMs: 0, priorities: false };
 }

@@ -11,10 +11,11 @@ import {
   type WireNames,
   type FieldError,
   type JsonSchema,
+  type RunAddress,
 } from '@loopstack/shared/contract';
 
-/** Checks a payload against the schema that its worker published. */
-export type SchemaCheck = (schema: JsonSchema, payload: unknown) => readonly FieldError[];
+/** Checks a payload against the schema that the worker of a workflow published. */
+export type SchemaCheck = (schema: JsonSchema, payload: unknown, workflow: RunAddress) => readonly FieldError[];
 
 /** All optional. */
 export interface ClientOptions {

@@ -1,4 +1,5 @@
 import type { CatalogueEntry, Contract, JsonSchema } from '@loopstack/shared';
+import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { payloadSchema } from './schema/payload-schema.js';
 import type { RegisteredWorkflow } from './registry.js';
@@ -9,9 +10,20 @@ const schemas = new WeakMap<RegisteredWorkflow, JsonSchema>();
 function schemaOf(workflow: RegisteredWorkflow): JsonSchema | undefined {
   const { payload, unknownFields } = workflow.options;
   if (payload === undefined) return undefined;
-  const known = schemas.get(workflow) ?? payloadSchema(payload, unknownFields);
+  const known = schemas.get(workflow) ?? made(workflow, () => payloadSchema(payload, unknownFields));
   schemas.set(workflow, known);
   return known;
+}
+
+/** A class that cannot be read is no reason not to start: its payloads are checked by the worker alone. */
+function made({ workspace, workflow }: RegisteredWorkflow, make: () => JsonSchema): JsonSchema {
+  try {
+    return make();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : typeof error;
+    new Logger('Catalogue').warn(`The payload of ${workspace}.${workflow} has no schema, and is left to the worker: ${reason}`);
+    return { $comment: 'left to the worker: everything' };
+  }
 }
 
 /** A contract, and the id that equal ones have. */

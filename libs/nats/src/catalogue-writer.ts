@@ -3,9 +3,11 @@ import { catalogueEntry, exchangedNames, type WorkflowRunner } from '@loopstack/
 import {
   catalogueKey,
   contractKey,
+  checkableSchema,
   decodeCatalogueEntry,
   noticeKey,
   monotonicMs,
+  uncheckedText,
   type ReleaseNotice,
   type WireNames,
 } from '@loopstack/shared';
@@ -89,6 +91,7 @@ export class CatalogueWriter {
     try {
       const entry = (key: string, value: object): Entry => ({ key, bytes: encoder.encode(JSON.stringify(value)) });
       this.#entries = runners.map((runner) => entry(catalogueKey(runner.entry), catalogueEntry(runner.entry)));
+      this.#tellOfUnchecked(runners);
       this.#contracts = runners.map(({ entry: address, contract: { id, ...contract } }) => entry(contractKey(address, id), contract));
       const workspaces = [...new Set(runners.map((runner) => runner.entry.workspace))];
       this.#notices = workspaces.map((workspace) => {
@@ -100,6 +103,15 @@ export class CatalogueWriter {
       return;
     }
     await this.#beat();
+  }
+
+  /** What producers cannot check by the schemas of this worker. */
+  #tellOfUnchecked(runners: readonly WorkflowRunner[]): void {
+    for (const { entry } of runners) {
+      const { payload } = catalogueEntry(entry);
+      const { unchecked } = payload === undefined ? { unchecked: [] } : checkableSchema(payload);
+      if (unchecked.length > 0) this.#logger.warn(uncheckedText(unchecked, entry));
+    }
   }
 
   #notice(runners: readonly WorkflowRunner[]): ReleaseNotice {

@@ -116,7 +116,7 @@ export class HandOver {
   /** A schema that cannot be used says nothing against the payload. */
   #accepts(schema: JsonSchema, payload: unknown): boolean {
     try {
-      return this.checkSchema(schema, payload).length === 0;
+      return this.checkSchema(schema, payload, this.runner.entry).length === 0;
     } catch {
       return true;
     }

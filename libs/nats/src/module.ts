@@ -71,7 +71,7 @@ const PROVIDERS: Provider[] = [
         whileDisconnected,
         moveOn: connection === undefined,
         context: currentCauseHeaders,
-        checkSchema: schemaCheck(),
+        checkSchema: schemaCheck({ warn: (text) => new Logger('Catalogue').warn(text) }),
         ...(domain === undefined ? {} : { domain }),
         ...(sign ? { sign } : {}),
       });

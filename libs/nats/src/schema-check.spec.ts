@@ -42,3 +42,52 @@ it('says of an optional field what is wrong with it, and not that it is not null
   ]);
   expect(schemaCheck()(schema, { priority: null })).toEqual([]);
 });
+
+const SHIP = { workspace: 'Depot', workflow: 'Ship' };
+
+describe('a schema that cannot be checked in part', () => {
+  it('refuses by the rest, and tells of the field and the rule once', () => {
+    const told: string[] = [];
+    const check = schemaCheck({ warn: (text) => told.push(text) });
+    const schema = (): object => ({ type: 'object', required: ['a'], properties: { a: { type: 'string', pattern: '(' } } });
+    for (let i = 0; i < 3; i++) {
+      expect(check(schema() as never, { a: 'x' }, SHIP)).toEqual([]);
+      expect(check(schema() as never, {}, SHIP)).toMatchObject([{ path: 'a', rule: 'isDefined' }]);
+    }
+    expect(told).toEqual([expect.stringMatching(/Depot\.Ship .* a \(pattern: /)]);
+  });
+
+  it.each<[string, object, unknown]>([
+    ['an expression that backtracks', { properties: { a: { pattern: '^(a+)+$' } } }, { a: `${'a'.repeat(60)}!` }],
+    ['an expression of many loops', { properties: { a: { pattern: 'a*a*a*a*a*a*a*a*b' } } }, { a: 'a'.repeat(5000) }],
+    ['names that backtrack', { patternProperties: { '^(a+)+$': {} } }, { [`${'a'.repeat(60)}!`]: 1 }],
+    [
+      'references that double',
+      Object.assign(
+        { $ref: '#/$defs/A0' },
+        {
+          $defs: Object.fromEntries(
+            Array.from({ length: 60 }, (_, i) => [`A${i}`, { allOf: [{ $ref: `#/$defs/A${i + 1}` }, { $ref: `#/$defs/A${i + 1}` }] }]),
+          ),
+        },
+      ),
+      {},
+    ],
+    [
+      'a tree that is tried twice at each level',
+      {
+        $ref: '#/$defs/T',
+        $defs: { T: { anyOf: [1, 2].map((n) => ({ properties: { a: { $ref: '#/$defs/T' }, b: { const: n } }, required: ['b'] })) } },
+      },
+      Array.from({ length: 60 }).reduce<object>((inner) => ({ a: inner }), {}),
+    ],
+    ['items that are compared with each other', { uniqueItems: true }, Array.from({ length: 60_000 }, (_, i) => ({ i }))],
+  ])('ends soon with %s, and leaves it to the worker', (_, schema, payload) => {
+    const told: string[] = [];
+    const check = schemaCheck({ warn: (text) => told.push(text) });
+    const began = performance.now();
+    for (let i = 0; i < 20; i++) expect(check(schema as never, payload, SHIP)).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(told).toEqual([expect.stringMatching(/Depot\.Ship .*longer than 250 ms/)]);
+  });
+});

@@ -147,7 +147,7 @@ export class Worker {
     await this.#canceled.start(this.nc, served, starting);
     const suspects = new SuspectGate();
     const releases = releasesOf(this.api, this.options.names);
-    const checkSchema = schemaCheck();
+    const checkSchema = schemaCheck({ warn: (text) => new Logger('Catalogue').warn(text) });
     const { runs } = this.options.names.streams;
     const problems: string[] = [];
     for (const runner of runners) {

@@ -27,14 +27,28 @@ export function catalogueKey({ workspace, workflow }: RunAddress): string {
 
 const decoder = new TextDecoder();
 
-/** The entry in a message of the bucket, or undefined for one that is none. */
+/**
+ * The entry in a message of the bucket, or undefined for one that is none. What is of the wrong type is as if it were not there, except
+ * for the payload: `checkableSchema` tells what of it is a schema.
+ */
 export function decodeCatalogueEntry(bytes: Uint8Array): CatalogueEntry | undefined {
+  let entry: Partial<Record<keyof CatalogueEntry, unknown>>;
   try {
-    const entry = JSON.parse(decoder.decode(bytes)) as CatalogueEntry;
-    return typeof entry === 'object' && entry !== null && typeof entry.workspace === 'string' && typeof entry.workflow === 'string'
-      ? entry
-      : undefined;
+    entry = JSON.parse(decoder.decode(bytes)) as typeof entry;
   } catch {
     return undefined;
   }
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { workspace, workflow, title, description, payload, attempts, timeoutMs, priorities } = entry;
+  if (typeof workspace !== 'string' || typeof workflow !== 'string') return undefined;
+  return {
+    workspace,
+    workflow,
+    ...(typeof title === 'string' ? { title } : {}),
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(payload === undefined ? {} : { payload: payload as JsonSchema }),
+    attempts: Number.isSafeInteger(attempts) ? (attempts as number) : 1,
+    timeoutMs: Number.isSafeInteger(timeoutMs) ? (timeoutMs as number) : 0,
+    priorities: priorities === true,
+  };
 }

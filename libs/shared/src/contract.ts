@@ -1,5 +1,6 @@
 export * from './batch.js';
 export * from './catalogue.js';
+export * from './checkable-schema.js';
 export * from './clock.js';
 export * from './command.js';
 export * from './content.js';

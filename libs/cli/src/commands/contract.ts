@@ -1,10 +1,17 @@
-import { catalogueKey, decodeCatalogueEntry, isName, type CatalogueEntry } from '@loopstack/shared/contract';
+import {
+  catalogueKey,
+  checkableSchema,
+  decodeCatalogueEntry,
+  isName,
+  uncheckedText,
+  type CatalogueEntry,
+} from '@loopstack/shared/contract';
 import { Command } from 'commander';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Cli, Invocation } from '../cli.js';
 import { UsageError } from '../exit.js';
-import type { Session } from '../session.js';
+import { warn, type Session } from '../session.js';
 
 interface Options {
   readonly out: string;
@@ -25,7 +32,7 @@ export function contractCommand(cli: Cli): Command {
 
 async function contract({ terminal, session, options }: Invocation<Options>): Promise<void> {
   const open = await session();
-  const files = await filesOf(await catalogue(open), open, options);
+  const files = await filesOf(await describable(await catalogue(open), open), open, options);
   for (const [name, text] of Object.entries(files)) {
     const path = join(options.out, name);
     await mkdir(dirname(path), { recursive: true });
@@ -33,6 +40,26 @@ async function contract({ terminal, session, options }: Invocation<Options>): Pr
   }
   const paths = Object.keys(files).map((name) => join(options.out, name));
   terminal.result({ files: paths }, paths.join('\n'));
+}
+
+/** The entries, without what of their schemas nobody can check: one that is wrong must not keep the others from being written. */
+async function describable(entries: readonly CatalogueEntry[], open: Session): Promise<readonly CatalogueEntry[]> {
+  return Promise.all(
+    entries.map(async (entry) => {
+      if (entry.payload === undefined) return entry;
+      const { schema, unchecked } = checkableSchema(entry.payload);
+      if (unchecked.length > 0) warn(uncheckedText(unchecked, entry));
+      const checkable = { ...entry, payload: schema };
+      try {
+        await filesOf([checkable], open, { out: '' });
+        return checkable;
+      } catch (error) {
+        warn(uncheckedText([{ path: '', rule: 'schema', reason: `it cannot be described: ${(error as Error).message}` }], entry));
+        const { payload: _, ...rest } = entry;
+        return rest;
+      }
+    }),
+  );
 }
 
 /** Texts by file name. */

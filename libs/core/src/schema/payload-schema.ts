@@ -39,7 +39,9 @@ class SchemaWriter {
     this.names.set(cls, known);
     let name = known.get(apart);
     if (name === undefined) {
-      const wanted = cls.name.replace(/[^\w.-]/g, '_') || 'Anonymous';
+      // A static property of the class may hide its name.
+      const given: unknown = cls.name;
+      const wanted = (typeof given === 'string' ? given : '').replace(/[^\w.-]/g, '_') || 'Anonymous';
       name = wanted;
       for (let n = 2; this.schemas.has(name); n++) name = `${wanted}_${n}`;
       known.set(apart, name);
