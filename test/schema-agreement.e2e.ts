@@ -794,6 +794,14 @@ describe('a payload', () => {
     expect(check(schemaIn(Parcel), parcel)).toEqual([]);
   });
 
+  it.each([[{}], [{ order_id: 5 }], [{ order_id: null }], [{ order_id: 'a', other: 1 }]])(
+    'under another name is held to its rules: %j',
+    async (payload) => {
+      expect(await payloadValidator(Renamed).validate(copyOf(payload))).toMatchObject({ ok: false });
+      expect(check(schemaIn(Renamed), payload)).not.toEqual([]);
+    },
+  );
+
   it.each(PLAINLY_WRONG)('that is plainly wrong in %s is refused by the schema, too: %j', async (path, change) => {
     const payload = JSON.parse(JSON.stringify({ ...parcel, ...change })) as object;
     expect(await payloadValidator(Parcel).validate(copyOf(payload))).toMatchObject({ ok: false });

@@ -11,9 +11,8 @@ import {
 import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { createRequire } from 'node:module';
 import { TookTooLong, within } from './bounded.js';
+import { packageUrl } from './package-file.js';
 import { isCheap } from './schema-cost.js';
-
-const require = createRequire(import.meta.url);
 
 /** Longest that a schema is compiled, and that one payload is checked by one that may take long. The event loop waits for it. */
 const COMPILE_MS = 1000;
@@ -118,6 +117,7 @@ class Checker {
 
 /** Loaded for the first payload that is checked: most workers check none, and it is a tenth of their start. */
 function newAjv(): Ajv2020 {
+  const require = createRequire(packageUrl());
   const draft = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
   return new draft.Ajv2020({
     allErrors: true,

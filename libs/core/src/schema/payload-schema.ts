@@ -62,13 +62,16 @@ class SchemaWriter {
 
     const properties = new Map<string, JsonSchema>();
     const required: string[] = [];
+    const renamed: JsonSchema[] = [];
     for (const [property, field] of fields) {
       const sources = keys.get(property) ?? [];
       for (const key of sources) {
         // Of several keys any may be the one that counts.
-        properties.set(key, sources.length === 1 ? field.schema : commented({}, ['@Expose']));
+        properties.set(key, sources.length === 1 ? field.schema : {});
         if (sources.length === 1 && field.needed) required.push(key);
       }
+      const [name, ...more] = sources.filter((key) => key !== property);
+      if (name !== undefined && more.length === 0 && sources.length === 2) renamed.push(underName(name, property, field));
     }
     for (const key of dropped) properties.set(key, commented({}, ['@Exclude']));
     if (apart !== undefined) properties.set(apart, {});
@@ -77,6 +80,7 @@ class SchemaWriter {
       type: 'object',
       properties: Object.fromEntries(properties),
       ...(needed.length > 0 ? { required: needed } : {}),
+      ...(renamed.length > 0 ? { allOf: renamed } : {}),
       ...(this.closed && !dropsOthers ? { additionalProperties: false } : {}),
     };
   }
@@ -97,6 +101,11 @@ class SchemaWriter {
     }
     return fields;
   }
+}
+
+/** A property that `@Expose` reads under another name, unless the payload has its own name, too. */
+function underName(name: string, property: string, { schema, needed }: FieldSchema): JsonSchema {
+  return { anyOf: [{ properties: { [name]: schema }, ...(needed ? { required: [name] } : {}) }, { required: [property] }] };
 }
 
 /** Whether `new cls()` is what class-transformer and class-validator take it for. */
