@@ -16,7 +16,8 @@ import {
 // The shapes that shared's types describe, for those who do not compile against them. Each record has to name every
 // member of its type, so a field that is new does not compile until it is described here.
 
-const TIME: JsonSchema = { type: 'string', format: 'date-time' };
+/** Checkers may take a format for a remark. */
+const TIME: JsonSchema = { type: 'string', format: 'date-time', pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}' };
 const COUNT: JsonSchema = { type: 'integer', minimum: 0 };
 const DIGITS: JsonSchema = { type: 'string', pattern: '^[0-9]+$' };
 const CODE: JsonSchema = { type: 'string', pattern: '^[A-Z0-9_]+$', description: 'A code of the error catalogue.' };
