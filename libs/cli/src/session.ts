@@ -77,10 +77,13 @@ export class Session {
     }));
   }
 
-  get deadLetters(): DeadLetters {
+  get publisher(): Publisher {
     const { domain, sign } = this.settings;
-    this.#publisher ??= new Publisher(this.nc, { domain, sign });
-    return new DeadLetters(this.api, this.#publisher, this.names, this.settings.sign);
+    return (this.#publisher ??= new Publisher(this.nc, { domain, sign }));
+  }
+
+  get deadLetters(): DeadLetters {
+    return new DeadLetters(this.api, this.publisher, this.names, this.settings.sign);
   }
 
   /** What workers serve, or have served: by their catalogue, and by the queues that they have left. */

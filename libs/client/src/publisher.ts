@@ -9,6 +9,7 @@ import { headerBlock, headerLines } from './header-block.js';
 import { InFlight } from './in-flight.js';
 import { Pending, PendingBatch, groupOf, type EncodedMessage, type Receiver } from './pending.js';
 import { apiOf } from './options.js';
+import { Storage } from './storage.js';
 import { StreamReader } from './stream-reader.js';
 import { Window } from './window.js';
 
@@ -32,6 +33,8 @@ export interface PublisherOptions {
   readonly groupCommit?: boolean | 'auto';
   /** Called when messages time out and nothing was acknowledged for 5 s, although the connection is up; again after 5 s more. */
   readonly onUnanswered?: (() => void) | undefined;
+  /** Called when a stream is found to store nothing, with the error that its callers get, and without one when it stores again. */
+  readonly onStorage?: ((stream: string, error: LoopstackError | undefined) => void) | undefined;
   /** JetStream domain of the streams. */
   readonly domain?: string | undefined;
   /** Signs anew what must be stored under another message id. */
@@ -42,6 +45,8 @@ const PUB_ACK: Receiver<PubAck> = { acknowledged: (stream, sequence, duplicate) 
 
 /** Resolution of timeouts. Ticks, not the clock, so that a blocked event loop times out nothing whose answer waits in the socket. */
 const TICK_MS = 50;
+/** How long a publish that has timed out waits to learn why. */
+const EXPLAIN_MS = 1000;
 /** Ticks without a message after which the sweep stops. */
 const IDLE_TICKS = 20;
 /**
@@ -92,6 +97,10 @@ export class Publisher {
   readonly #grouping: Grouping;
   readonly #unfollow: () => void;
   readonly #onUnanswered: (() => void) | undefined;
+  readonly #onStorage: PublisherOptions['onStorage'];
+  readonly #storage: Storage;
+  /** Streams that stored nothing when they were last written to. */
+  readonly #stuck = new Set<string>();
   readonly #answers = new AckReader();
   readonly #duplicates: Duplicates;
   /** Messages whose acknowledgement says that they were there already, while it is looked at what was. */
@@ -125,6 +134,8 @@ export class Publisher {
     this.#window = new Window(options.maxInFlight ?? 4096, this.#timeoutMs / TICK_MS);
     this.#grouping = new Grouping(options.groupCommit ?? 'auto', TICK_MS);
     this.#onUnanswered = options.onUnanswered;
+    this.#onStorage = options.onStorage;
+    this.#storage = new Storage(new StreamReader(nc, apiOf(options.domain), EXPLAIN_MS));
     this.#duplicates = new Duplicates(new StreamReader(nc, apiOf(options.domain), this.#timeoutMs), options.sign);
     this.#connected = nc.info !== undefined;
     this.#inFlight = new InFlight(nc, {
@@ -324,6 +335,7 @@ export class Publisher {
       this.#answeredAt = this.#tick;
       this.#acknowledged += pending.size;
       this.#proven = true;
+      if (this.#stuck.size > 0) this.#stores(answer.stream);
       if (pending.members) this.#grouping.acknowledged();
       if (answer.duplicate) this.#doubt(pending, answer);
       else pending.resolve(pending.receiver.acknowledged(answer.stream, answer.sequence, false));
@@ -360,6 +372,28 @@ export class Publisher {
     } else {
       this.#fail(token, pending, error);
     }
+  }
+
+  /** The caller learns why, where that can be learnt. */
+  #timedOut(token: number, pending: Pending): void {
+    const error = pending.timedOut();
+    if (error.code !== 'PUBLISH_TIMEOUT' || !this.#connected) {
+      this.#fail(token, pending, error);
+      return;
+    }
+    this.#inFlight.remove(token, pending);
+    void this.#storage.explain(pending.subject, pending.timeoutMs, error).then((told) => {
+      if (told.code === 'STORAGE_FAILED') {
+        this.#stuck.add(String(told.details['stream']));
+        this.#onStorage?.(String(told.details['stream']), told);
+      }
+      pending.reject(told);
+    });
+    this.#refill();
+  }
+
+  #stores(stream: string): void {
+    if (this.#stuck.delete(stream)) this.#onStorage?.(stream, undefined);
   }
 
   #fail(token: number, pending: Pending, error: Error): void {
@@ -408,7 +442,7 @@ export class Publisher {
     const { code } = error as LoopstackError;
     for (const member of members) {
       if (code === 'PUBLISH_TIMEOUT') member.reject(member.timedOut());
-      else if (code === 'CLOSED') member.reject(error);
+      else if (code === 'CLOSED' || code === 'STORAGE_FAILED') member.reject(error);
       else this.#write(member);
     }
   }
@@ -454,7 +488,7 @@ export class Publisher {
     this.#idleTicks = 0;
     for (const [token, pending] of this.#inFlight.entries()) {
       if (pending.deadline <= this.#tick) {
-        this.#fail(token, pending, pending.timedOut());
+        this.#timedOut(token, pending);
         this.#unanswered(pending);
       } else if (this.#connected && pending.resendAt !== 0 && pending.resendAt <= this.#tick && this.#isLost(token, pending)) {
         pending.maybeStored ||= pending.unavailable === undefined;

@@ -1,3 +1,5 @@
+import type { LoopstackError } from '@loopstack/shared';
+
 /** Conditions that an operator must see, by name, with the reason. Raised and cleared by whoever finds them. */
 export class Alarms {
   readonly #raised = new Map<string, string>();
@@ -15,6 +17,12 @@ export class Alarms {
     this.raise(name, reason);
     setTimeout(() => this.clear(name), forMs).unref();
   }
+
+  /** A stream stores nothing, or stores again. */
+  readonly storage = (stream: string, error: LoopstackError | undefined): void => {
+    if (error) this.raise(`storage:${stream}`, `${error.message}. ${error.fix}`);
+    else this.clear(`storage:${stream}`);
+  };
 
   clear(name: string): void {
     this.#raised.delete(name);

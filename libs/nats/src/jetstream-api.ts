@@ -42,6 +42,8 @@ export function isUnavailable(error: unknown): error is JetStreamApiError {
 export type Config = Readonly<Record<string, unknown>>;
 
 export interface StreamInfo {
+  /** The server's time, as of 2.10. */
+  readonly ts?: string;
   readonly config: Config;
   readonly created: string;
   readonly state: {

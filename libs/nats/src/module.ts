@@ -97,9 +97,9 @@ const PROVIDERS: Provider[] = [
   },
   {
     provide: Publisher,
-    inject: [NATS_CONNECTION, NATS_OPTIONS],
-    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight, domain, sign }: ResolvedNatsOptions) =>
-      new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight, domain, sign }),
+    inject: [NATS_CONNECTION, NATS_OPTIONS, Alarms],
+    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight, domain, sign }: ResolvedNatsOptions, alarms: Alarms) =>
+      new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight, domain, sign, onStorage: alarms.storage }),
   },
   {
     provide: DeadLetters,

@@ -28,3 +28,4 @@ export type {
   ReplayRequest,
 } from './replay/request.js';
 export { schemaCheck } from './schema-check.js';
+export { StorageWatch } from './storage-watch.js';

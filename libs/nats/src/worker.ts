@@ -21,6 +21,7 @@ import { RetentionKeeper } from './retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { schemaCheck } from './schema-check.js';
 import { Settler } from './settler.js';
+import { StorageWatch } from './storage-watch.js';
 import { Strays } from './strays.js';
 import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
 import type { EnsuredConsumer, Topology } from './topology.js';
@@ -48,6 +49,8 @@ const PULL_EXPIRES_MS = 30_000;
 /** Between looks for commands that no consumer sees, and between trims of executed commands. */
 const SWEEP_MS = 5000;
 const TRIM_MS = 60_000;
+/** Between looks whether the stream of commands can be written. */
+const STORAGE_MS = 10_000;
 /** Between looks at the durables, which somebody else may change under a worker. */
 const LOOK_MS = 60_000;
 
@@ -345,6 +348,8 @@ export class Worker {
     });
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
+    const storage = new StorageWatch(this.api, this.publisher, names);
+    chore(STORAGE_MS, 'Storage could not be looked at', () => storage.look());
     chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
     const trimMs = Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs));
     const due = new DueKeeper(this.api, names, trimMs / 2);

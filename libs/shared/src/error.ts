@@ -52,6 +52,7 @@ export const ERRORS = {
   PUBLISH_UNAVAILABLE: entry(503, 'Nothing accepts {subject}: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
   PUBLISH_REFUSED: entry(503, 'The server refused {subject}: {reason}', 'See the reason.'),
   STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands; queued runs are never dropped.', true),
+  STORAGE_FAILED: entry(507, 'Stream {stream} stores nothing: its server answers, and has written nothing for {timeoutMs} ms; its disk is full, or fails', 'Make room on the disk of the nats-server, then restart it: it does not write again by itself. What was acknowledged is kept (docs/reliability.md).', true),
   STREAM_UNAVAILABLE: entry(503, 'Stream {stream} does not answer: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
   CONNECTION_FAILED: entry(503, 'No connection to {servers}: {reason}', 'Check the address, that a server runs there, and the credentials; waitOnFirstConnect: true waits for it.', true),
   CLOSED: entry(503, 'The connection is closed', 'Publish before the application shuts down.'),

@@ -16,6 +16,7 @@ const HEALTHY: Facts = {
   unserved: { top: [], names: 0, commands: 0 },
   shared: [],
   bindings: [],
+  storageError: undefined,
   dead: { letters: 0, newest: undefined },
   prefix: 'loopstack',
   nowMs: NOW,
@@ -48,6 +49,7 @@ it('has a remedy for everything that is not well', () => {
     sync: { everyMs: 120_000 },
     streams: [{ name: 'S', info: undefined, drift: [] }],
     queues: [queue({ pending: 3, pulls: 0 })],
+    storageError: 'Stream S stores nothing',
     dead: { letters: 2, newest: new Date(NOW).toISOString() },
   };
   for (const { status, fix } of diagnose(sick)) if (status !== 'ok') expect(fix).toMatch(/\.$/);

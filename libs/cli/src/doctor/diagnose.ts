@@ -23,6 +23,7 @@ export function diagnose(facts: Facts): readonly Finding[] {
     ...(facts.jetStreamError === undefined
       ? [
           ...facts.streams.flatMap(streamFindings),
+          ...storage(facts),
           ...queueFindings(facts),
           ...releaseFindings(facts),
           ...bindingFindings(facts),
@@ -69,6 +70,14 @@ function jetStream({ server, jetStreamError }: Facts): Finding {
       'Give the account JetStream, and this user the rights to $JS.API.>, or check that the cluster has a leader.',
     );
   return ok('jetstream', 'JetStream answers');
+}
+
+/** Nothing of the server's own answers says so. */
+function storage({ storageError }: Facts): readonly Finding[] {
+  if (storageError === undefined) return [];
+  const fix =
+    'Make room on the disk of the nats-server, then restart it: it does not write again by itself. What was acknowledged is kept.';
+  return [problem('storage', storageError, fix)];
 }
 
 /** Whether a filter of the server covers a subject. */

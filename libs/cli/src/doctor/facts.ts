@@ -1,6 +1,7 @@
 import type { SharedWorkflow } from '@loopstack/client';
 import {
   ServerVersion,
+  StorageWatch,
   desiredStreams,
   drift,
   resolveNatsOptions,
@@ -51,6 +52,8 @@ export interface Facts {
   readonly shared: readonly SharedWorkflow[];
   /** Undefined: this user may not list them. */
   readonly bindings: readonly BindingInfo[] | undefined;
+  /** Why the stream of commands cannot be written; undefined: it can, or this user may not try. */
+  readonly storageError: string | undefined;
   /** Dead letters, and when the last one was given up. */
   readonly dead: { readonly letters: number; readonly newest: string | undefined };
   readonly prefix: string;
@@ -100,6 +103,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       unserved,
       shared,
       bindings,
+      storageError: await storageError(session),
       dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
     };
   } catch (error) {
@@ -111,6 +115,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       unserved: new Digest(),
       shared: [],
       bindings: [],
+      storageError: undefined,
       dead: { letters: 0, newest: undefined },
     };
   }
@@ -144,6 +149,16 @@ async function readSync({ nc }: Session, monitor: string | undefined): Promise<F
     return config.sync_always === true ? 'always' : { everyMs: (config.sync_interval ?? 0) / 1_000_000 };
   } catch {
     return undefined;
+  }
+}
+
+/** Writes to the stream, and takes it back: nothing else tells. */
+async function storageError({ api, publisher, names }: Session): Promise<string | undefined> {
+  try {
+    await new StorageWatch(api, publisher, names).probe();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
