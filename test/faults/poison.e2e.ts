@@ -39,7 +39,11 @@ class Supervisor {
 
   async #keep(): Promise<void> {
     while (!this.#stopped) {
-      this.current = await this.start();
+      const started = await this.start().catch((error: Error) => error);
+      // What it consumes may end it before it has said that it is ready.
+      if (started instanceof Error && started.message.includes('it ended')) continue;
+      if (started instanceof Error) throw started;
+      this.current = started;
       this.pids.push(this.current.pid);
       if (this.#stopped) await this.current.end();
       await this.current.exited;

@@ -1,4 +1,6 @@
 import { HEADER } from '@loopstack/shared';
+import type { WorkerProcess } from '../rig/worker-process.js';
+import type { PlannedWorkflow } from '../rig/worker/program.js';
 import { JOB, Rig, STREAMS, held, scaled, until, type Published } from '../rig/rig.js';
 
 /** Sixteen at a time and three attempts, the first of which may die. */
@@ -10,6 +12,18 @@ describe('a worker that is killed', () => {
     rig = await Rig.start();
   });
   afterEach(() => rig.end());
+
+  /** A worker that comes up: one may be killed by what it consumes before it has said that it is ready. */
+  async function restarted(crashed: () => void, workflows?: readonly PlannedWorkflow[]): Promise<WorkerProcess> {
+    for (;;) {
+      try {
+        return await rig.worker({}, workflows);
+      } catch (error) {
+        if (!(error as Error).message.includes('it ended')) throw error;
+        crashed();
+      }
+    }
+  }
 
   it('leaves its runs to another worker, which runs them again within the lease and five seconds', async () => {
     const rounds = scaled(5, 1);
@@ -68,7 +82,7 @@ describe('a worker that is killed', () => {
     // What a supervisor does: a new process for one that has ended.
     while (await Promise.race([worker.exited, rig.settled().then(() => undefined)])) {
       crashes++;
-      worker = await rig.worker();
+      worker = await restarted(() => crashes++);
     }
     const balance = await rig.balance();
     const letters = await rig.deadLetters();
@@ -78,6 +92,32 @@ describe('a worker that is killed', () => {
     // No more than the attempts of both.
     expect(crashes).toBeLessThanOrEqual(6);
     held('payload that kills its process', balance, { crashes });
+  });
+
+  it('with fifty runs, one of which does it each time, buries that one, and lets the others begin in time', async () => {
+    const crowd = [{ ...JOB, options: { ...JOB.options, concurrency: 50, retry: { attempts: 2, delay: '100ms' } } }] as const;
+    let worker = await rig.worker({}, crowd);
+    const quick = await rig.runs(20, { job: { do: 'slow-again', ms: 50 } });
+    const slow = await rig.runs(8, { job: { do: 'slow-again', ms: 1500 } });
+    const killer = await rig.run({ job: { do: 'kill-late', ms: 1200 } });
+    const others = [...quick, ...slow, ...(await rig.runs(21, { job: { do: 'slow-again', ms: 50 } }))];
+    let crashes = 0;
+    while (await Promise.race([worker.exited, rig.settled(100_000).then(() => undefined)])) {
+      crashes++;
+      worker = await restarted(() => crashes++, crowd);
+    }
+    const letters = await rig.deadLetters();
+    expect(letters.map((letter) => letter.header(HEADER.RUN_ID))).toEqual([killer.id]);
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: others.length, dead: 1, lost: [], duplicates: 0, twiceEnded: [] });
+    // Its attempts, and one more where others ran beside its last one.
+    expect(crashes).toBeLessThanOrEqual(3);
+    const starts = rig.journal.entries.filter(({ kind }) => kind === 'start');
+    const first = Math.max(...starts.filter(({ attempt }) => attempt === 1).map(({ at }) => at));
+    const last = Math.max(...starts.map(({ at }) => at));
+    held('fifty suspects', balance, { crashes, 'all begun after': `${last - first} ms` });
+    // 30 s for the turns, and what each crash costs: the lease and a start.
+    expect(last - first).toBeLessThan(30_000 + crashes * 20_000);
   });
 
   it('with commands that it had not started leaves them to expire at their deadline: none runs late', async () => {

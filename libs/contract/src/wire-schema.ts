@@ -102,6 +102,7 @@ export const RUN_EVENT: JsonSchema = object(
     error: RECORDED_ERROR,
     nextAttemptAt: { ...TIME, description: 'With retrying.' },
     progress: { description: 'With progress: what the workflow says, any JSON value.' },
+    beside: { type: 'boolean', description: 'With started and progress: other runs that may have ended a process run in this one.' },
     worker: { type: 'string', description: 'Name of the process that recorded it.' },
     refusal: REFUSAL,
     userId: USER_ID,

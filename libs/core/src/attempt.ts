@@ -5,9 +5,10 @@ import type { RetryPolicy } from './settle.js';
 export type Examination =
   /**
    * `alone`: its last attempt, after one that died untold: it runs when no other suspect does, so that the run that kills processes is told from those beside it.
+   * `strict`: that attempt has been made, and died while other suspects ran beside it: it is made once more, with no suspect beside it at all.
    * `begun`: a worker has said that it started the run, so that its deadline does not count any more.
    */
-  | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean; readonly begun: boolean }
+  | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean; readonly begun: boolean; readonly strict?: true }
   /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: the dead letter of this command may be missing. */
   | { readonly action: 'stands'; readonly failed: boolean }
   /** The process died in the last attempt. */
@@ -26,7 +27,11 @@ export function examine(deliveries: number, sequence: number, last: RunEvent | u
   const attempt = attemptAfter(deliveries, last, policy);
   const told = last?.type === 'retrying' || last?.type === 'queued';
   // What was announced is made, also where this release has fewer attempts than the one that announced it.
-  if (attempt > policy.attempts && !told) return { action: 'died', attempt: policy.attempts };
+  if (attempt > policy.attempts && !told) {
+    // It need not have been this one that ended the process.
+    if (last?.beside === true) return { action: 'run', attempt: policy.attempts, alone: true, begun: true, strict: true };
+    return { action: 'died', attempt: policy.attempts };
+  }
   // Deliveries say nothing: most of those that a process had when it died were waiting for a place in it.
   const begun = last !== undefined && (last.type !== 'queued' || last.attempt > 0);
   return { action: 'run', attempt, alone: attempt > 1 && attempt === policy.attempts && !told, begun };

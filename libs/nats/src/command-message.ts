@@ -45,6 +45,8 @@ export class CommandMessage implements Delivery {
   eventSequence = 0;
   /** Progress events that are being recorded, in order. */
   progressing: Promise<void> | undefined;
+  /** It is in its last attempt after one that died untold, and others like it run in this process. */
+  beside = false;
   #settled = false;
 
   constructor(

@@ -26,7 +26,8 @@ import { Strays } from './strays.js';
 import { durableOf, leaseOf, pausedUntil, type DesiredConsumer } from './desired-topology.js';
 import type { EnsuredConsumer, Topology } from './topology.js';
 import { UnservedCommandKeeper, type TrustOf } from './unserved.js';
-import { SuspectGate, WorkflowConsumer } from './workflow-consumer.js';
+import { SuspectGate } from './suspect-gate.js';
+import { WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
 /** A tick that is this late means that the event loop was blocked, or the process frozen. */

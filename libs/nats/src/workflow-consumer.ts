@@ -7,23 +7,10 @@ import { Lane, type LaneOwner } from './lane.js';
 import type { HistoryEnd } from './history-end.js';
 import { FencedError, type RunEvents } from './run-events.js';
 import type { Settler } from './settler.js';
+import type { SuspectGate } from './suspect-gate.js';
 
 /** Picks the lane that is served next: of any ten runs that start while all lanes have some, high gets six, normal three, low one. */
 const TURNS = ['high', 'high', 'normal', 'high', 'high', 'normal', 'low', 'high', 'normal', 'high'] as const;
-
-/** One suspect at a time in a process: a run in its last attempt, after one that died untold. */
-export class SuspectGate {
-  #last: Promise<void> = Promise.resolve();
-
-  /** Resolves, with the function that lets the next one pass, when all that came before have passed. */
-  async enter(): Promise<() => void> {
-    const before = this.#last;
-    let leave: () => void = () => undefined;
-    this.#last = new Promise((resolve) => (leave = resolve));
-    await before;
-    return leave;
-  }
-}
 
 /**
  * Runs the commands of one workflow: takes them from its lanes while slots are free, looks at the history of those that
@@ -198,7 +185,7 @@ export class WorkflowConsumer implements LaneOwner {
       return;
     }
     const { attempt, begun } = decision;
-    const leave = decision.alone ? await this.#aloneWithSlot() : undefined;
+    const leave = decision.alone ? await this.#turnWithSlot(message, run, attempt, decision.strict === true) : undefined;
     try {
       if (message.settled || this.#stopping) {
         this.#ended(message, run, attempt, { kind: message.settled ? 'lease-lost' : 'shutdown' });
@@ -213,7 +200,7 @@ export class WorkflowConsumer implements LaneOwner {
       const unclaimed = run.trusted && last?.event?.sequence !== message.sequence;
       if (
         (unclaimed || this.#recordsStart(attempt, last?.event)) &&
-        !(await this.settler.append(message, run.runId, this.settler.event('started', attempt, message)))
+        !(await this.settler.append(message, run.runId, this.#started(message, attempt)))
       ) {
         leave?.();
         this.#active--;
@@ -233,11 +220,22 @@ export class WorkflowConsumer implements LaneOwner {
     this.#execute(message, run, attempt, leave);
   }
 
+  #started(message: CommandMessage, attempt: number): RunEvent {
+    return this.settler.event('started', attempt, message, message.beside ? { beside: true } : {});
+  }
+
   /** Waits for the gate of suspects, without a slot meanwhile: other runs go on. */
-  async #aloneWithSlot(): Promise<() => void> {
+  async #turnWithSlot(message: CommandMessage, run: PreparedRun, attempt: number, strict: boolean): Promise<() => void> {
     this.#active--;
     this.pump();
-    const leave = await this.suspects.enter();
+    const joined = async (): Promise<void> => {
+      const knows = message.beside;
+      message.beside = true;
+      // What has not begun records it with its start.
+      if (!knows && message.execution) await this.#note(message, run, () => this.#started(message, attempt));
+    };
+    const { beside, leave } = await this.suspects.enter({ strict, joined });
+    message.beside = beside;
     if (this.#active < this.#concurrency || this.#stopping) this.#active++;
     else await new Promise<void>((resolve) => this.#waitingForSlot.push(resolve));
     return leave;
@@ -280,19 +278,20 @@ export class WorkflowConsumer implements LaneOwner {
     message.execution = execution;
   }
 
-  async #progress(message: CommandMessage, run: PreparedRun, attempt: number, progress: unknown): Promise<void> {
+  #progress(message: CommandMessage, run: PreparedRun, attempt: number, progress: unknown): Promise<void> {
+    const beside = (): { beside?: true } => (message.beside ? { beside: true } : {});
+    return this.#note(message, run, () => this.settler.event('progress', attempt, message, { progress, ...beside() }));
+  }
+
+  /** Records what happens while it runs, one after the other. Never rejects. */
+  async #note(message: CommandMessage, run: PreparedRun, event: () => RunEvent): Promise<void> {
     const { entry } = this.runner;
     const previous = message.progressing;
     message.progressing = (async () => {
       await previous;
       if (message.settled || message.execution?.ended) return;
       try {
-        message.eventSequence = await this.events.append(
-          entry,
-          run.runId,
-          message.eventSequence,
-          this.settler.event('progress', attempt, message, { progress }),
-        );
+        message.eventSequence = await this.events.append(entry, run.runId, message.eventSequence, event());
       } catch (error) {
         if (error instanceof FencedError) message.execution?.abort(error.last?.event?.type === 'canceled' ? 'canceled' : 'lease-lost');
         else this.#logger.warn(`Run ${run.runId}: progress was not recorded: ${(error as Error).message}`);

@@ -52,6 +52,8 @@ export interface RunEvent {
   readonly nextAttemptAt?: string;
   /** With `progress`: what the workflow passed to `ctx.progress()`. */
   readonly progress?: unknown;
+  /** With `started` and `progress`, of a last attempt after one that died untold: other such attempts run in the process. */
+  readonly beside?: true;
   /** Name of the process that recorded it. */
   readonly worker?: string;
   /** With `queued`: the run waits for a worker of another release. */
@@ -142,6 +144,7 @@ function isRunEvent(value: unknown): value is RunEvent {
     !Number.isNaN(Date.parse(event.at)) &&
     isCount(event.attempt) &&
     COUNTS.every((field) => event[field] === undefined || isCount(event[field])) &&
+    (event.beside === undefined || event.beside === true) &&
     TEXTS.every((field) => event[field] === undefined || typeof event[field] === 'string') &&
     (event.error === undefined || isRecordedError(event.error))
   );

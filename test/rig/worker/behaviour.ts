@@ -132,6 +132,13 @@ const BEHAVIOURS = {
     while (!existsSync(gate)) await delay(20, undefined, { signal });
   },
   kill: () => process.kill(process.pid, 'SIGKILL'),
+  /** Some time after it has begun, in each attempt. */
+  'kill-late': async ({ ms = 1000 }) => {
+    await delay(ms);
+    process.kill(process.pid, 'SIGKILL');
+  },
+  /** Holds in the first attempt, and takes its time in later ones. */
+  'slow-again': ({ ms = 1000 }, { signal, attempt }) => delay(attempt === 1 ? 3_600_000 : ms, undefined, { signal }),
   'kill-first': ({ failures = 1 }, { attempt }) => {
     if (attempt <= failures) process.kill(process.pid, 'SIGKILL');
   },
