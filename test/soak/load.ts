@@ -73,7 +73,7 @@ export class Load {
     };
     const item = { workspace: WORKSPACE, workflow: 'Job', payload: {}, userId: 'u1' };
     return [
-      run('Job', this.options.leak === true ? { do: 'leak', bytes: 65_536 } : {}),
+      run('Job', this.options.leak === true ? { do: 'leak', bytes: 4 * 1024 * 1024 } : {}),
       run('Job').then((handle) => handle.result({ timeout: '30s' })),
       run('Job', { do: 'fail-first' }),
       run('Job', { do: 'throw' }),

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { WorkerProcess } from '../rig/worker-process.js';
-import { Rig } from '../rig/rig.js';
+import { Rig, until } from '../rig/rig.js';
 import { Load, WORKFLOWS, type LoadOptions } from './load.js';
 import { judge, type Limit, type Row, type Sample } from './slopes.js';
 
@@ -73,6 +73,8 @@ export async function soak(form: SoakForm, tell: (line: string) => void): Promis
     const samples = await measure(rig, worker, form, (sample) =>
       tell(`${((sample.atMs - startMs) / 1000).toFixed(0).padStart(5)} s  ${shown(sample)}`),
     );
+    // On a busy machine the second worker takes its time to come up.
+    await until('a worker was killed', () => load.kills > 0, 60_000);
     await load.stop();
     await rig.settled(60_000);
     const { rounds, accepted, kills, refused } = load;
