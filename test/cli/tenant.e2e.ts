@@ -122,6 +122,11 @@ describe('loopstack tenant', () => {
     expect(await entered('beta')).toBeUndefined();
     server.signal('SIGHUP');
     const beta = await until('the new tenant is let in', () => entered('beta'));
+    for (const [who, told] of [
+      [{ NATS_URL: url, NATS_NKEY: 'acme.nk' }, /a tenant's: it may start runs of Orders/],
+      [{ NATS_URL: url, NATS_USER: 'worker', NATS_PASSWORD: 'w' }, /tenants have accounts of their own/],
+    ] as const)
+      expect((await rig.with({ env: who }, 'doctor', '--monitor', server.monitorUrl)).stdout).toMatch(told);
     await rig.loopstack('tenant', 'remove', 'acme', '--dir', 'conf', '--yes');
     server.signal('SIGHUP');
     await until('the removed tenant is turned away', async () => {

@@ -1,4 +1,4 @@
-import { LoopstackError, decodeRunEvent, type RunEvent } from '@loopstack/shared/contract';
+import { LoopstackError, storedRunEvent, type RunEvent } from '@loopstack/shared/contract';
 import type { Position, StoredMessage, StreamReader } from './stream-reader.js';
 
 /** Where the history of a run ends. */
@@ -17,7 +17,7 @@ export interface HistoryEnd {
 export async function historyEnd(reader: StreamReader, stream: string, subject: string, leader = false): Promise<HistoryEnd | undefined> {
   const last = await readAnyway(reader, stream, { last: subject }, leader);
   if (!last) return undefined;
-  const event = decodeRunEvent(last.data) ?? (await eventBefore(reader, stream, last));
+  const event = storedRunEvent(last) ?? (await eventBefore(reader, stream, last));
   return { subject: last.subject, event, sequence: last.sequence };
 }
 
@@ -43,7 +43,7 @@ export async function readAnyway(
 export async function firstEvent(reader: StreamReader, stream: string, subject: string): Promise<RunEvent | undefined> {
   for (let next = 1; ;) {
     const message = await readAnyway(reader, stream, { next: subject, sequence: next });
-    const event = message && decodeRunEvent(message.data);
+    const event = message && storedRunEvent(message);
     if (!message || event) return event;
     next = message.sequence + 1;
   }
@@ -55,7 +55,7 @@ async function eventBefore(reader: StreamReader, stream: string, { subject, sequ
   for (let next = 1; next < end;) {
     const message = await reader.read(stream, { next: subject, sequence: next }, true);
     if (!message || message.sequence >= end) break;
-    found = decodeRunEvent(message.data) ?? found;
+    found = storedRunEvent(message) ?? found;
     next = message.sequence + 1;
   }
   return found;

@@ -2,6 +2,7 @@ import {
   LONGEST_TIMER_MS,
   LoopstackError,
   decodeRunEvent,
+  storedRunEvent,
   durationMs,
   isOutcome,
   type Duration,
@@ -113,7 +114,7 @@ export class RunEvents {
         if (stored) {
           next = stored.sequence + 1;
           // A message that is no event is passed over.
-          const event = decodeRunEvent(stored.data);
+          const event = storedRunEvent(stored);
           if (!event) continue;
           ended = isOutcome(event.type);
           yield event;

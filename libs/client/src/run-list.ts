@@ -2,7 +2,7 @@ import {
   PRIORITIES,
   RUN_STATUSES,
   assertPlace,
-  decodeRunEvent,
+  storedRunEvent,
   type Priority,
   type RunAddress,
   type RunEvent,
@@ -91,9 +91,9 @@ export class RunList {
     return listed;
   }
 
-  #info({ subject, data }: StoredMessage): RunInfo | undefined {
+  #info({ subject, data, relayed }: StoredMessage): RunInfo | undefined {
     const parsed = this.#options.names.parseEvent(subject);
-    const event = parsed && decodeRunEvent(data);
+    const event = parsed && storedRunEvent({ data, relayed });
     return event && infoOf(parsed.runId, { ...parsed, event });
   }
 
@@ -140,9 +140,9 @@ export class RunList {
     if (commands.length === 0) return [];
     const subjectOf = (command: StoredCommand): string => names.event(command, command.runId);
     const last = new Map<string, Pick<RunEvent, 'type' | 'sequence'> | undefined>();
-    for await (const { subject, data } of this.#reader.lastOf(names.streams.events, commands.map(subjectOf))) {
+    for await (const { subject, data, relayed } of this.#reader.lastOf(names.streams.events, commands.map(subjectOf))) {
       // The last message may be no event, and an event stand before it.
-      const event = decodeRunEvent(data) ?? (await historyEnd(this.#reader, names.streams.events, subject))?.event;
+      const event = storedRunEvent({ data, relayed }) ?? (await historyEnd(this.#reader, names.streams.events, subject))?.event;
       last.set(subject, event && { type: event.type, ...(event.sequence === undefined ? {} : { sequence: event.sequence }) });
     }
     return commands.filter((command) => {

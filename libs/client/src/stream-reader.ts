@@ -1,4 +1,4 @@
-import { LoopstackError, printable, type HeaderReader } from '@loopstack/shared/contract';
+import { LoopstackError, printable, relayedHeader, type HeaderReader } from '@loopstack/shared/contract';
 import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
 import { askedAgain, inboxOf } from './connection.js';
@@ -12,6 +12,8 @@ export interface StoredMessage {
   readonly timeMs: number;
   readonly headers: HeaderReader;
   readonly data: Uint8Array;
+  /** It was an answer of the server already when it was stored. */
+  readonly relayed: boolean;
 }
 
 /** Where to read from: `next` is the first message of `subject` (wildcards allowed) at or after `sequence` or `since`. */
@@ -76,11 +78,13 @@ export class StreamReader {
     );
     if (answer === undefined) return undefined;
     const { subject, seq, time, hdrs, data } = answer.message;
+    const headers = headersOf(hdrs === undefined ? '' : Buffer.from(hdrs, 'base64').toString('utf8'));
     return {
       subject,
       sequence: seq,
       timeMs: Date.parse(time),
-      headers: headersOf(hdrs === undefined ? '' : Buffer.from(hdrs, 'base64').toString('utf8')),
+      headers,
+      relayed: relayedHeader(headers) !== undefined,
       data: data === undefined ? new Uint8Array(0) : Buffer.from(data, 'base64'),
     };
   }
@@ -234,6 +238,8 @@ function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
     timeMs: Date.parse(headers.last('Nats-Time-Stamp')),
     headers: { get: (name) => (headers.has(name) ? headers.get(name) : undefined) },
     data: answer.data,
+    // The answer has its own behind those that are stored.
+    relayed: headers.values('Nats-Stream').length > 1,
   };
 }
 

@@ -5,6 +5,8 @@ import {
   contentOf,
   decodeRunCommand,
   distrust,
+  isServerAnswer,
+  relayedCommand,
   runIdOf,
   runIdOrigin,
   sequenceRunId,
@@ -78,6 +80,8 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
   try {
     if (limits.trust) assertTrusted(limits.trust, delivery);
     assertHeaders(headers);
+    const relayed = relayedCommand(address, headers);
+    if (relayed !== undefined) throw new LoopstackError('RELAYED', { reason: relayed });
     const headerId = headers.get(HEADER.RUN_ID);
     if (headerId !== undefined) runId = runIdOf(address, delivery, headerId, undefined);
     const command = decodeRunCommand(delivery.data, headers, limits.maxDepth);
@@ -93,19 +97,29 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
     const content = origin === 'key' ? contentOf(command) : undefined;
     return { runId, delivery, command, error: undefined, examined, claimed, trusted, expiresAtMs, content };
   } catch (thrown) {
+    const error = errorOf(thrown, delivery);
     // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
-    if (runId === undefined || (isA(thrown, LoopstackError) && thrown.code === 'UNTRUSTED')) {
-      runId = sequenceRunId(delivery.timeMs, delivery.sequence);
-    }
-    const error = isA(thrown, LoopstackError)
-      ? thrown
-      : new LoopstackError('COMMAND_INVALID', { summary: reasonOf(thrown) }, { cause: thrown });
+    if (runId === undefined || isForeign(error)) runId = sequenceRunId(delivery.timeMs, delivery.sequence);
     return { runId, delivery, command: undefined, error, examined: seen, claimed: false, trusted: false, expiresAtMs: undefined };
   }
 }
 
+/** A command that is not of whom it claims to be of. */
+export function isForeign({ code }: LoopstackError): boolean {
+  return code === 'UNTRUSTED' || code === 'RELAYED';
+}
+
 /** It may have been delivered before. */
 const isSeen = ({ deliveries, doubtful }: Delivery): boolean => deliveries > 1 || doubtful === true;
+
+function errorOf(thrown: unknown, { headers, data }: Delivery): LoopstackError {
+  const error = isA(thrown, LoopstackError)
+    ? thrown
+    : new LoopstackError('COMMAND_INVALID', { summary: reasonOf(thrown) }, { cause: thrown });
+  // What a producer publishes has a user, and so another body.
+  if (isForeign(error) || headers.get('ce-specversion') !== undefined || !isServerAnswer(data)) return error;
+  return new LoopstackError('RELAYED', { reason: 'it is an answer of the server that was sent on' }, { cause: error });
+}
 
 const untrusted = (reason: string): LoopstackError => new LoopstackError('UNTRUSTED', { reason });
 

@@ -2,7 +2,7 @@ import { LoopstackError, summarize, monotonicMs } from '@loopstack/shared';
 import { contractOf, type KnownContract } from './catalogue-entry.js';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
-import { prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
+import { isForeign, prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
 import type { Redactor } from './redact.js';
 import type { RegisteredWorkflow } from './registry.js';
 import { isA, reasonOf } from './thrown.js';
@@ -135,7 +135,7 @@ export class WorkflowRunner {
     this.#watch();
     if (run.command === undefined) {
       const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
-      execution.end({ kind: error.code === 'UNTRUSTED' ? 'untrusted' : 'invalid', error });
+      execution.end({ kind: isForeign(error) ? 'untrusted' : 'invalid', error });
       return execution;
     }
     const { payload, userId } = run.command;

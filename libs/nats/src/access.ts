@@ -23,7 +23,9 @@ export interface NatsAccess {
 
 /** Connects, or says at once that it cannot; later it reconnects for ever. @throws NatsError */
 export function connectTo(access: NatsAccess): Promise<NatsConnection> {
-  const { user, password, token, credentials, nkeySeed, jwt, tls, inboxPrefix } = access;
+  const { user, password, token, credentials, jwt, tls, inboxPrefix } = access;
+  // A file ends with a new line.
+  const nkeySeed = access.nkeySeed && Buffer.from(Buffer.from(access.nkeySeed).toString().trim());
   const options: ConnectionOptions = {
     servers: [...access.servers],
     name: access.name ?? 'loopstack',

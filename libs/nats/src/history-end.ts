@@ -1,4 +1,4 @@
-import { decodeRunEvent, type RunEvent } from '@loopstack/shared/contract';
+import { storedRunEvent, type RunEvent } from '@loopstack/shared/contract';
 import type { JetStreamApi } from './jetstream-api.js';
 
 /** Where the history of a run ends. */
@@ -25,7 +25,7 @@ export async function eventBefore(api: JetStreamApi, stream: string, subject: st
   for (let next = 1; next < end;) {
     const stored = await api.leaderNext(stream, subject, next);
     if (!stored || stored.sequence >= end) break;
-    const event = decodeRunEvent(stored.data);
+    const event = storedRunEvent(stored);
     if (event) found = { event, sequence: stored.sequence, bytes: stored.data };
     next = stored.sequence + 1;
   }

@@ -1,3 +1,4 @@
+import { relayedHeader } from '@loopstack/shared/contract';
 import { ServerClock, askedAgain } from '@loopstack/client';
 import { ErrorCode as ClientErrorCode, RequestStrategy, type Msg, type NatsConnection } from 'nats';
 import { RawHeaders } from './raw-message.js';
@@ -96,6 +97,8 @@ export interface StoredMessage {
   readonly timeMs: number;
   readonly data: Uint8Array;
   readonly headers: RawHeaders;
+  /** It was an answer of the server already when it was stored. */
+  readonly relayed: boolean;
 }
 
 /** Users without the right to pause get no answer. */
@@ -195,25 +198,8 @@ export class JetStreamApi {
   }
 
   /** Last message of a subject as the stream's leader has it, or undefined. A direct get could be answered by a replica that lags. */
-  async lastOf(stream: string, subject: string): Promise<StoredMessage | undefined> {
-    try {
-      const { message } = await this.read<{ message: { subject: string; seq: number; time: string; data?: string } }>(
-        `STREAM.MSG.GET.${stream}`,
-        {
-          last_by_subj: subject,
-        },
-      );
-      return {
-        subject: message.subject,
-        sequence: message.seq,
-        timeMs: Date.parse(message.time),
-        data: Buffer.from(message.data ?? '', 'base64'),
-        headers: NO_HEADERS,
-      };
-    } catch (error) {
-      if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
-      throw error;
-    }
+  lastOf(stream: string, subject: string): Promise<StoredMessage | undefined> {
+    return this.leader(stream, { last_by_subj: subject });
   }
 
   /** The message at a sequence as the stream's leader has it, or undefined: also of a stream that allows no direct gets. */
@@ -237,7 +223,14 @@ export class JetStreamApi {
       );
       const { subject, seq, time, data = '', hdrs } = message;
       const headers = hdrs === undefined ? NO_HEADERS : readableHeaders(Buffer.from(hdrs, 'base64').toString());
-      return { subject, sequence: seq, timeMs: Date.parse(time), data: Buffer.from(data, 'base64'), headers };
+      return {
+        subject,
+        sequence: seq,
+        timeMs: Date.parse(time),
+        data: Buffer.from(data, 'base64'),
+        headers,
+        relayed: relayedHeader(headers) !== undefined,
+      };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
       throw error;
@@ -309,6 +302,8 @@ export class JetStreamApi {
       timeMs: Date.parse(headers.last('Nats-Time-Stamp')),
       data: msg.data,
       headers: new RawHeaders(msg),
+      // The answer has its own behind those that are stored.
+      relayed: headers.values('Nats-Stream').length > 1,
     };
   }
 }

@@ -19,6 +19,7 @@ const REASON_OF: Partial<Record<string, DeadReason>> = {
   HANDLER_TIMEOUT: 'timeout',
   WORKER_DIED: 'worker-died',
   UNTRUSTED: 'untrusted',
+  RELAYED: 'untrusted',
   PAYLOAD_INVALID: 'invalid',
   COMMAND_INVALID: 'invalid',
   NAME_INVALID: 'invalid',

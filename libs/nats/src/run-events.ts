@@ -1,5 +1,14 @@
 import { headerBlock, type Publisher, type ServerClock } from '@loopstack/client';
-import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
+import {
+  HEADER,
+  LoopstackError,
+  decodeRunEvent,
+  encodeRunEvent,
+  storedRunEvent,
+  type RunAddress,
+  type RunEvent,
+  type WireNames,
+} from '@loopstack/shared';
 import { eventBefore, type HistoryEnd } from './history-end.js';
 import { API, JetStreamApiError, type JetStreamApi, type StoredMessage } from './jetstream-api.js';
 
@@ -53,7 +62,7 @@ export class RunEvents {
    */
   async #end(last: StoredMessage | undefined): Promise<ReadEnd | undefined> {
     if (!last) return undefined;
-    const event = decodeRunEvent(last.data);
+    const event = storedRunEvent(last);
     if (event) return { event, sequence: last.sequence, eventSequence: last.sequence, bytes: last.data };
     const { events } = this.names.streams;
     const place = `at ${last.sequence} on ${last.subject}`;

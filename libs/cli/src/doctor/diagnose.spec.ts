@@ -149,7 +149,7 @@ it('sees a stream that differs, and one that is nearly full', () => {
 
 it('says nothing of streams and queues where JetStream does not answer', () => {
   const checks = diagnose({ ...HEALTHY, jetStreamError: 'no answer' }).map(({ check }) => check);
-  expect(checks).toEqual(['connection', 'version', 'jetstream', 'permissions', 'durability', 'clock']);
+  expect(checks).toEqual(['connection', 'version', 'topology', 'jetstream', 'permissions', 'durability', 'clock']);
 });
 
 it.each([
@@ -171,4 +171,28 @@ it('tells of releases side by side that take different payloads', () => {
   ]);
   const many = Array.from({ length: 8 }, (_, i) => one(`F${i}`));
   expect(found({ shared: many }, 'releases')[0]?.message).toMatch(/W\.F4 \(2 contracts\), and 3 other workflows$/);
+});
+
+describe('tells which topology it sees', () => {
+  const user = { name: 'ada', account: 'A', permissions: undefined };
+  it.each<[string, Partial<Facts>, string, RegExp]>([
+    ['the account of the workers', { user, border: { exports: ['loopstack.run.*.*'], imports: [] } }, 'ok', /^tenants have accounts/],
+    [
+      'the account of a tenant',
+      { user, border: { exports: [], imports: ['loopstack.run.Orders.*', 'loopstack.run.Shop.*'] } },
+      'ok',
+      /runs of Orders, Shop$/,
+    ],
+    ['one account, by monitoring', { user, border: { exports: [], imports: [] } }, 'ok', /^one account for all/],
+    ['a server without accounts', { user: { ...user, account: '$G' } }, 'ok', /^one account for all/],
+    ['an account, and no monitoring', { user }, 'unknown', /not seen from within account A/],
+    ['an account without JetStream', { user, jetStreamError: 'JetStream not enabled for account' }, 'unknown', /a tenant's account, or/],
+  ])('%s', (_, facts, status, message) => {
+    expect(found(facts, 'topology')).toEqual([expect.objectContaining({ status, message: expect.stringMatching(message) })]);
+  });
+
+  it('and finds no fault with the missing JetStream of a tenant', () => {
+    const border = { exports: [], imports: ['loopstack.run.Orders.*'] };
+    expect(found({ user, border, jetStreamError: 'JetStream not enabled for account' }, 'jetstream')[0]?.status).toBe('ok');
+  });
 });

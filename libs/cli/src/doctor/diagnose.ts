@@ -5,6 +5,7 @@ import { shown } from '../target.js';
 import type { Facts, Permissions, StreamFact } from './facts.js';
 import { ok, problem, unknown, warning, type Finding } from './finding.js';
 import { releaseFindings } from './releases.js';
+import { tenantWorkspaces, topology } from './topology.js';
 
 const MINIMUM = [2, 12] as const;
 /** Recurring schedules and fast batches came with it. */
@@ -18,6 +19,7 @@ export function diagnose(facts: Facts): readonly Finding[] {
   return [
     connection(facts),
     version(facts),
+    topology(facts),
     jetStream(facts),
     ...permissions(facts),
     ...(facts.jetStreamError === undefined
@@ -61,7 +63,9 @@ function version({ server }: Facts): Finding {
   return ok('version', text);
 }
 
-function jetStream({ server, jetStreamError }: Facts): Finding {
+function jetStream(facts: Facts): Finding {
+  const { server, jetStreamError } = facts;
+  if (tenantWorkspaces(facts).length > 0) return ok('jetstream', 'it is of the account of the workers: nothing else is seen from here');
   if (!server.jetstream) return problem('jetstream', 'the server has no JetStream', 'Start it with -js, or with a jetstream {} block.');
   if (jetStreamError !== undefined)
     return problem(

@@ -12,6 +12,7 @@ import {
 } from '@loopstack/nats/operations';
 import type { ClockSkew } from '@loopstack/shared/contract';
 import type { Session } from '../session.js';
+import { readBorder, type Border } from './topology.js';
 
 /** A user's rights, as the server tells them; absent lists allow everything. */
 export interface Permissions {
@@ -40,6 +41,8 @@ export interface Facts {
   readonly user: { readonly name: string; readonly account: string; readonly permissions: Permissions | undefined } | undefined;
   /** Undefined: the server did not tell its time. */
   readonly clockSkew: ClockSkew | undefined;
+  /** What crosses the border of the account; undefined: monitoring does not tell. */
+  readonly border?: Border | undefined;
   /** How the server writes through to the disk. */
   readonly sync: 'always' | { readonly everyMs: number } | undefined;
   /** The reason why JetStream does not answer this user. */
@@ -74,7 +77,8 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
   // The best of a few: one alone tells more of how busy this machine is.
   let roundTripMs = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 5; i++) roundTripMs = Math.min(roundTripMs, await nc.rtt());
-  const [identity, sync] = await Promise.all([identify(session), readSync(session, monitor)]);
+  const [{ user, account }, sync] = await Promise.all([identify(session), readSync(session, monitor)]);
+  const border = account === undefined ? undefined : await readBorder(session, account, monitorUrl(session, monitor), MONITOR_MS);
   const facts = {
     server: {
       name: info.server_name,
@@ -84,7 +88,8 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
       maxPayload: info.max_payload,
       roundTripMs,
     },
-    ...identity,
+    user,
+    border,
     sync,
     prefix: names.prefix,
     clockSkew: session.clock.skew,
@@ -122,7 +127,7 @@ export async function gatherFacts(session: Session, monitor: string | undefined)
 }
 
 /** Every user may ask who he is, unless his permissions leave it out. */
-async function identify({ nc }: Session): Promise<Pick<Facts, 'user'>> {
+async function identify({ nc }: Session): Promise<Pick<Facts, 'user'> & { readonly account?: string | undefined }> {
   try {
     const answer = (await nc.request('$SYS.REQ.USER.INFO', undefined, { timeout: 2000 })).json<{
       data?: { user: string; account: string; account_name?: string; permissions?: Permissions };
@@ -130,22 +135,27 @@ async function identify({ nc }: Session): Promise<Pick<Facts, 'user'>> {
     const { data } = answer;
     return {
       user: data && { name: data.user, account: data.account_name ?? data.account, permissions: data.permissions },
+      // By its key, where accounts have keys.
+      account: data?.account,
     };
   } catch {
     return { user: undefined };
   }
 }
 
+/** On the usual port, unless another one is named. */
+function monitorUrl({ nc }: Session, monitor: string | undefined): string {
+  return monitor ?? `http://${nc.getServer().replace(/:\d+$/, '')}:8222`;
+}
+
 /** A client is not told; the monitoring port tells, where it is open on the usual port or was named. */
-async function readSync({ nc }: Session, monitor: string | undefined): Promise<Facts['sync']> {
-  const host = nc.getServer().replace(/:\d+$/, '');
-  const url = monitor ?? `http://${host}:8222`;
+async function readSync(session: Session, monitor: string | undefined): Promise<Facts['sync']> {
   try {
-    const response = await fetch(new URL('/varz', url), { signal: AbortSignal.timeout(MONITOR_MS) });
+    const response = await fetch(new URL('/varz', monitorUrl(session, monitor)), { signal: AbortSignal.timeout(MONITOR_MS) });
     const varz = (await response.json()) as Varz;
     const config = varz.jetstream?.config;
     // On the usual port another server may listen.
-    if (!config || (monitor === undefined && varz.server_id !== nc.info?.server_id)) return undefined;
+    if (!config || (monitor === undefined && varz.server_id !== session.nc.info?.server_id)) return undefined;
     return config.sync_always === true ? 'always' : { everyMs: (config.sync_interval ?? 0) / 1_000_000 };
   } catch {
     return undefined;
