@@ -83,7 +83,7 @@ describe('in one account, an answer that is sent on', () => {
       const last = (await lastOn('LOOPSTACK_RUNS', 'loopstack.run.Payments.Job')) ?? 0;
       return last > before ? last : undefined;
     });
-    await untrusted(sequence as number);
+    await untrusted(sequence);
     expect(ran).not.toContain('Payments mallory');
   });
 
@@ -112,7 +112,7 @@ describe('in one account, an answer that is sent on', () => {
         const last = (await lastOn('LOOPSTACK_RUNS', 'loopstack.run.Payments.Job')) ?? 0;
         return last > before ? last : undefined;
       });
-      await untrusted(sequence as number);
+      await untrusted(sequence);
     }
     expect(ran).not.toContain('Payments mallory');
     const late = await client.run('Job', 'Payments', { echo: 'late' }, 'u1', { delay: '1s' });

@@ -12,7 +12,7 @@ import {
 } from '@loopstack/nats/operations';
 import type { ClockSkew } from '@loopstack/shared/contract';
 import type { Session } from '../session.js';
-import { readBorder, type Border } from './topology.js';
+import { readBorder, type Border } from './border.js';
 
 /** A user's rights, as the server tells them; absent lists allow everything. */
 export interface Permissions {
