@@ -1,6 +1,6 @@
 import { reconnectElsewhere, steadyDials } from '@loopstack/client';
 import { HEADER, monotonicMs } from '@loopstack/shared';
-import { parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Events, type ConnectionOptions } from 'nats';
 import { connectWith } from './connection.js';
 import { JetStreamApi } from './jetstream-api.js';
@@ -74,20 +74,25 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
   }
 }
 
-const data = workerData as LeaseThreadData;
-const table = new LeaseTable(data.memory);
-const guard = new ProcessGuard(table, data.maxBlockedMs, () => tell('here?'));
 let stopped = (): void => parentPort?.close();
-parentPort?.on('message', (message: ToThread) => {
-  if (message === 'here') {
-    guard.heard();
-    return;
-  }
-  guard.stop();
-  stopped();
-  parentPort?.close();
-});
-guard.start();
-// Not awaited: a module that is never done is warned of at exit. A rejection ends the thread, and the main thread hears of it.
-if (data.connect) void keep(data, data.connect, table, guard);
-else tell('ready');
+
+function begin(data: LeaseThreadData): void {
+  const table = new LeaseTable(data.memory);
+  const guard = new ProcessGuard(table, data.maxBlockedMs, () => tell('here?'));
+  parentPort?.on('message', (message: ToThread) => {
+    if (message === 'here') {
+      guard.heard();
+      return;
+    }
+    guard.stop();
+    stopped();
+    parentPort?.close();
+  });
+  guard.start();
+  // Not awaited: a module that is never done is warned of at exit. A rejection ends the thread, and the main thread hears of it.
+  if (data.connect) void keep(data, data.connect, table, guard);
+  else tell('ready');
+}
+
+// A bundler, or a test of the package, may load this file where it is no thread.
+if (!isMainThread && parentPort) begin(workerData as LeaseThreadData);
