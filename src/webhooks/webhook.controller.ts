@@ -48,7 +48,8 @@ export class WebhookController {
     const run = await this.runService.run(
       ProcessWebhookWorkflow.name,
       MainWorkspace.name,
-      { source: 'stripe', event, receivedAt: new Date(this.client.clock.nowMs()).toISOString() },
+      // Nothing of this delivery, such as its time: a key stands for one payload.
+      { source: 'stripe', event },
       userId as string,
       // Stripe delivers an event again until it is answered, and sometimes after.
       { idempotencyKey: event.id },

@@ -1,4 +1,4 @@
-import { IsIn, IsISO8601, IsObject } from 'class-validator';
+import { IsIn, IsObject } from 'class-validator';
 import { NonRetryableError, Workflow, type RunContext } from '@loopstack/core';
 import { Documents } from '../../documents/documents.js';
 
@@ -9,9 +9,6 @@ export class ProcessWebhookPayload {
   /** As it came: its fields are Stripe's and change with its API version. */
   @IsObject()
   event!: Record<string, unknown>;
-
-  @IsISO8601()
-  receivedAt!: string;
 }
 
 export interface ReceivedEvent {
@@ -27,9 +24,10 @@ export interface ReceivedEvent {
 export class ProcessWebhookWorkflow {
   constructor(private readonly documents: Documents) {}
 
-  async run({ source, event, receivedAt }: ProcessWebhookPayload, { runId, userId }: RunContext): Promise<ReceivedEvent> {
+  async run({ source, event }: ProcessWebhookPayload, { runId, userId }: RunContext): Promise<ReceivedEvent> {
     const { id, type, data = null } = event;
     if (typeof id !== 'string' || id === '' || typeof type !== 'string') throw new NonRetryableError('the event has no id or no type');
+    const receivedAt = new Date().toISOString(); // wall clock: for people to read
     return this.documents.create<ReceivedEvent>('events', userId, id, { id, type, source, receivedAt, runId, data });
   }
 }
