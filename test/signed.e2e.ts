@@ -2,7 +2,7 @@ import { LoopstackClient, commandSigner, headerBlock, headerLines } from '@loops
 import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { DeadLetters, Replays, type NatsOptions } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { HEADER, newRunId, type Duration, type Headers, type RunItem } from '@loopstack/shared';
+import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
 import { connect, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
@@ -164,6 +164,38 @@ describe('in a workspace that demands signatures', () => {
     const untrusted = (await dead.list({ limit: 1000 })).filter(({ reason }) => reason === 'untrusted');
     expect(untrusted).toEqual([]);
   });
+
+  it.each<readonly [string, (id: string) => Promise<Headers>]>([
+    ['unsigned', () => Promise.resolve({})],
+    ['signed by a stranger', (id) => forged(id, {})],
+    ['signed by a stranger who names another signer', (id) => forged(id, { [HEADER.SIGNER]: pair.getPublicKey() })],
+    [
+      'signed as it was for another body',
+      (id) => Promise.resolve(sign({ subject: 'loopstack.run.Payments.Charge', headers: idsOf(id), data: Buffer.from('{"userId":"u1"}') })),
+    ],
+  ])('a command that somebody stores first, %s, takes the key of no run', async (name, signature) => {
+    const id = `squatted, ${name}`;
+    const body = JSON.stringify({ payload: { id }, userId: 'u1' });
+    const first = await send({ ...idsOf(id), ...(await signature(id)) }, body, false);
+    const handle = await run(id, { idempotencyKey: id });
+    expect(handle.sequence).toBeGreaterThan(first);
+    expect(await handle.result({ timeout: '5s' })).toEqual({ id });
+    expect(await run(id, { idempotencyKey: id })).toMatchObject({ sequence: handle.sequence, duplicate: true });
+    expect(seenOf(id)).toHaveLength(1);
+  });
+
+  /** What anybody can compute. */
+  function idsOf(key: string): Headers {
+    const address = { workspace: 'Payments', workflow: 'Charge' };
+    const runId = keyedRunId('Payments', 'Charge', key);
+    return { [HEADER.MSG_ID]: messageId(address, runId), [HEADER.RUN_ID]: runId };
+  }
+
+  function forged(id: string, more: Headers): Promise<Headers> {
+    const stranger = commandSigner(new TextDecoder().decode(nkeys.createUser().getSeed()));
+    const data = Buffer.from(JSON.stringify({ payload: { id }, userId: 'u1' }));
+    return Promise.resolve({ ...stranger({ subject: 'loopstack.run.Payments.Charge', headers: idsOf(id), data }), ...more });
+  }
 
   it('attempts are counted, and a failure is redriven by whoever signs', async () => {
     const handle = await client.run('Charge', 'Payments', { id: 'retried', fails: 2 }, 'u1');

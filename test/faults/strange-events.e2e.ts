@@ -34,6 +34,18 @@ const STRANGE: Readonly<Record<string, Strange>> = {
   'a sequence that is text': { body: `{"type":"queued",${at},"attempt":0,"sequence":"7"}` },
   'a time that is none': { body: '{"type":"succeeded","at":"soon","attempt":1}' },
   'an error that is text': { body: `{"type":"failed",${at},"attempt":1,"error":"boom"}` },
+  'an error whose code is no code': { body: `{"type":"failed",${at},"attempt":1,"error":{"code":"a\\nb","name":"E","message":"m"}}` },
+  'an error whose code is in every object': {
+    body: `{"type":"failed",${at},"attempt":1,"error":{"code":"constructor","name":"E","message":"m"}}`,
+  },
+  'an error with fields that are none': {
+    body: `{"type":"failed",${at},"attempt":1,"error":{"code":"X","name":"E","message":"m","errors":[null,5]}}`,
+  },
+  'an error with a field without a path': {
+    body: `{"type":"failed",${at},"attempt":1,"error":{"code":"X","name":"E","message":"m","errors":[{}]}}`,
+  },
+  'an attempt after which none is counted': { body: `{"type":"retrying",${at},"attempt":${Number.MAX_SAFE_INTEGER}}` },
+  'a refusal that is none': { body: `{"type":"queued",${at},"attempt":0,"refusal":{"count":1,"waitedMs":0,"by":[5]}}` },
   huge: { body: 'x'.repeat(900_000) },
   'many of them': { body: 'x', times: 30 },
   'headers that no client writes': { headers: ['a b: c', ': d'], body: 'x' },

@@ -2,9 +2,11 @@ import {
   HEADER,
   contentOf,
   decodeRunCommand,
+  distrust,
   isSignatureHeader,
   keyConflict,
   newRunId,
+  publicKeyOf,
   runIdOrigin,
   type CommandSigner,
   type HeaderReader,
@@ -37,8 +39,11 @@ export class Duplicates {
     const runId = headers[HEADER.RUN_ID];
     // Of what is no run's the server's word is all that there is.
     if (runId === undefined) return undefined;
-    const stored = await this.#read(stream, sequence);
+    const signer = headers[SCHEDULE] === undefined ? headers[HEADER.SIGNER] : undefined;
+    const stored = await this.#read(stream, sequence, signer !== undefined);
     if (stored === undefined) return isClaimed(headers, runId) ? renamed(message, this.sign) : undefined;
+    // A worker that demands signatures would refuse what somebody else has stored, and this command would be lost with it.
+    if (signer !== undefined && !isSignedBy(stored, signer)) return renamed(message, this.sign);
     if (targetOf(stored.subject) !== targetOf(message.subject) || stored.headers.get(HEADER.RUN_ID) !== runId)
       return renamed(message, this.sign);
     if (runIdOrigin(runId) === 'key') {
@@ -49,9 +54,10 @@ export class Duplicates {
   }
 
   /** Undefined where it is gone, or this user may not see it. A replica that lags does not have it yet, its leader does. */
-  async #read(stream: string, sequence: number): Promise<StoredMessage | undefined> {
+  async #read(stream: string, sequence: number, byteForByte: boolean): Promise<StoredMessage | undefined> {
     try {
-      return (await this.reader.read(stream, { sequence })) ?? (await this.reader.read(stream, { sequence }, true));
+      const replicas = byteForByte ? undefined : await this.reader.read(stream, { sequence });
+      return replicas ?? (await this.reader.read(stream, { sequence }, true));
     } catch {
       return undefined;
     }
@@ -67,6 +73,12 @@ export function renamed({ subject, data, block }: EncodedMessage, sign: CommandS
   headers[HEADER.MSG_ID] = `${given[HEADER.MSG_ID]}~${newRunId()}`;
   const signature = anew ? sign?.({ subject, headers, data }) : {};
   return { subject, data, block: headerBlock(headerLines({ ...headers, ...signature })) };
+}
+
+/** Whether it is a command that the same signer has made, and nobody has changed. */
+function isSignedBy(stored: StoredMessage, signer: string): boolean {
+  const trust = { keys: new Map([[signer, publicKeyOf(signer, HEADER.SIGNER)]]), maxValidityMs: Number.POSITIVE_INFINITY };
+  return distrust({ ...stored, lines: stored.lines }, trust) === undefined;
 }
 
 /** Whether the worker executes one of several commands for the run, so that one too many does no harm. */

@@ -1,4 +1,4 @@
-import { LoopstackError, printable, relayedHeader, type HeaderReader } from '@loopstack/shared/contract';
+import { LoopstackError, headerLinesOf, printable, relayedHeader, type HeaderLine, type HeaderReader } from '@loopstack/shared/contract';
 import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from './acknowledgement.js';
 import { askedAgain, inboxOf } from './connection.js';
@@ -11,6 +11,8 @@ export interface StoredMessage {
   /** Milliseconds since the epoch, by the server's clock. */
   readonly timeMs: number;
   readonly headers: HeaderReader;
+  /** Its headers byte by byte; only as the leader tells it, and if they can be told so. */
+  readonly lines?: readonly HeaderLine[] | undefined;
   readonly data: Uint8Array;
   /** It was an answer of the server already when it was stored. */
   readonly relayed: boolean;
@@ -78,12 +80,14 @@ export class StreamReader {
     );
     if (answer === undefined) return undefined;
     const { subject, seq, time, hdrs, data } = answer.message;
-    const headers = headersOf(hdrs === undefined ? '' : Buffer.from(hdrs, 'base64').toString('utf8'));
+    const block = Buffer.from(hdrs ?? '', 'base64');
+    const headers = headersOf(block.toString('utf8'));
     return {
       subject,
       sequence: seq,
       timeMs: Date.parse(time),
       headers,
+      lines: headerLinesOf(block),
       relayed: relayedHeader(headers) !== undefined,
       data: data === undefined ? new Uint8Array(0) : Buffer.from(data, 'base64'),
     };

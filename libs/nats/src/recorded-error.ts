@@ -1,5 +1,5 @@
 import { isA, textOf } from '@loopstack/core';
-import { printable, type DeadReason, type LoopstackError, type RecordedError } from '@loopstack/shared';
+import { printable, type DeadReason, type ErrorCode, type LoopstackError, type RecordedError } from '@loopstack/shared';
 
 /** An error as an event records it. */
 export function recordedError(error: LoopstackError): RecordedError {
@@ -15,7 +15,7 @@ export function recordedError(error: LoopstackError): RecordedError {
   };
 }
 
-const REASON_OF: Partial<Record<string, DeadReason>> = {
+const REASON_OF: Partial<Record<ErrorCode, DeadReason>> = {
   HANDLER_TIMEOUT: 'timeout',
   WORKER_DIED: 'worker-died',
   UNTRUSTED: 'untrusted',

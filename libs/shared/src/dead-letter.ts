@@ -1,6 +1,7 @@
 import { type ErrorCode, type FieldError } from './error.js';
 import { printable } from './text.js';
 import { isUserId } from './command.js';
+import { isFieldErrors } from './event.js';
 import { HEADER, ORIGINAL_PREFIX, emptyHeaders, isServerHeader, type HeaderReader, type Headers } from './header.js';
 import type { RunAddress } from './subject.js';
 
@@ -132,7 +133,8 @@ export function readDeadLetter(
   }
   let errors: readonly FieldError[] = [];
   try {
-    errors = JSON.parse(headers.get(HEADER.DEAD_ERRORS) ?? '[]') as readonly FieldError[];
+    const told: unknown = JSON.parse(headers.get(HEADER.DEAD_ERRORS) ?? '[]');
+    if (isFieldErrors(told)) errors = told;
   } catch {
     // A stranger's header: the letter is still a letter.
   }

@@ -35,15 +35,28 @@ describe('run events', () => {
     );
     const told = { type: 'started', at: '2026-01-01T00:00:00.000Z', attempt: 1 };
     const error = { code: 'HANDLER_FAILED', name: 'Error', message: 'no' };
-    expect(decodeRunEvent(Buffer.from(JSON.stringify({ ...told, error })))).toBeDefined();
+    const refusal = { count: 1, waitedMs: 250, by: ['c'] };
+    const errors = [{ path: 'a', rule: 'isString', message: 'a must be a string', received: 'number' }];
+    expect(decodeRunEvent(Buffer.from(JSON.stringify({ ...told, refusal, error: { ...error, errors } })))).toBeDefined();
     for (const wrong of [
-      ...[-1, 0.5, '1', null, true, 2 ** 60].map((attempt) => ({ attempt })),
+      ...[-1, 0.5, '1', null, true, 2 ** 60, Number.MAX_SAFE_INTEGER].map((attempt) => ({ attempt })),
       ...['soon', 5, null].map((at) => ({ at })),
       ...['sequence', 'deliveries', 'causeDepth', 'redriveOf'].flatMap((field) => ['1', -1, null].map((value) => ({ [field]: value }))),
       ...['worker', 'userId', 'correlationId', 'replay', 'nextAttemptAt'].flatMap((field) =>
         [1, null, {}].map((value) => ({ [field]: value })),
       ),
       ...['no', null, {}, { ...error, code: 1 }, { ...error, errors: {} }].map((value) => ({ error: value })),
+      ...['constructor', '__proto__', '', 'A\nB', 'A B', 'X'.repeat(65)].map((code) => ({ error: { ...error, code } })),
+      ...[null, 5, {}, { path: 1, message: 'm' }, { path: 'a' }].map((field) => ({ error: { ...error, errors: [field] } })),
+      ...[
+        'no',
+        null,
+        {},
+        { ...refusal, by: 'c' },
+        { ...refusal, by: [5] },
+        { ...refusal, by: Array(300).fill('c') },
+        { ...refusal, count: -1 },
+      ].map((value) => ({ refusal: value })),
     ]) {
       expect([wrong, decodeRunEvent(Buffer.from(JSON.stringify({ ...told, ...wrong })))]).toEqual([wrong, undefined]);
     }

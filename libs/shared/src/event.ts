@@ -143,9 +143,11 @@ function isRunEvent(value: unknown): value is RunEvent {
     typeof event.at === 'string' &&
     !Number.isNaN(Date.parse(event.at)) &&
     isCount(event.attempt) &&
+    (event.attempt as number) <= MAX_ATTEMPT &&
     COUNTS.every((field) => event[field] === undefined || isCount(event[field])) &&
     (event.beside === undefined || event.beside === true) &&
     TEXTS.every((field) => event[field] === undefined || typeof event[field] === 'string') &&
+    (event.refusal === undefined || isRefusal(event.refusal)) &&
     (event.error === undefined || isRecordedError(event.error))
   );
 }
@@ -154,10 +156,47 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+/** More than a policy allows: the next one is a count, too. */
+const MAX_ATTEMPT = 2 ** 32;
+/** A code of the catalogue, or of that of a later release. It becomes a header of a dead letter. */
+const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
+/** Contracts that refuse a run: their ids are recorded again with each refusal. */
+const MAX_CONTRACTS = 256;
+const MAX_CONTRACT_ID = 128;
+
 function isRecordedError(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { code, name, message, errors } = value as Record<keyof RecordedError, unknown>;
-  return [code, name, message].every((text) => typeof text === 'string') && (errors === undefined || Array.isArray(errors));
+  return (
+    typeof code === 'string' &&
+    CODE.test(code) &&
+    typeof name === 'string' &&
+    typeof message === 'string' &&
+    (errors === undefined || isFieldErrors(errors))
+  );
+}
+
+/** Whether these are errors of fields, as far as anything is made of them. */
+export function isFieldErrors(value: unknown): value is readonly FieldError[] {
+  return Array.isArray(value) && value.every(isFieldError);
+}
+
+function isFieldError(value: unknown): value is FieldError {
+  if (typeof value !== 'object' || value === null) return false;
+  const { path, message } = value as Record<keyof FieldError, unknown>;
+  return typeof path === 'string' && typeof message === 'string';
+}
+
+function isRefusal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { count, waitedMs, by } = value as Record<keyof Refusal, unknown>;
+  return (
+    isCount(count) &&
+    typeof waitedMs === 'number' &&
+    Array.isArray(by) &&
+    by.length <= MAX_CONTRACTS &&
+    by.every((id) => typeof id === 'string' && id.length <= MAX_CONTRACT_ID)
+  );
 }
 
 const MAX_CORRELATION_ID = 256;
