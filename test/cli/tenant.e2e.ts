@@ -1,17 +1,33 @@
+import { Workflow, Workspace } from '@loopstack/core';
+import type { INestMicroservice } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { connect, nkeyAuthenticator, type NatsConnection } from 'nats';
+import { startApp } from '../rig/app.js';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
+@Workflow({ retry: { attempts: 1 } })
+class Ship {
+  run({ to }: { to: string }): string {
+    if (to === 'nowhere') throw new Error('no such place');
+    return `shipped to ${to}`;
+  }
+}
+@Workspace({ workflows: [Ship] })
+class Orders {}
+
 let rig: CliRig;
 let server: NatsServer | undefined;
+let worker: INestMicroservice | undefined;
 
 beforeEach(async () => {
   rig = await CliRig.open();
 });
 
 afterEach(async () => {
+  await worker?.close();
+  worker = undefined;
   await server?.stop();
   server = undefined;
   await rig?.stop();
@@ -29,6 +45,8 @@ describe('loopstack tenant', () => {
     expect(before[1]).toMatch(/include "acme\.conf"\ninclude "beta\.conf"\n$/);
     const changed = await add('acme', '--workspaces', 'W-acme,Shop', '--allow', 'lanes');
     expect(changed.stdout).toBe('conf/tenants/acme.conf\n');
+    expect((await add('gone', '--workspaces', 'W')).stdout).toMatch(/^gone\.nk$/m);
+    await rig.loopstack('tenant', 'remove', 'gone', '--dir', 'conf', '--yes');
     const after = await Promise.all(
       ['tenants.conf', 'tenants/index.conf', 'tenants/acme.users.conf'].map((file) => rig.read(`conf/${file}`)),
     );
@@ -135,5 +153,16 @@ describe('loopstack tenant', () => {
       return again === undefined;
     });
     await Promise.all([acme?.close(), beta?.close()]);
+  });
+
+  it('starts runs of a tenant and waits for them, and says what it cannot look up', async () => {
+    await add('acme', '--workspaces', 'Orders');
+    server = await startNatsServer({ configFile: `${rig.home}/conf/tenants.conf`, env: { WORKER_PASSWORD: 'w' } });
+    worker = await startApp([Ship, Orders], { servers: server.url, connect: { user: 'worker', pass: 'w' } });
+    const env = { NATS_URL: server.url, NATS_NKEY: 'acme.nk' };
+    const run = (to: string, ...args: string[]) => rig.with({ env }, 'run', 'Orders.Ship', '--user', 'u1', '--arg', `to=${to}`, ...args);
+    expect(await run('Oslo', '--no-check', '--wait')).toMatchObject({ code: 0, stdout: '"shipped to Oslo"\n' });
+    expect(await run('nowhere', '--no-check', '--wait')).toMatchObject({ code: 1, stderr: expect.stringContaining('no such place') });
+    expect(await run('Oslo')).toMatchObject({ code: 2, stderr: expect.stringMatching(/JetStream not enabled[^]*--no-check/) });
   });
 });

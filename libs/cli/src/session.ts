@@ -4,6 +4,7 @@ import {
   DeadLetters,
   Deployment,
   JetStreamApi,
+  JetStreamApiError,
   Replays,
   catalogueCheck,
   connectTo,
@@ -25,6 +26,15 @@ const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ worksp
 
 /** Beside what a command prints. */
 export const warn = (text: string): void => void process.stderr.write(`warning: ${text}\n`);
+
+/** @throws UsageError where the account of this user has no JetStream, such as a tenant's; else the error itself */
+function hidden(error: unknown): never {
+  if (!(error instanceof JetStreamApiError && error.withoutJetStream)) throw error;
+  throw new UsageError(
+    `this account does not see what workers serve: ${error.message}`,
+    'A tenant starts runs by `run --no-check`; other commands are for users of the account of the workers.',
+  );
+}
 
 /** A connection to a deployment and what works on it, each made when it is first asked for. */
 export class Session {
@@ -90,7 +100,7 @@ export class Session {
   async workflows(): Promise<readonly KnownWorkflow[]> {
     const stream = `KV_${this.names.catalogue}`;
     const known = new Map<string, KnownWorkflow>();
-    for (const queue of await this.deployment.queues()) known.set(shown(queue), { ...addressOf(queue), catalogued: false });
+    for (const queue of await this.deployment.queues().catch(hidden)) known.set(shown(queue), { ...addressOf(queue), catalogued: false });
     if ((await this.deployment.stream(stream)) !== undefined) {
       for await (const { data } of this.api.scan(stream, `$KV.${this.names.catalogue}.*.*`)) {
         const entry = decodeCatalogueEntry(data);

@@ -15,6 +15,7 @@ export const API = {
   CONSUMER_EXISTS: 10148,
   WRONG_LAST_SEQUENCE: 10071,
   NO_MESSAGE: 10037,
+  NOT_ENABLED_FOR_ACCOUNT: 10039,
 } as const;
 
 /** An answer of the JetStream API that is an error. `errCode` 0: the request itself was not answered. */
@@ -26,6 +27,11 @@ export class JetStreamApiError extends Error {
     options?: { cause?: unknown },
   ) {
     super(message, options);
+  }
+
+  /** The account of this user has no JetStream, such as a tenant's. */
+  get withoutJetStream(): boolean {
+    return this.errCode === API.NOT_ENABLED_FOR_ACCOUNT;
   }
 }
 

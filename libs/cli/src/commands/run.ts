@@ -129,16 +129,19 @@ async function runOne({ options, terminal, session: open }: Invocation<RunFlags>
   terminal.note(`${handle.id}  ${terminal.style('dim', where)}`);
   const stop = new AbortController();
   const late = setTimeout(() => stop.abort(), timeoutMs);
+  let unread = false;
   try {
     for await (const event of handle.events({ signal: stop.signal }))
       terminal.note(eventLine(event, (text) => terminal.style(styleOf(event.type), text)));
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    // A tenant may read how its runs end, and no histories.
+    unread = error instanceof LoopstackError && error.code === 'STREAM_UNAVAILABLE';
+    if (!unread && !stop.signal.aborted) throw error;
   } finally {
     clearTimeout(late);
   }
-  // The outcome is there, or the wait is over: either is told at once.
-  const result = await handle.result({ timeout: stop.signal.aborted ? 1 : '10s' }).catch((error: unknown) => {
+  // Unless the history cannot be read, the outcome is there or the wait is over: either is told at once.
+  const result = await handle.result({ timeout: stop.signal.aborted ? 1 : unread ? options.timeout : '10s' }).catch((error: unknown) => {
     if (!(error instanceof LoopstackError && error.code === 'RESULT_TIMEOUT')) throw error;
     throw new LoopstackError('RESULT_TIMEOUT', { ...error.details, timeoutMs });
   });

@@ -128,7 +128,8 @@ async function add({ options, settings, terminal }: Invocation<AddOptions>, name
     terminal.result({ ...tenant, imports, seedFile, text }, text.trimEnd());
   } else {
     const files = await new TenantFolder(options.dir, offer).add(tenant, newUser);
-    terminal.result({ ...tenant, imports, files, seedFile }, files.length === 0 ? 'nothing to change' : files.join('\n'));
+    const written = seedFile === undefined ? files : [...files, seedFile];
+    terminal.result({ ...tenant, imports, files, seedFile }, written.length === 0 ? 'nothing to change' : written.join('\n'));
     if (files.length > 0) terminal.note(RELOAD);
   }
   if (seedFile !== undefined) terminal.note(`its seed, for the tenant alone: ${seedFile} (connect with --nkey ${seedFile})`);
