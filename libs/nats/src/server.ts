@@ -61,11 +61,12 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
         () => this.schedules.declare(workflows),
         () => !this.#closed,
       );
+      // Whoever sends what this release is the first to accept comes after it. Not behind the first run, which may end the process.
+      await this.catalogue.start(runners);
+      this.#goOn();
       await this.worker.start(runners, (workspace) => this.workers.trustOf(workspace));
       this.#goOn();
       startEvents();
-      // Before anybody takes this process for started: whoever sends what this release is the first to accept comes after it.
-      await this.catalogue.start(runners);
       void this.schedules.tidy(workflows);
       void this.#watch();
       this.#say('connected');
