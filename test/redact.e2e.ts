@@ -2,6 +2,7 @@ import { NonRetryableError, OnEvent, OnRun, RunService, Workflow, Workspace, typ
 import { DeadLetters } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Injectable, Logger, type INestMicroservice, type LoggerService } from '@nestjs/common';
+import { Transform } from 'class-transformer';
 import { IsString, Matches } from 'class-validator';
 import { connect, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
@@ -34,6 +35,50 @@ class Follow {
   run(): void {}
 }
 
+class Padded {
+  @Transform(({ value }: { value: string }) => value.trim().toUpperCase())
+  @IsString()
+  number!: string;
+}
+
+/** Each tells the secret in a way of its own. */
+const WAYS: Readonly<Record<string, (number: string, payload: Record<string, unknown>) => unknown>> = {
+  'changes its payload': (number, payload) => {
+    delete payload['number'];
+    payload['log'] = `used ${number}`;
+    return new Error(`declined ${number}`);
+  },
+  'names its error': (number) => Object.assign(new Error('declined'), { name: `Declined${number}` }),
+  'quotes a stack': (number) => new Error(`declined\n    at pay (${number}.js:1:1)\n    at ${number}`),
+  'throws many errors': (number) => new AggregateError([new Error(number)], `all declined: ${number}`, { cause: new Error(number) }),
+  'throws no error': (number) => ({ nested: [{ number, more: { number } }] }),
+};
+
+@Workflow({ redact: { paths: ['number'] }, retry: { attempts: 2, delay: '10ms' } })
+class Tell {
+  run(payload: Record<string, unknown>): void {
+    throw WAYS[payload['way'] as string]!(payload['number'] as string, payload);
+  }
+}
+
+@Workflow({ redact: { paths: ['number'] } })
+class Unwritable {
+  run({ number }: { number: string }): unknown {
+    return {
+      toJSON: () => {
+        throw new Error(`no JSON of ${number}`);
+      },
+    };
+  }
+}
+
+@Workflow({ payload: Padded, redact: { paths: ['number'] }, retry: { attempts: 1 } })
+class Trim {
+  run({ number }: Padded): void {
+    throw new Error(`declined ${number}`);
+  }
+}
+
 @Workflow({ retry: { attempts: 1 } })
 class Lookup {
   run({ key }: { key: string }): void {
@@ -49,7 +94,7 @@ class Listener {
   }
 }
 
-@Workspace({ workflows: [Pay, Lookup, Follow] })
+@Workspace({ workflows: [Pay, Lookup, Follow, Tell, Trim, Unwritable] })
 class Shop {}
 
 class Collector implements LoggerService {
@@ -77,7 +122,7 @@ beforeAll(async () => {
     const { message } = thrown as Error;
     return run?.workflow === 'Pay' ? message : message.replaceAll(SECRET, 'xxx');
   };
-  app = await startApp([Pay, Lookup, Follow, Shop, Listener], { servers: server.url }, { redact: { error } });
+  app = await startApp([Pay, Lookup, Follow, Tell, Trim, Unwritable, Shop, Listener], { servers: server.url }, { redact: { error } });
   Logger.overrideLogger(log);
   dead = app.get(DeadLetters);
 });
@@ -131,6 +176,22 @@ describe('a secret of a payload', () => {
     nc.publish('loopstack.run.Shop.Pay', body);
     await letterOf('Pay', before + 1);
     expect(await written()).not.toContain(SECRET);
+  });
+
+  it.each(Object.keys(WAYS))('is not shown where a workflow %s', async (way) => {
+    const before = (await dead.list({ workflow: 'Tell' })).length;
+    await app.get(RunService).run(Tell, Shop, { way, number: SECRET }, 'u1');
+    const { deadSequence } = await letterOf('Tell', before + 1);
+    expect(Buffer.from((await dead.inspect(deadSequence)).body).toString()).toContain('"number":"[redacted]"');
+    expect(await written()).not.toContain(SECRET);
+  });
+
+  it('is not shown where a result has no JSON, or a validator has changed it', async () => {
+    await app.get(RunService).run(Unwritable, Shop, { number: SECRET }, 'u1');
+    await letterOf('Unwritable');
+    await app.get(RunService).run(Trim, Shop, { number: ` ${SECRET} ` }, 'u1');
+    await letterOf('Trim');
+    expect((await written()).toLowerCase()).not.toContain(SECRET);
   });
 
   it('is not shown of an event that a binding cannot use', async () => {

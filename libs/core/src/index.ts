@@ -35,7 +35,7 @@ export { payloadSchema } from './schema/payload-schema.js';
 export { RunGateway, type ScheduleBook } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService, type RunAndWaitOptions, type RunOf } from './run-service.js';
-export { disowned, type Delivery, type PreparedRun } from './prepare.js';
+export { commandAsStored, disowned, type Delivery, type PreparedRun } from './prepare.js';
 export { Execution, NonRetryableError, WorkflowRunner } from './runner.js';
 export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './schedule.js';
 export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';

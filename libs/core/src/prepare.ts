@@ -57,6 +57,11 @@ export interface PreparedRun {
   readonly content?: string | undefined;
 }
 
+/** The command as it is stored: a workflow without a payload class has `command.payload` itself, and may have changed it. */
+export function commandAsStored({ delivery, command }: PreparedRun): DecodedCommand | undefined {
+  return command && decodeRunCommand(delivery.data, delivery.headers, Number.POSITIVE_INFINITY);
+}
+
 /** The same command, as one that cannot run: under an id of its own, since it must not end the run whose id it claims. */
 export function disowned(run: PreparedRun, error: LoopstackError): PreparedRun {
   const { delivery } = run;

@@ -1,5 +1,5 @@
 import { LoopstackError, jsonType, printable, type ErrorDetails, type FieldError } from '@loopstack/shared';
-import { isA, reasonOf, textOf } from './thrown.js';
+import { framesOf, isA, reasonOf, textOf } from './thrown.js';
 
 /** The run whose error is redacted. */
 export interface RedactedRun {
@@ -76,12 +76,13 @@ export class Redactor {
   /**
    * The error as it may be logged and recorded. The class of what was thrown and the frames of its stack stay.
    * @param payload undefined where it could not be read
+   * @param used the payload as the workflow got it: a validator may have trimmed or converted values
    */
-  error(error: LoopstackError, payload: unknown, run?: RedactedRun): LoopstackError {
+  error(error: LoopstackError, payload: unknown, run?: RedactedRun, used?: unknown): LoopstackError {
     // What cannot be read has no paths, and messages about it may quote it.
-    const hide = this.paths.length > 0 && error.code.startsWith('BODY_') ? (): string => REDACTED : this.#hider(payload);
+    const hide = this.paths.length > 0 && error.code.startsWith('BODY_') ? (): string => REDACTED : this.#hider([payload, used]);
     const errors = error.errors.map((field) => this.#field(field, hide));
-    return new LoopstackError(error.code, this.#details(error, run, hide), { cause: error.cause, errors });
+    return new LoopstackError(error.code, this.#details(error, run, hide), { cause: withoutValues(error.cause, hide), errors });
   }
 
   #details(error: LoopstackError, run: RedactedRun | undefined, hide: (text: string) => string): ErrorDetails {
@@ -112,15 +113,24 @@ export class Redactor {
   }
 
   /** Replaces the values of a payload in a text, also as JSON, a URL or a log writes them. */
-  #hider(payload: unknown): (text: string) => string {
+  #hider(payloads: readonly unknown[]): (text: string) => string {
     const values = new Set<string>();
-    for (const path of this.paths) collect(payload, path, values);
+    for (const path of this.paths) for (const payload of payloads) collect(payload, path, values);
     if (values.size === 0) return (text) => text;
     const longest = [...values].toSorted((a, b) => b.length - a.length).slice(0, MOST_VALUES);
     const spellings = longest.flatMap((value) => [value, JSON.stringify(value).slice(1, -1), printable(value, value.length), uri(value)]);
     const distinct = [...new Set(spellings)].toSorted((a, b) => b.length - a.length);
     return (text) => distinct.reduce((result, spelling) => result.replaceAll(spelling, REDACTED), text);
   }
+}
+
+/** What was thrown, or what stands for it where its name or its frames quote a value: the name is recorded, and the frames are logged. */
+function withoutValues(thrown: unknown, hide: (text: string) => string): unknown {
+  const name = isA(thrown, Error) ? (textOf(thrown, 'name') ?? '') : '';
+  const frames = framesOf(thrown) ?? '';
+  const [shownName, shownFrames] = [hide(name), hide(frames)];
+  if (shownName === name && shownFrames === frames) return thrown;
+  return Object.assign(new Error(REDACTED), { name: shownName, stack: shownFrames });
 }
 
 function uri(value: string): string {

@@ -2,7 +2,7 @@ import { LoopstackError, summarize, monotonicMs } from '@loopstack/shared';
 import { contractOf, type KnownContract } from './catalogue-entry.js';
 import { withCause } from './cause.js';
 import type { Invoke } from './enhancers.js';
-import { isForeign, prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
+import { commandAsStored, isForeign, prepareRun, type CommandLimits, type Delivery, type PreparedRun } from './prepare.js';
 import type { Redactor } from './redact.js';
 import type { RegisteredWorkflow } from './registry.js';
 import { isA, reasonOf } from './thrown.js';
@@ -94,6 +94,8 @@ export class WorkflowRunner {
   readonly #active: Execution[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #contract: KnownContract | undefined;
+  /** Payloads as a validator made them, where values of them are to be kept out of messages. */
+  readonly #used = new WeakMap<Execution, unknown>();
 
   constructor(
     readonly entry: RegisteredWorkflow,
@@ -130,8 +132,9 @@ export class WorkflowRunner {
     done: (outcome: Outcome) => void,
   ): Execution {
     const { redactor, timeoutMs } = this.entry.options;
-    const told = redactor === undefined ? done : (outcome: Outcome) => done(redacted(outcome, redactor, this.entry, run));
-    const execution = new Execution(run.runId, monotonicMs() + timeoutMs, this.entry, this.#active, told);
+    const told =
+      redactor === undefined ? done : (outcome: Outcome) => done(redacted(outcome, redactor, this.entry, run, this.#used.get(execution)));
+    const execution: Execution = new Execution(run.runId, monotonicMs() + timeoutMs, this.entry, this.#active, told);
     this.#watch();
     if (run.command === undefined) {
       const error = run.error ?? new LoopstackError('COMMAND_INVALID', { summary: 'unknown' });
@@ -165,6 +168,7 @@ export class WorkflowRunner {
   #begin(execution: Execution, context: ExecutionRunContext, validated: Validated<unknown>): void {
     if (execution.ended) return;
     if (validated.ok) {
+      if (this.entry.options.redactor !== undefined) this.#used.set(execution, validated.value);
       this.#call(execution, context, validated.value);
       return;
     }
@@ -208,10 +212,16 @@ export class WorkflowRunner {
 }
 
 /** The outcome as it may be logged and recorded. */
-function redacted(outcome: Outcome, redactor: Redactor, { workspace, workflow }: RegisteredWorkflow, run: PreparedRun): Outcome {
+function redacted(
+  outcome: Outcome,
+  redactor: Redactor,
+  { workspace, workflow }: RegisteredWorkflow,
+  run: PreparedRun,
+  used: unknown,
+): Outcome {
   if (!('error' in outcome)) return outcome;
-  const { runId, command } = run;
-  return { ...outcome, error: redactor.error(outcome.error, command?.payload, { workspace, workflow, runId }) };
+  const payload = commandAsStored(run)?.payload;
+  return { ...outcome, error: redactor.error(outcome.error, payload, { workspace, workflow, runId: run.runId }, used) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,4 +1,4 @@
-import { isA, reasonOf, textOf } from './thrown.js';
+import { framesOf, isA, reasonOf, textOf } from './thrown.js';
 
 const evil = (): never => {
   throw new Error('evil');
@@ -25,6 +25,15 @@ it.each([
   [{ toJSON: evil }, 'it threw a object'],
 ])('%# of what was thrown is told in one line', (thrown, reason) => {
   expect(reasonOf(thrown)).toBe(reason);
+});
+
+it('frames are those of its own stack, without what its message quotes', () => {
+  const quoted = new Error('first\n    at second (x.js:1:1)');
+  const frames = framesOf(quoted) ?? '';
+  expect(frames).toContain('thrown.spec');
+  expect(frames).not.toContain('second');
+  expect(framesOf(Object.assign(new Error('m'), { stack: 'Other: n\n    at a' }))).toBe('    at a');
+  expect([undefined, null, 'text', proxy].map(framesOf)).toEqual(Array(4).fill(undefined));
 });
 
 it('a field is text or nothing', () => {

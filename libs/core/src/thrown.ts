@@ -40,8 +40,12 @@ export function reasonOf(thrown: unknown, limit = 500): string {
 
 /** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
 export function framesOf(thrown: unknown): string | undefined {
-  const lines = textOf(thrown, 'stack')
-    ?.split('\n')
+  const stack = textOf(thrown, 'stack');
+  const message = textOf(thrown, 'message') ?? '';
+  // A message may have lines that look like frames: another error's stack, for one.
+  const lines = stack
+    ?.slice(Math.max(0, stack.indexOf(message)) + (stack.includes(message) ? message.length : 0))
+    .split('\n')
     .filter((line) => /^ {4}at /.test(line));
   return lines?.map((line) => printable(line)).join('\n');
 }

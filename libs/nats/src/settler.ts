@@ -1,4 +1,13 @@
-import { causeDepthOf, framesOf, settle, type Outcome, type PreparedRun, type RegisteredWorkflow, type Settlement } from '@loopstack/core';
+import {
+  causeDepthOf,
+  commandAsStored,
+  framesOf,
+  settle,
+  type Outcome,
+  type PreparedRun,
+  type RegisteredWorkflow,
+  type Settlement,
+} from '@loopstack/core';
 import {
   HEADER,
   LoopstackError,
@@ -171,9 +180,10 @@ export class Settler {
   }
 
   /** Body of a letter that keeps values out. One whose payload cannot be read has none. */
-  #redacted({ command }: PreparedRun): Uint8Array | undefined {
+  #redacted(run: PreparedRun): Uint8Array | undefined {
     const { redactor } = this.entry.options;
     if (!redactor?.masksBodies) return undefined;
+    const command = commandAsStored(run);
     if (!command) return new Uint8Array();
     return Buffer.from(JSON.stringify({ payload: redactor.payload(command.payload), userId: command.userId }));
   }
