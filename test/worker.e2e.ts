@@ -80,7 +80,7 @@ describe('the worker', () => {
   });
 
   it('logs one JSON object a line in production', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, NODE_ENV: 'production' });
+    worker = await WorkerProcess.start({ NATS_URL: server.url, NODE_ENV: 'production', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' });
     await worker.stop();
     const lines = `${worker.stdout}${worker.stderr}`.trim().split('\n');
     expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(

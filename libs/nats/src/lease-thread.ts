@@ -94,5 +94,7 @@ function begin(data: LeaseThreadData): void {
   else tell('ready');
 }
 
-// A bundler, or a test of the package, may load this file where it is no thread.
-if (!isMainThread && parentPort) begin(workerData as LeaseThreadData);
+/** Whether this file was loaded as a thread: where it was not, it does nothing. */
+export const isLeaseThread = !isMainThread && parentPort !== null;
+
+if (isLeaseThread) begin(workerData as LeaseThreadData);
