@@ -1,6 +1,7 @@
 import { NonRetryableError, OnEvent, OnRun, RunService, Workflow, Workspace, type RedactedRun } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { LoopstackError } from '@loopstack/shared';
 import { Injectable, Logger, type INestMicroservice, type LoggerService } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { IsString, Matches } from 'class-validator';
@@ -61,6 +62,13 @@ class Tell {
   }
 }
 
+@Workflow({ retry: { attempts: 1 } })
+class Wait {
+  run({ key }: { key: string }): void {
+    throw new LoopstackError('RUN_FAILED', { runId: 'child', reason: `no ${key}` });
+  }
+}
+
 @Workflow({ redact: { paths: ['number'] } })
 class Unwritable {
   run({ number }: { number: string }): unknown {
@@ -94,7 +102,7 @@ class Listener {
   }
 }
 
-@Workspace({ workflows: [Pay, Lookup, Follow, Tell, Trim, Unwritable] })
+@Workspace({ workflows: [Pay, Lookup, Follow, Tell, Trim, Unwritable, Wait] })
 class Shop {}
 
 class Collector implements LoggerService {
@@ -122,7 +130,7 @@ beforeAll(async () => {
     const { message } = thrown as Error;
     return run?.workflow === 'Pay' ? message : message.replaceAll(SECRET, 'xxx');
   };
-  app = await startApp([Pay, Lookup, Follow, Tell, Trim, Unwritable, Shop, Listener], { servers: server.url }, { redact: { error } });
+  app = await startApp([Pay, Lookup, Follow, Tell, Trim, Unwritable, Wait, Shop, Listener], { servers: server.url }, { redact: { error } });
   Logger.overrideLogger(log);
   dead = app.get(DeadLetters);
 });
@@ -202,6 +210,11 @@ describe('a secret of a payload', () => {
 });
 
 describe('what a workflow throws', () => {
+  it('is what the function of the application says, also where it is the error of another run', async () => {
+    await app.get(RunService).run(Wait, Shop, { key: SECRET }, 'u1');
+    expect((await letterOf('Wait')).message).toBe('LoopstackError: Run child failed: no xxx');
+  });
+
   it('is logged and recorded as the function of the application says, on one line', async () => {
     await app.get(RunService).run(Lookup, Shop, { key: SECRET }, 'u1');
     const letter = await letterOf('Lookup');

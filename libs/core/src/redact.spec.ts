@@ -90,6 +90,15 @@ describe('an error', () => {
     expect(error).toHaveBeenCalledWith(expect.any(TypeError), RUN);
   });
 
+  it('of ours that the workflow throws is told as the function says, under its own code', () => {
+    const error = jest.fn((thrown: unknown) => (thrown as Error).message.replaceAll('SECRET', 'xxx'));
+    const child = new LoopstackError('RUN_FAILED', { runId: 'c1', reason: 'no SECRET of hush' });
+    const told = redactor({ error, paths: ['token'] }).error(child, { token: 'hush' }, RUN, { thrown: true });
+    expect(told).toMatchObject({ code: 'RUN_FAILED', message: `LoopstackError: Run c1 failed: no xxx of ${REDACTED}` });
+    expect(error).toHaveBeenCalledWith(child, RUN);
+    expect(redactor({ error }).error(child, {}, RUN).message).toContain('SECRET');
+  });
+
   it.each<[string, RedactOptions['error']]>([
     [
       'throws',

@@ -76,13 +76,22 @@ export class Redactor {
   /**
    * The error as it may be logged and recorded. The class of what was thrown and the frames of its stack stay.
    * @param payload undefined where it could not be read
-   * @param used the payload as the workflow got it: a validator may have trimmed or converted values
+   * @param facts `used`: the payload as the workflow got it: a validator may have trimmed or converted values. `thrown`: the workflow threw this
+   *   very error, such as that of another run that it waited for
    */
-  error(error: LoopstackError, payload: unknown, run?: RedactedRun, used?: unknown): LoopstackError {
+  error(
+    error: LoopstackError,
+    payload: unknown,
+    run?: RedactedRun,
+    { used, thrown = false }: { readonly used?: unknown; readonly thrown?: boolean } = {},
+  ): LoopstackError {
     // What cannot be read has no paths, and messages about it may quote it.
     const hide = this.paths.length > 0 && error.code.startsWith('BODY_') ? (): string => REDACTED : this.#hider([payload, used]);
     const errors = error.errors.map((field) => this.#field(field, hide));
-    return new LoopstackError(error.code, this.#details(error, run, hide), { cause: withoutValues(error.cause, hide), errors });
+    const told = new LoopstackError(error.code, this.#details(error, run, hide), { cause: withoutValues(error.cause, hide), errors });
+    // Its code stays, and the function says the rest.
+    if (thrown && this.rewrite) told.message = printable(hide(this.#thrown(error, run)), 500);
+    return told;
   }
 
   #details(error: LoopstackError, run: RedactedRun | undefined, hide: (text: string) => string): ErrorDetails {

@@ -81,8 +81,8 @@ export class Execution {
 }
 
 /** What a workflow threw, as an error of the catalogue. Rejections with nothing, or with what is no error, are told apart. */
-function failure(workflow: string, thrown: unknown): { readonly error: LoopstackError; readonly retryable: boolean } {
-  if (isA(thrown, LoopstackError)) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500 };
+function failure(workflow: string, thrown: unknown): Pick<Outcome & { kind: 'failed' }, 'error' | 'retryable' | 'thrown'> {
+  if (isA(thrown, LoopstackError)) return { error: thrown, retryable: thrown.retryable || thrown.statusCode >= 500, thrown: true };
   return {
     error: new LoopstackError('HANDLER_FAILED', { workflow, reason: reasonOf(thrown) }, { cause: thrown }),
     retryable: !isA(thrown, NonRetryableError),
@@ -221,7 +221,8 @@ function redacted(
 ): Outcome {
   if (!('error' in outcome)) return outcome;
   const payload = commandAsStored(run)?.payload;
-  return { ...outcome, error: redactor.error(outcome.error, payload, { workspace, workflow, runId: run.runId }, used) };
+  const thrown = outcome.kind === 'failed' && outcome.thrown === true;
+  return { ...outcome, error: redactor.error(outcome.error, payload, { workspace, workflow, runId: run.runId }, { used, thrown }) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

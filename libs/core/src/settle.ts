@@ -57,7 +57,8 @@ export type Outcome =
       readonly kind: 'succeeded';
       /** JSON text; undefined for a result of `undefined`, or one that is not recorded. */ readonly json: string | undefined;
     }
-  | { readonly kind: 'failed'; readonly error: LoopstackError; readonly retryable: boolean }
+  /** `thrown`: the workflow threw this very error. */
+  | { readonly kind: 'failed'; readonly error: LoopstackError; readonly retryable: boolean; readonly thrown?: true }
   | { readonly kind: 'timeout'; readonly error: LoopstackError }
   | { readonly kind: 'invalid'; readonly error: LoopstackError }
   | { readonly kind: 'untrusted'; readonly error: LoopstackError }

@@ -153,6 +153,23 @@ describe('the body of a run command', () => {
     expect(decodeText('{"pattern":"x","data":{"payload":{"a":1},"userId":"u"},"id":"7"}')).toEqual({ payload: { a: 1 }, userId: 'u' });
   });
 
+  it.each(['a\u0000b', 'a\nb', 'a\u009fb', '\ud800'])('is refused as a CloudEvent whose source or id is %j', (text) => {
+    const event = { specversion: '1.0', type: 't', source: '/s', id: '1', userid: 'u1' };
+    for (const wrong of ['source', 'id']) {
+      // An escape of a lone surrogate is refused before.
+      const code = text.isWellFormed() ? 'COMMAND_INVALID' : 'BODY_NOT_IJSON';
+      expect(() => decodeRunCommand(Buffer.from(JSON.stringify({ ...event, [wrong]: text })))).toThrow(expect.objectContaining({ code }));
+      const headers = headerReader({
+        'ce-specversion': '1.0',
+        'ce-source': '/s',
+        'ce-id': '1',
+        'ce-userid': 'u1',
+        [`ce-${wrong}`]: 'a%00b',
+      });
+      expect(() => decodeRunCommand(Buffer.from('{}'), headers)).toThrow(expect.objectContaining({ code: 'COMMAND_INVALID' }));
+    }
+  });
+
   it('is understood as a CloudEvent, structured and binary, whose source and id are the key', () => {
     const expected = { payload: { a: 1 }, userId: 'ü', idempotencyKey: '/s\0i' };
     expect(decodeText('{"specversion":"1.0","source":"/s","id":"i","type":"t","userid":"ü","data":{"a":1}}')).toEqual(expected);

@@ -147,20 +147,21 @@ function plain(body: unknown): DecodedCommand {
 }
 
 function cloudEvent(source: unknown, id: unknown, data: unknown, userId: unknown, userField: string): DecodedCommand {
-  const absent = [
+  const wrong = [
     ['source', source],
     ['id', id],
-  ].filter(([, value]) => typeof value !== 'string' || value === '');
-  if (absent.length > 0) {
+  ].filter(([, value]) => typeof value !== 'string' || value === '' || unfitText(value) !== undefined);
+  if (wrong.length > 0) {
     refuse(
-      absent.map(([path, value]) => ({
+      wrong.map(([path, value]) => ({
         path: path as string,
         rule: 'cloudEvent',
-        message: `a CloudEvent needs a ${path as string}`,
-        received: jsonType(value),
+        message: `a CloudEvent needs a ${path as string} without control characters`,
+        received: (typeof value === 'string' ? unfitText(value) : undefined) ?? jsonType(value),
       })),
     );
   }
+  // NUL is in neither: of two events that differ, no source and id run together.
   return commandOf(data, userId, userField, `${source as string}\0${id as string}`);
 }
 
