@@ -1,5 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
+import { schemaCheck } from '@loopstack/nats';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsOptional, IsString } from 'class-validator';
 import { connect, type NatsConnection } from 'nats';
@@ -121,6 +122,24 @@ describe.each(FORMS)('by %s', (_, deploy) => {
     const waiting = await opened.run('NobodyServesThis', 'Orders', {}, 'u1');
     expect(await waiting.cancel()).toMatchObject({ status: 'canceled' });
     await expect(waiting.result({ timeout: '20s' })).rejects.toMatchObject({ code: 'RUN_CANCELED' });
+  });
+});
+
+describe('a payload that the catalogue refuses', () => {
+  it('is refused again without a question, to a tenant that may not ask for other releases', async () => {
+    const deployment = await byConfiguration(TENANTS);
+    const worker = await startApp([Job, Orders, Stock], { servers: deployment.server.url, ...deployment.worker });
+    const nc = await connect(deployment.tenant('trusted'));
+    const client = new LoopstackClient(nc, { checkCatalogue: true, checkSchema: schemaCheck(), requestTimeout: '1s' });
+    const refused = (): Promise<unknown> => client.run('Job', 'Orders', { echo: 5 }, 'u1').catch((error: unknown) => error);
+    expect(await refused()).toMatchObject({ code: 'PAYLOAD_INVALID' });
+    const { outMsgs } = nc.stats();
+    expect(await refused()).toMatchObject({ code: 'PAYLOAD_INVALID' });
+    expect(nc.stats().outMsgs).toBe(outMsgs);
+    await client.close();
+    await nc.close();
+    await worker.close();
+    await deployment.stop();
   });
 });
 

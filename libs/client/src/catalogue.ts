@@ -36,6 +36,8 @@ export class Catalogue {
   /** Workflows whose check has failed, and was told of. */
   readonly #failed = new Set<string>();
   #absentUntilMs = 0;
+  /** Until when releases are not asked for. */
+  #closedUntilMs = 0;
 
   constructor(
     private readonly options: ResolvedClientOptions,
@@ -81,11 +83,20 @@ export class Catalogue {
     const errors = refuse(entry.payload);
     if (errors.length === 0) return;
     // While a deploy is under way, or where one has ended lately, others accept it.
-    const schemas = await this.#look(address).catch(() => []);
+    const schemas = await this.#others(address);
     const refusals = schemas.map(refuse);
     if (refusals.some(({ length }) => length === 0)) return;
     const told = refusals[0] ?? errors;
     throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(told) }, { errors: told });
+  }
+
+  /** None where this user may not read them: it is not asked again for a while, since a server that refuses answers nobody. */
+  async #others(address: RunAddress): Promise<readonly (JsonSchema | undefined)[]> {
+    if (monotonicMs() < this.#closedUntilMs) return [];
+    return this.#look(address).catch(() => {
+      this.#closedUntilMs = monotonicMs() + FRESH_MS;
+      return [];
+    });
   }
 
   /** What releases that run accept, as it stands now; undefined for any payload. The one that was started last comes first. */
