@@ -79,8 +79,7 @@ function jetStream(facts: Facts): Finding {
 /** Nothing of the server's own answers says so. */
 function storage({ storageError }: Facts): readonly Finding[] {
   if (storageError === undefined) return [];
-  const fix =
-    'Make room on the disk of the nats-server, then restart it: it does not write again by itself. What was acknowledged is kept.';
+  const fix = 'Make room on the disk of the nats-server, then restart it: it does not resume by itself. Acknowledged messages are kept.';
   return [problem('storage', storageError, fix)];
 }
 
