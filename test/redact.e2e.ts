@@ -204,8 +204,12 @@ describe('a secret of a payload', () => {
 
   it('is not shown of an event that a binding cannot use', async () => {
     await nc.jetstream().publish('shop.paid', JSON.stringify({ secret: SECRET }));
-    await letterOf('Follow');
+    const { deadSequence } = await letterOf('Follow');
     expect(await written()).not.toContain(SECRET.slice(1));
+    // It is told why, when it is used again.
+    const [again] = (await dead.redrive(deadSequence)).failed;
+    expect(again).toMatchObject({ deadSequence, code: 'EVENT_INVALID' });
+    expect(again?.reason).not.toContain(SECRET.slice(1));
   });
 });
 

@@ -48,7 +48,8 @@ export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: Wire
   const use = async (deadSequence: number): Promise<Answer> => {
     try {
       const outcome = await feed.handle(await eventOf(api, names, durable, deadSequence));
-      return outcome.kind === 'done' ? {} : { error: outcome.error.message };
+      if (outcome.kind === 'done') return {};
+      return { error: (feed.redactor?.error(outcome.error, undefined) ?? outcome.error).message };
     } catch (error) {
       return { error: printable((error as Error).message) };
     } finally {
