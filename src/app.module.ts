@@ -9,7 +9,6 @@ import { AuthModule } from './auth/auth.module.js';
 import { DocumentsModule } from './documents/documents.module.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpErrorFilter } from './http/http-error.filter.js';
-import { RateLimitModule } from './http/rate-limit.js';
 import { requestValidation } from './http/validation.js';
 import { MyModule } from './my-module/my.module.js';
 import { OrdersModule } from './orders/orders.module.js';
@@ -35,6 +34,11 @@ function natsOptions({ nats, prefix, replicas, shutdownGraceMs, maxBlockedMs }: 
   };
 }
 
+/** The library is loaded only where there is a limit. */
+function rateLimit({ rateLimit: limit }: Settings): Promise<DynamicModule>[] {
+  return limit === 0 ? [] : [import('./http/rate-limit.js').then(({ RateLimitModule }) => RateLimitModule.forRoot(limit))];
+}
+
 @Module({})
 export class AppModule {
   static with(settings: Settings): DynamicModule {
@@ -45,7 +49,7 @@ export class AppModule {
         LoopstackModule.forRoot(),
         NatsModule.forRoot(natsOptions(settings)),
         ScheduleModule.forRoot(),
-        RateLimitModule.forRoot(),
+        ...rateLimit(settings),
         AuthModule,
         HealthModule,
         DocumentsModule,

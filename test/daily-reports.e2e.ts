@@ -18,7 +18,7 @@ let jsm: JetStreamManager;
 
 beforeAll(async () => {
   server = await startNatsServer();
-  const settings = readSettings({ NATS_URL: server.url, PORT: '0', LOG_LEVEL: 'error' });
+  const settings = readSettings({ NATS_URL: server.url, PORT: '0', LOG_LEVEL: 'error', RATE_LIMIT: '0' });
   replicas = await Promise.all([createApp(settings), createApp(settings)]);
   await Promise.all(
     replicas.map(async (app) => {

@@ -1,11 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
 import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
-import { SkipThrottle } from '@nestjs/throttler';
 import { LoopstackHealth } from '@loopstack/nats';
 import { Public } from '@loopstack/shared';
+import { Unlimited } from '../http/unlimited.js';
 
 @Public()
-@SkipThrottle()
+@Unlimited()
 @Controller('health')
 export class HealthController {
   constructor(

@@ -15,7 +15,8 @@ export class TaskScheduler {
   /** In UTC: every replica does this, and they must mean the same day, wherever they are. */
   @Cron(CronExpression.EVERY_DAY_AT_9AM, { name: 'daily-reports', timeZone: 'UTC' })
   async generateDailyReports(): Promise<void> {
-    const reportDate = new Date().toISOString(); // wall clock: by which @Cron fires
+    // To the hour: replicas fire some milliseconds apart, and a key stands for one payload.
+    const reportDate = `${new Date().toISOString().slice(0, 13)}:00:00.000Z`; // wall clock: by which @Cron fires
     const users = await this.getUsersWithReportsEnabled();
     const runs = users.map((user) =>
       this.runService.run(
