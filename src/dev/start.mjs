@@ -70,7 +70,7 @@ function endWhenAsked() {
     process.on(signal, () => {
       first ||= performance.now();
       if (performance.now() - first > SAME_SIGNAL_MS) killWorker();
-      else stop(`${signal}, once more ends the worker at once`, 0);
+      else stop(`${signal} (send it again to kill the worker)`, 0);
     });
   }
   const parent = process.ppid;
