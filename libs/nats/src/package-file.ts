@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { LoopstackError } from '@loopstack/shared';
+import { LoopstackError } from '@loopstack/shared/contract';
 
 /** Of a CommonJS module; a bundler may have made one of this package. */
 declare const __filename: string | undefined;

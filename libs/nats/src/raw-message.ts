@@ -1,4 +1,4 @@
-import { headerLinesOf, type HeaderLine } from '@loopstack/shared';
+import { headerLinesOf, type HeaderLine } from '@loopstack/shared/contract';
 import type { Msg } from 'nats';
 
 /** The client library's message inside: it keeps the bytes as they came. */

@@ -1,4 +1,4 @@
-import { monotonicMs } from '@loopstack/shared';
+import { monotonicMs } from '@loopstack/shared/contract';
 import type { ReplayCounts } from './replay-log.js';
 
 /** How a replay stands while it goes on. */

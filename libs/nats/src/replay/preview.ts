@@ -1,4 +1,4 @@
-import { monotonicMs } from '@loopstack/shared';
+import { monotonicMs } from '@loopstack/shared/contract';
 import type { JetStreamApi } from '../jetstream-api.js';
 import type { Judge, ReadyCommand } from './judge.js';
 import { Meter, type ReplayProgress } from './meter.js';

@@ -1,4 +1,4 @@
-import { monotonicMs } from '@loopstack/shared';
+import { monotonicMs } from '@loopstack/shared/contract';
 import { inboxOf } from '@loopstack/client';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '../jetstream-api.js';
