@@ -4,7 +4,7 @@ import { DeadLetters, Replays, type NatsOptions } from '@loopstack/nats';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
+import { connect, headers as natsHeaders, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
 import { readEvents, readStream, type Stored } from './rig/measure.js';
 import { until } from './until.js';
@@ -183,6 +183,39 @@ describe('in a workspace that demands signatures', () => {
     expect(await run(id, { idempotencyKey: id })).toMatchObject({ sequence: handle.sequence, duplicate: true });
     expect(seenOf(id)).toHaveLength(1);
   });
+
+  it('a schedule that somebody stores first takes the key of no delayed run', async () => {
+    const id = 'squatted, delayed';
+    const body = JSON.stringify({ payload: { id }, userId: 'u1' });
+    const headers = natsHeaders();
+    const schedule = { 'Nats-Schedule': '@at 2099-01-01T00:00:00Z', 'Nats-Schedule-Target': 'loopstack.due.Payments.Charge' };
+    for (const [name, value] of Object.entries({ ...idsOf(id), ...schedule })) headers.set(name, value);
+    await nc.request(`loopstack.schedule.Payments.Charge.${idsOf(id)[HEADER.RUN_ID]}`, body, { headers, timeout: 5000 });
+    const handle = await run(id, { idempotencyKey: id, delay: '300ms', priority: 'high' });
+    expect(await handle.result({ timeout: '5s' })).toEqual({ id });
+    expect(await run(id, { idempotencyKey: id, delay: '300ms' })).toMatchObject({ id: handle.id, duplicate: true });
+    expect(seenOf(id)).toHaveLength(1);
+  });
+
+  it.each<RunItem['options']>([{ delay: '1h' }, { delay: '1h', priority: 'high' }, {}])(
+    'callers who use a key at the same time (%j) store one command',
+    async (options) => {
+      const id = `at the same time, ${JSON.stringify(options)}`;
+      const before = (await jsm.streams.info('LOOPSTACK_SCHEDULES')).state.last_seq;
+      const others = [client, new LoopstackClient(await connect({ servers: server.url }), { sign })];
+      opened.push({ close: () => (others[1] as LoopstackClient).close() });
+      const runs = await Promise.all(others.map((by) => by.run('Charge', 'Payments', { id }, 'u1', { ...options, idempotencyKey: id })));
+      expect(new Set(runs.map((one) => one.id)).size).toBe(1);
+      if (options?.delay === undefined) {
+        expect(await runs[0]?.result()).toEqual({ id });
+        expect((await commands()).filter(({ header }) => header(HEADER.RUN_ID) === runs[0]?.id)).toHaveLength(1);
+      } else {
+        expect((await jsm.streams.info('LOOPSTACK_SCHEDULES')).state.last_seq - before).toBe(1);
+        await runs[0]?.cancel();
+      }
+      expect(seenOf(id)).toHaveLength(options?.delay === undefined ? 1 : 0);
+    },
+  );
 
   /** What anybody can compute. */
   function idsOf(key: string): Headers {

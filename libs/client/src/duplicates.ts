@@ -3,6 +3,7 @@ import {
   contentOf,
   decodeRunCommand,
   distrust,
+  isServerHeader,
   isSignatureHeader,
   keyConflict,
   newRunId,
@@ -11,6 +12,7 @@ import {
   type CommandSigner,
   type HeaderReader,
   type Headers,
+  type StoredCommand as SignedCommand,
 } from '@loopstack/shared/contract';
 import { headerBlock, headerLines, headersIn } from './header-block.js';
 import type { EncodedMessage } from './pending.js';
@@ -18,6 +20,7 @@ import type { StoredMessage, StreamReader } from './stream-reader.js';
 
 /** Of a command that a schedule keeps: it is signed as it will be when it is due, without a message id. */
 const SCHEDULE = 'Nats-Schedule';
+const TARGET = 'Nats-Schedule-Target';
 
 /**
  * Looks at what the server takes for a duplicate. It goes by the message id alone, for all subjects of a stream, and the id of a run that
@@ -39,7 +42,7 @@ export class Duplicates {
     const runId = headers[HEADER.RUN_ID];
     // Of what is no run's the server's word is all that there is.
     if (runId === undefined) return undefined;
-    const signer = headers[SCHEDULE] === undefined ? headers[HEADER.SIGNER] : undefined;
+    const signer = headers[HEADER.SIGNER];
     const stored = await this.#read(stream, sequence, signer !== undefined);
     if (stored === undefined) return isClaimed(headers, runId) ? renamed(message, this.sign) : undefined;
     // A worker that demands signatures would refuse what somebody else has stored, and this command would be lost with it.
@@ -78,7 +81,20 @@ export function renamed({ subject, data, block }: EncodedMessage, sign: CommandS
 /** Whether it is a command that the same signer has made, and nobody has changed. */
 function isSignedBy(stored: StoredMessage, signer: string): boolean {
   const trust = { keys: new Map([[signer, publicKeyOf(signer, HEADER.SIGNER)]]), maxValidityMs: Number.POSITIVE_INFINITY };
-  return distrust({ ...stored, lines: stored.lines }, trust) === undefined;
+  return distrust(whenDue(stored), trust) === undefined;
+}
+
+/** A delayed command as it will be stored when it is due: so it is signed. */
+function whenDue({ subject, lines, data, timeMs, headers }: StoredMessage): SignedCommand {
+  if (headers.get(SCHEDULE) === undefined) return { subject, lines, data, timeMs };
+  const target = headers.get(TARGET) ?? '';
+  const lane = /^[^.]+\.due\.[^.]+\.[^.]+\.[^.]+$/.test(target) ? 'lane' : 'run';
+  return {
+    subject: target.replace(/^([^.]+)\.due\./, `$1.${lane}.`),
+    lines: lines?.filter(([name]) => !isServerHeader(name)),
+    data,
+    timeMs: Date.parse(headers.get(HEADER.SIGNED_FROM) ?? ''),
+  };
 }
 
 /** Whether the worker executes one of several commands for the run, so that one too many does no harm. */
