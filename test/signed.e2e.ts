@@ -202,8 +202,9 @@ describe('in a workspace that demands signatures', () => {
     async (options) => {
       const id = `at the same time, ${JSON.stringify(options)}`;
       const before = (await jsm.streams.info('LOOPSTACK_SCHEDULES')).state.last_seq;
-      const others = [client, new LoopstackClient(await connect({ servers: server.url }), { sign })];
-      opened.push({ close: () => (others[1] as LoopstackClient).close() });
+      const second = await connect({ servers: server.url });
+      opened.push(second);
+      const others = [client, new LoopstackClient(second, { sign })];
       const runs = await Promise.all(others.map((by) => by.run('Charge', 'Payments', { id }, 'u1', { ...options, idempotencyKey: id })));
       expect(new Set(runs.map((one) => one.id)).size).toBe(1);
       if (options?.delay === undefined) {
