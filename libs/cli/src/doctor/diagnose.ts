@@ -71,7 +71,7 @@ function jetStream(facts: Facts): Finding {
     return problem(
       'jetstream',
       jetStreamError,
-      'Give the account JetStream, and this user the rights to $JS.API.>, or check that the cluster has a leader.',
+      'Give the account JetStream, and this user the rights to $JS.API.>, or check that the cluster has a leader. The account of a tenant has none: use the credentials of the worker.',
     );
   return ok('jetstream', 'JetStream answers');
 }
