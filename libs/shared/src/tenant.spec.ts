@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { createUserKey, keyPairOf, publicKeyOf } from './nkey.js';
 import { filterCovers, filtersOverlap } from './subject-filter.js';
-import { wireNames } from './subject.js';
+import { isName, wireNames } from './subject.js';
 import { TENANT_RIGHTS, tenantExports, tenantImports, type Tenant } from './tenant.js';
 
-const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/);
+const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/).filter(isName);
 const tenant: fc.Arbitrary<Tenant> = fc.record({
   name,
   workspaces: fc.uniqueArray(name, { minLength: 1, maxLength: 4 }),
