@@ -1,60 +1,12 @@
-import type {
-  EventMapping,
-  PatchOperation,
-  ReplayFunctions,
-  ReplayHooks,
-  ReplayModule,
-  ReplayOutcome,
-  ReplayPace,
-  ReplayProgress,
-  ReplayReport,
-  ReplayRequest,
-} from '@loopstack/nats/operations';
-import { DEAD_REASONS, type DeadReason, type Priority } from '@loopstack/shared/contract';
+import type { ReplayHooks, ReplayPace, ReplayProgress, ReplayReport } from '@loopstack/nats/operations';
+import { DEAD_REASONS } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
-import type { Readable } from 'node:stream';
 import type { Cli, Invocation } from '../cli.js';
-import { EXIT, UsageError, type ExitCode } from '../exit.js';
-import { ago, collect, count, integerOf, many, numberOf, span, timeOf } from '../format.js';
-import { loadAgain, loadFunction } from '../modules.js';
-import { parseJson, readText } from '../payload.js';
+import { EXIT, type ExitCode } from '../exit.js';
+import { ago, collect, count, integerOf, many, numberOf, span } from '../format.js';
+import { loadAgain } from '../modules.js';
 import { previewText, progressText, reportText, statusCell } from '../replay-text.js';
-import { parseTarget } from '../target.js';
-
-interface StartFlags {
-  readonly source: string;
-  readonly workspace?: string;
-  readonly workflow?: string;
-  readonly subject?: readonly string[];
-  readonly since?: string;
-  readonly until?: string;
-  readonly fromSequence?: number;
-  readonly toSequence?: number;
-  readonly user?: string;
-  readonly outcome?: ReplayOutcome;
-  readonly reason?: DeadReason;
-  readonly where?: string;
-  readonly whereModule?: string;
-  readonly sample?: number;
-  readonly limit?: number;
-  readonly includeReplayed?: boolean;
-  readonly sameRun?: boolean;
-  readonly to?: string;
-  readonly mapUser?: string;
-  readonly mapUserPath?: string;
-  readonly mapPayloadPath?: string;
-  readonly mapModule?: string;
-  readonly patch?: string;
-  readonly transform?: string;
-  readonly rate?: number;
-  readonly maxQueued?: number;
-  readonly priority?: Priority;
-  readonly id?: string;
-  readonly note?: string;
-  readonly dryRun?: boolean;
-  readonly examples: number;
-  readonly check: boolean;
-}
+import { requestOf, timesOf, type StartFlags } from './replay-request.js';
 
 interface ResumeFlags {
   readonly rate?: number | 'none';
@@ -177,69 +129,6 @@ async function run({ terminal, signal }: Invocation<object>, work: (hooks: Hooks
 
 function exitCodeOf({ status, counts }: ReplayReport): ExitCode {
   return status === 'completed' && counts.invalid + counts.busy === 0 ? EXIT.DONE : EXIT.PARTLY;
-}
-
-async function requestOf(
-  flags: StartFlags,
-  target: string | undefined,
-  stdin: Readable,
-): Promise<{ request: ReplayRequest; functions: ReplayFunctions }> {
-  const { source, subject, sameRun, to, whereModule, mapModule, transform } = flags;
-  const address = target === undefined ? {} : parseTarget(target);
-  const functions: Record<string, unknown> = {};
-  const modules: Record<string, ReplayModule> = {};
-  const load = async (name: keyof ReplayFunctions, path: string | undefined): Promise<void> => {
-    if (path === undefined) return;
-    const loaded = await loadFunction(name, path);
-    functions[name] = loaded.run;
-    modules[name] = loaded.module;
-  };
-  const transformIsPatch = transform !== undefined && transform.endsWith('.json');
-  await load('where', whereModule);
-  await load('map', mapModule);
-  await load('transform', transformIsPatch ? undefined : transform);
-  const patch = flags.patch ?? (transformIsPatch ? `@${transform}` : undefined);
-  const request: Record<string, unknown> = {
-    ...only(flags, ['id', 'workspace', 'workflow', 'fromSequence', 'toSequence', 'user', 'outcome', 'reason', 'where', 'sample', 'limit']),
-    ...only(flags, ['includeReplayed', 'rate', 'maxQueued', 'priority', 'note']),
-    ...address,
-    source: source === 'runs' || source === 'dead' ? source : { stream: source },
-  };
-  if (subject !== undefined) request['subjects'] = subject;
-  Object.assign(request, timesOf(flags));
-  if (sameRun) request['as'] = 'same-run';
-  if (to !== undefined) request['map'] = mappingOf(to, flags);
-  if (patch !== undefined) request['patch'] = await patchOf(patch, stdin);
-  if (Object.keys(modules).length > 0) request['modules'] = modules;
-  return { request, functions };
-}
-
-function timesOf({ since, until }: StartFlags): Pick<ReplayRequest, 'since' | 'until'> {
-  return {
-    ...(since === undefined ? {} : { since: timeOf('since', since).toISOString() }),
-    ...(until === undefined ? {} : { until: timeOf('until', until).toISOString() }),
-  };
-}
-
-function only<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {
-  const picked: Partial<Pick<T, K>> = {};
-  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
-  return picked;
-}
-
-function mappingOf(to: string, { mapUser, mapUserPath, mapPayloadPath }: StartFlags): EventMapping {
-  return {
-    ...parseTarget(to),
-    ...(mapUser === undefined ? {} : { user: mapUser }),
-    ...(mapUserPath === undefined ? {} : { userPath: mapUserPath }),
-    ...(mapPayloadPath === undefined ? {} : { payloadPath: mapPayloadPath }),
-  };
-}
-
-async function patchOf(text: string, stdin: Readable): Promise<readonly PatchOperation[]> {
-  const operations = text.startsWith('@') ? parseJson(text.slice(1), await readText(text.slice(1), stdin)) : parseJson('--patch', text);
-  if (!Array.isArray(operations)) throw new UsageError('a JSON Patch is a list of operations (RFC 6902)');
-  return operations as readonly PatchOperation[];
 }
 
 async function list({ options, terminal, session }: Invocation<{ readonly limit: number }>): Promise<void> {

@@ -1,5 +1,6 @@
 import type { BindingInfo, Queue } from '@loopstack/nats/operations';
-import { covers, diagnose } from './diagnose.js';
+import { filterCovers } from '@loopstack/shared/contract';
+import { diagnose } from './diagnose.js';
 import type { Finding } from './finding.js';
 import type { Facts } from './facts.js';
 
@@ -160,7 +161,7 @@ it.each([
   ['>', 'a', true],
   ['a.b', 'a.c', false],
 ])('%s covers %s: %s', (filter, subject, covered) => {
-  expect(covers(filter, subject)).toBe(covered);
+  expect(filterCovers(filter, subject)).toBe(covered);
 });
 
 it('tells of releases side by side that take different payloads', () => {

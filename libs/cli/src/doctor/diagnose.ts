@@ -1,9 +1,10 @@
 import type { BindingInfo, Queue } from '@loopstack/nats/operations';
-import { isSkewed, wireNames, type WireNames } from '@loopstack/shared/contract';
+import { isSkewed, wireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';
-import type { Facts, Permissions, StreamFact } from './facts.js';
+import type { Facts, StreamFact } from './facts.js';
 import { ok, problem, unknown, warning, type Finding } from './finding.js';
+import { permissions } from './permissions.js';
 import { releaseFindings } from './releases.js';
 import { tenantWorkspaces, topology } from './topology.js';
 
@@ -81,72 +82,6 @@ function storage({ storageError }: Facts): readonly Finding[] {
   if (storageError === undefined) return [];
   const fix = 'Make room on the disk of the nats-server, then restart it: it does not resume by itself. Acknowledged messages are kept.';
   return [problem('storage', storageError, fix)];
-}
-
-/** Whether a filter of the server covers a subject. */
-export function covers(filter: string, subject: string): boolean {
-  const [want, have] = [filter.split('.'), subject.split('.')];
-  for (const [i, token] of want.entries()) {
-    if (token === '>') return have.length > i;
-    if (have[i] === undefined || (token !== '*' && token !== have[i])) return false;
-  }
-  return want.length === have.length;
-}
-
-function may(rights: Permissions['publish'], subject: string): boolean {
-  const { allow, deny } = rights ?? {};
-  // The server writes a queue group behind a subject.
-  const subjectOf = (entry: string): string => entry.split(' ')[0] as string;
-  if (deny?.some((entry) => covers(subjectOf(entry), subject))) return false;
-  return allow === undefined || allow.length === 0 || allow.some((entry) => covers(subjectOf(entry), subject));
-}
-
-const ANY = { workspace: 'W', workflow: 'F' };
-
-/** What each role needs, by an example of each subject. */
-function needs(names: WireNames): readonly { readonly what: string; readonly publish: readonly string[] }[] {
-  const { streams } = names;
-  return [
-    { what: 'start runs', publish: [names.run(ANY), names.run(ANY, 'low')] },
-    {
-      what: 'read streams',
-      publish: [`$JS.API.STREAM.INFO.${streams.runs}`, `$JS.API.DIRECT.GET.${streams.events}`, `$JS.API.STREAM.MSG.GET.${streams.events}`],
-    },
-    { what: 'consume runs', publish: [`$JS.API.CONSUMER.MSG.NEXT.${streams.runs}.W~F`, `$JS.ACK.${streams.runs}.W~F.1.1.1.1.1`] },
-    { what: 'record events', publish: [names.event(ANY, 'R'), names.dead(ANY)] },
-    { what: 'provision', publish: [`$JS.API.STREAM.CREATE.${streams.runs}`, `$JS.API.CONSUMER.CREATE.${streams.runs}.x`] },
-    { what: 'replay', publish: [names.replay('R'), `$KV.${names.replays}.x`] },
-  ];
-}
-
-function permissions({ user, prefix }: Facts): readonly Finding[] {
-  const check = 'permissions';
-  if (user === undefined)
-    return [unknown(check, 'the server did not say what this user may', 'Allow $SYS.REQ.USER.INFO, or see the server configuration.')];
-  if (user.permissions === undefined) return [ok(check, 'this user may do everything in its account')];
-  const { publish, subscribe } = user.permissions;
-  const findings: Finding[] = [];
-  const denied = needs(wireNames(prefix)).flatMap(({ what, publish: subjects }) => {
-    const missing = subjects.filter((subject) => !may(publish, subject));
-    return missing.length > 0 ? [{ what, missing }] : [];
-  });
-  if (denied.length > 0) {
-    findings.push(
-      warning(
-        check,
-        `this user may not ${denied.map(({ what }) => what).join(', ')}`,
-        `If it should, allow it to publish ${denied
-          .flatMap(({ missing }) => missing)
-          .slice(0, 4)
-          .join(', ')}.`,
-      ),
-    );
-  }
-  if (!may(subscribe, '_INBOX.x.1'))
-    findings.push(
-      warning(check, 'this user may not subscribe to _INBOX.>', 'Allow it, or give the connection the inbox prefix that it may use.'),
-    );
-  return findings.length > 0 ? findings : [ok(check, 'this user may do what producers, workers and operators do')];
 }
 
 function streamFindings({ name, info, drift: differing }: StreamFact): readonly Finding[] {
