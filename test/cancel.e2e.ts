@@ -6,6 +6,7 @@ import type { INestMicroservice } from '@nestjs/common';
 import { connect, headers, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
 import { until } from './until.js';
+import { unsettled } from './unsettled.js';
 
 const names = wireNames();
 const begun: string[] = [];
@@ -72,10 +73,7 @@ describe('the cancel of a run', () => {
 
   const settled = async (workflow: string): Promise<void> => {
     const jsm = await nc.jetstreamManager();
-    await until('everything is settled', async () => {
-      const { num_pending, num_ack_pending } = await jsm.consumers.info(names.streams.runs, `Space~${workflow}`);
-      return num_pending + num_ack_pending === 0;
-    });
+    await until('everything is settled', async () => (await unsettled(jsm, names.streams.runs, `Space~${workflow}`)) === 0);
   };
   const notice = (workflow: string, runId: string, workspace = 'Space'): Promise<unknown> =>
     nc.request(names.cancel({ workspace, workflow }, runId), '');

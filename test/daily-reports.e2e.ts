@@ -8,6 +8,7 @@ import { ReportSubscriptions } from '../src/reports/report-subscriptions.js';
 import { TaskScheduler } from '../src/reports/task-scheduler.js';
 import { readSettings } from '../src/settings.js';
 import { until } from './until.js';
+import { unsettled } from './unsettled.js';
 
 const USERS = ['u1', 'u2', 'somebody@example.com'];
 
@@ -74,10 +75,8 @@ describe('the daily reports', () => {
     expect(firstDay).toBe(day);
     expect(await documents.list('reports', 'unsubscribed')).toEqual([]);
     expect(await stored('LOOPSTACK_RUNS', 'loopstack.run.ReportsWorkspace.DailyReportWorkflow')).toBe(USERS.length);
-    await until('every command is settled', async () => {
-      const { num_pending, num_ack_pending } = await jsm.consumers.info('LOOPSTACK_RUNS', 'ReportsWorkspace~DailyReportWorkflow');
-      return num_pending + num_ack_pending === 0;
-    });
+    const left = (): Promise<number> => unsettled(jsm, 'LOOPSTACK_RUNS', 'ReportsWorkspace~DailyReportWorkflow');
+    await until('every command is settled', async () => (await left()) === 0);
     // Claimed and succeeded, once each: no run has a second history.
     expect(await stored('LOOPSTACK_EVENTS', 'loopstack.event.ReportsWorkspace.DailyReportWorkflow.*')).toBe(2 * USERS.length);
   });

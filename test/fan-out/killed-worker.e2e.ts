@@ -1,6 +1,7 @@
 import { HEADER, isOutcome } from '@loopstack/shared';
 import { readStream } from '../rig/measure.js';
 import { Rig, STREAMS, until, WORKSPACE } from '../rig/rig.js';
+import { unsettledOf } from '../unsettled.js';
 import type { PlannedWorkflow } from '../rig/worker/program.js';
 
 const EVENTS = 150;
@@ -37,7 +38,7 @@ describe('a worker that is killed in the middle of a fan-out', () => {
     await rig.worker();
 
     // Deliveries that the dead process held come back after their lease of half a minute.
-    await until('every event has started its runs', async () => (await bindings(rig)) === 0, 90_000);
+    await until('every event has started its runs', async () => (await unsettledOf(rig.jsm, 'JOBS')) === 0, 90_000);
     await rig.settled(60_000);
 
     const commands = await readStream(rig.nc, STREAMS.runs);
@@ -57,10 +58,4 @@ describe('a worker that is killed in the middle of a fan-out', () => {
 /** Number of outcomes of each run. */
 async function outcomes(rig: Rig): Promise<number[]> {
   return [...(await rig.events()).values()].map((events) => events.filter(({ type }) => isOutcome(type)).length);
-}
-
-/** Events that wait for a binding, or that one has not settled. */
-async function bindings(rig: Rig): Promise<number> {
-  const consumers = await rig.jsm.consumers.list('JOBS').next();
-  return consumers.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
 }

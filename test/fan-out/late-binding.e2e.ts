@@ -4,6 +4,7 @@ import { wireNames } from '@loopstack/shared';
 import { jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { Rig, until, type Service } from './rig.js';
+import { unsettled } from '../unsettled.js';
 
 interface Numbered {
   readonly n: number;
@@ -113,8 +114,7 @@ describe('the start of a binding that exists', () => {
     await rig.emit('numbers.x', { n: 6 });
     await until('the new event', () => again.numbers.includes(6));
     await until('all commands are settled', async () => {
-      const { num_pending, num_ack_pending } = await rig.consumer('LOOPSTACK_RUNS', 'Again~Late');
-      return (await rig.commands('Again')).length === 11 && num_pending + num_ack_pending === 0;
+      return (await rig.commands('Again')).length === 11 && (await unsettled(rig.jsm, 'LOOPSTACK_RUNS', 'Again~Late')) === 0;
     });
     expect(again.numbers).toEqual([6]);
     expect(await rig.outcomes()).toEqual([1, 1, 1, 1, 1, 1]);

@@ -1,5 +1,6 @@
 import { OnEvent, Workflow, Workspace } from '@loopstack/core';
 import { Rig, until, type Service } from './rig.js';
+import { unsettled } from '../unsettled.js';
 
 const ran: number[] = [];
 
@@ -58,8 +59,7 @@ describe('a workflow that buries what it is started by', () => {
     const problems = await until('the alarm', async () => (await service.health())['loopstack']?.['problems'] as string[] | undefined);
     expect(problems).toEqual([expect.stringContaining('The chain of causes of this run is 5 long, the limit is 4')]);
     await until('nothing is left to do', async () => {
-      const { num_pending, num_ack_pending } = await rig.consumer('LOOPSTACK_DEAD', 'loopstack~on~Graves~Lament~loopstack,dead,+,+');
-      return num_pending + num_ack_pending === 0;
+      return (await unsettled(rig.jsm, 'LOOPSTACK_DEAD', 'loopstack~on~Graves~Lament~loopstack,dead,+,+')) === 0;
     });
     expect((await service.deadLetters.list()).map(({ code }) => code)).toEqual(Array(5).fill('HANDLER_FAILED'));
   });

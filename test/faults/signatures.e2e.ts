@@ -8,6 +8,7 @@ import { connect, createInbox, nkeys, type JetStreamManager, type MsgHdrs, type 
 import { startApp } from '../rig/app.js';
 import { readEvents } from '../rig/measure.js';
 import { until } from '../until.js';
+import { unsettledOf } from '../unsettled.js';
 
 interface Job {
   readonly id: string;
@@ -292,15 +293,7 @@ describe('a signed command that somebody else has a copy of', () => {
 
   /** Resolves when all commands are settled but those that wait in a workflow. */
   async function settled(waiting = 0): Promise<void> {
-    let left: readonly string[] = [];
-    const fact = async (): Promise<boolean> => {
-      const consumers = await jsm.consumers.list('LOOPSTACK_RUNS').next();
-      left = consumers.map(({ name, num_pending, num_ack_pending }) => `${name}: ${num_pending} queued, ${num_ack_pending} held`);
-      return consumers.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0) === waiting;
-    };
-    await until(`${waiting} wait`, fact).catch((error: Error) => {
-      throw new Error(`${error.message}; ${left.join('; ')}`, { cause: error });
-    });
+    await until(`${waiting} wait`, async () => (await unsettledOf(jsm, 'LOOPSTACK_RUNS')) === waiting);
   }
 
   const historyOf = async (runId: string): Promise<readonly string[]> =>

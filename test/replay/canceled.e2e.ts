@@ -5,6 +5,7 @@ import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { connect, type NatsConnection } from 'nats';
 import { startApp } from '../rig/app.js';
 import { until } from '../until.js';
+import { unsettled } from '../unsettled.js';
 
 const executed: string[] = [];
 
@@ -58,8 +59,7 @@ describe('a replay as the same run', () => {
     await client.cancel(id);
     const before = await startApp([Job, Endless, Ops], { servers: server.url });
     await until('the canceled command is done with', async () => {
-      const info = await (await nc.jetstreamManager()).consumers.info('LOOPSTACK_RUNS', 'Ops~Job');
-      return info.num_pending + info.num_ack_pending === 0;
+      return (await unsettled(await nc.jetstreamManager(), 'LOOPSTACK_RUNS', 'Ops~Job')) === 0;
     });
     await before.close();
     expect(executed).toEqual([]);

@@ -13,6 +13,7 @@ import { FakeClock } from './fake-clock.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
 import { until } from '../until.js';
+import { unsettledOf } from '../unsettled.js';
 import { ProducerProcess, type ProducerConnection } from './producer-process.js';
 import { WorkerProcess } from './worker-process.js';
 import type { Job } from './worker/behaviour.js';
@@ -177,8 +178,7 @@ export class Rig {
 
   /** Commands that are queued or not settled. */
   async queued(): Promise<number> {
-    const consumers = await this.jsm.consumers.list(STREAMS.runs).next();
-    return consumers.reduce((sum, info) => sum + info.num_pending + info.num_ack_pending, 0);
+    return unsettledOf(this.jsm, STREAMS.runs);
   }
 
   async deadLetters(): Promise<readonly Stored[]> {
