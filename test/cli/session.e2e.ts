@@ -54,12 +54,6 @@ function expectRecorded(file: string, name: string, session: string): void {
   expect(squeezed(session)).toBe(squeezed(recorded(file, name)));
 }
 
-it('the session in the README is what the command line shows', async () => {
-  const first = await record(rig.server.url, FIRST_RUN.slice(0, 2));
-  await failTwice();
-  expectRecorded('README.md', 'first', [first, await record(rig.server.url, REPLAY)].join('\n\n'));
-});
-
 it('the session in docs/cli.md is what the command line shows', async () => {
   const first = await record(rig.server.url, FIRST_RUN);
   await failTwice();
