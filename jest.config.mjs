@@ -1,5 +1,5 @@
 // Jest runs the specs as native ES modules: NODE_OPTIONS=--experimental-vm-modules (npm test sets it).
-// Specs import their neighbours' sources ('./run-id.js' is './run-id.ts'); the packages by name resolve to their
+// Specs import their neighbors' sources ('./run-id.js' is './run-id.ts'); the packages by name resolve to their
 // built dist, as for every user, and are not transformed.
 
 /** @type {import('jest').Config} */

@@ -1,9 +1,10 @@
-// What no linter looks at: texts that have no place in the repository, and the form of the decision records.
+// Texts that have no place in the repository, the form of the decision records, and references that lead nowhere. No linter looks at these.
 // Prints one line per finding, `path:line: rule: text`, and exits with 1 if there is any.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referencesOf } from './references.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -63,6 +64,14 @@ const RULES = [
     pattern: /\bimport\(\s*['"][^'"]+['"]\s*\)\s*(?:\.\s*[A-Z]|\[)/,
     message: 'name the type in an import statement',
   },
+  {
+    name: 'spelling',
+    // Of tests, titles and identifiers are left alone.
+    files: /^(?!test\/)/,
+    pattern:
+      /colou[r]|behaviou[r]|neighbou[r]|favou[r]|honou[r]|judgemen[t]|licenc[e]|\b(?:whils[t]|learn[t]|cancelle[d]|cancellin[g])\b|\b(?:(?:de)?seriali|organi|recogni|initiali|normali|optimi|summari|synchroni|authori|minimi|maximi|canonicali|utili)s(?:e|ed|es|er|ing|ation)\b/i,
+    message: 'American spelling',
+  },
 ];
 
 /** What is wrong with a decision record, each as [line, rule, text]. */
@@ -89,15 +98,20 @@ const paths = [...new Set(listed.split('\0'))].filter((path) => path !== '' && e
 
 const findings = [];
 const adrNumbers = new Map();
+const texts = new Map();
 for (const path of paths) {
   const text = readFileSync(join(root, path), 'utf8');
-  if (text.includes('\0')) continue; // no text
+  if (!text.includes('\0')) texts.set(path, text);
+}
+const referenceProblems = referencesOf(texts, paths);
+for (const [path, text] of texts) {
   const lines = text.split('\n');
   for (const { name, pattern, message } of RULES.filter(({ files }) => files.test(path))) {
     for (const [index, line] of lines.entries()) {
       if (pattern.test(line)) findings.push(`${path}:${index + 1}: ${name}: ${message}`);
     }
   }
+  for (const [line, rule, problem] of referenceProblems(path)) findings.push(`${path}:${line}: ${rule}: ${problem}`);
   if (path.startsWith('docs/adr/') && path.endsWith('.md') && basename(path) !== 'template.md') {
     for (const [line, rule, problem] of adrProblems(path, lines)) findings.push(`${path}:${line}: ${rule}: ${problem}`);
     const number = basename(path).slice(0, 4);

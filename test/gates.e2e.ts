@@ -11,6 +11,7 @@ const pathsOf = (plants: readonly Plant[]): Record<string, string> => Object.fro
 const IT = 'it';
 const DESCRIBE = 'describe';
 const REGISTRY = 'registry';
+const COLOR = ['colo', 'ur'].join('');
 const machinePath = (...parts: string[]): string => ['', ...parts].join('/');
 
 const LINT: readonly Plant[] = [
@@ -147,6 +148,17 @@ const TEXT: readonly Plant[] = [
   ['wall-clock', 'src/bare.ts', 'export const now = (): Date => new Date; // wall clock:\n'],
   ['wall-clock', 'src/dev/text.mjs', 'export const text = Date();\n'],
   ['wall-clock', 'libs/client/src/origin.ts', 'export const began = performance.timeOrigin;\n'],
+  ['spelling', 'docs/colors.md', `Prints in ${COLOR}.\n`],
+  ['spelling', 'libs/core/src/colors.ts', `export const ${COLOR} = 1;\n`],
+  ['link', 'docs/links.md', 'See [the page](missing.md), and `[not](this.md)`.\n'],
+  ['anchor', 'docs/anchors.md', 'See [the end](#the-end-1) of [the first](adr/0001-first.md#context).\n\n## The end\n'],
+  ['record', 'libs/core/src/record.ts', `// See ADR 0999, and ADR 0001.\n`],
+  ['record', 'libs/nats/src/record.ts', `export const hint = 'docs/adr/0998';\n`],
+  ['page', 'libs/core/src/page.ts', '// The streams of DESIGN 4.\n'],
+  ['page', 'test/page.e2e.ts', `/** As missing.md tells. */\n`],
+  ['path', 'libs/core/src/path.ts', `// Held by test/missing.e2e.ts, not by test/run.e2e.ts.\n`],
+  ['path', 'config/nats/path.conf', `listen: 1 # as in config/missing.conf\n`],
+  ['path', 'docs/paths.md', `The code is in \`libs/missing/src\`, beside \`libs/core\`.\n`],
   ['import-type-expression', 'libs/core/src/expression.ts', "export type Body = import('node:fs').Stats;\n"],
   ['adr-name', 'docs/adr/first-idea.md', '# 0002: Idea\n'],
   ['adr-title', 'docs/adr/0003-title.md', adr('# Title')],
@@ -305,8 +317,9 @@ describe('the gate of texts', () => {
   });
 
   it('has a plant for every rule of it', async () => {
-    const rules = [...(await readFile(join(checkout, '.ci/text.mjs'), 'utf8')).matchAll(/name: '([\w-]+)'|'(adr-\w+)'|: (adr-\w+): /g)];
-    expect(new Set(rules.map(([, name, record, other]) => name ?? record ?? other))).toEqual(new Set(TEXT.map(([rule]) => rule)));
+    const sources = await Promise.all(['text', 'references'].map((name) => readFile(join(checkout, `.ci/${name}.mjs`), 'utf8')));
+    const rules = [...sources.join('\n').matchAll(/name: '([\w-]+)'|'(adr-\w+)'|: (adr-\w+): |\+ 1, '([\w-]+)'/g)];
+    expect(new Set(rules.map(([, ...names]) => names.find((name) => name !== undefined)))).toEqual(new Set(TEXT.map(([rule]) => rule)));
   });
 });
 

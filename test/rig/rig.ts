@@ -23,7 +23,7 @@ export { Proxy } from './proxy.js';
 export { held } from './measure.js';
 export { timed, until } from '../until.js';
 
-/** The long form has the issue's numbers, the short one fits into `npm test`. */
+/** The long form has the full numbers, the short one fits into `npm test`. */
 const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
 
 type NatsServerOptions = NonNullable<Parameters<typeof startNatsServer>[0]>;

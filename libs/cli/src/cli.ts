@@ -2,7 +2,7 @@ import { LoopstackError } from '@loopstack/shared/contract';
 import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from './exit.js';
 import { Session } from './session.js';
-import { readSettings, wantsColour, type ConnectionFlags, type Settings } from './settings.js';
+import { readSettings, wantsColor, type ConnectionFlags, type Settings } from './settings.js';
 import { Terminal, type Streams } from './terminal.js';
 
 /** The options that every command takes. */
@@ -83,6 +83,6 @@ export class Cli {
 
   terminal(options: GlobalFlags): Terminal {
     const { json = false, yes = false, color } = options;
-    return new Terminal(this.streams, { json, yes, colour: color !== false && wantsColour() });
+    return new Terminal(this.streams, { json, yes, color: color !== false && wantsColor() });
   }
 }

@@ -54,7 +54,7 @@ export function program(cli: Cli, streams: Streams): Command {
     .option('--sign <file>', 'NKey seed with which commands are signed (LOOPSTACK_SIGN)')
     .optionsGroup(OUTPUT)
     .option('--json', 'JSON instead of text')
-    .option('--no-color', 'no colours (NO_COLOR)')
+    .option('--no-color', 'no colors (NO_COLOR)')
     .option('-y, --yes', 'do what is asked for without a question')
     .addHelpText('after', '\nExit codes: 0 done, 1 the run failed, 2 wrong use or no connection, 3 partly done.')
     .showSuggestionAfterError()

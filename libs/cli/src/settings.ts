@@ -226,7 +226,7 @@ export function environmentWith(variables: Readonly<Record<string, string>>): No
   return { ...process.env, ...variables };
 }
 
-/** Colours are wanted unless NO_COLOR is set (no-color.org) or the terminal has none. */
-export function wantsColour(env: Environment = process.env): boolean {
+/** Colors are wanted unless NO_COLOR is set (no-color.org) or the terminal has none. */
+export function wantsColor(env: Environment = process.env): boolean {
   return !env['NO_COLOR'] && env['TERM'] !== 'dumb';
 }

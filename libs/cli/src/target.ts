@@ -1,7 +1,7 @@
 import { LoopstackError, assertAddress, assertName, type RunAddress, type RunReference } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
-/** Edit distance with swaps of neighbours (optimal string alignment), without regard to case. */
+/** Edit distance with swaps of neighbors (optimal string alignment), without regard to case. */
 export function distance(a: string, b: string): number {
   const [x, y] = [a.toLowerCase(), b.toLowerCase()];
   let beforeLast: number[] = [];

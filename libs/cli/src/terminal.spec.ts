@@ -17,16 +17,16 @@ function terminal(
   const streams = { stdin, stdout, stderr } as ConstructorParameters<typeof Terminal>[0];
   const read = (stream: PassThrough | undefined) => () => ((stream?.read() as Buffer | null) ?? '').toString();
   return {
-    it: new Terminal(streams, { json: false, yes: false, colour: true, ...options }),
+    it: new Terminal(streams, { json: false, yes: false, color: true, ...options }),
     out: read(stdout),
     err: read(stderr),
   };
 }
 
-it('has colours on a terminal only, and only where they are wanted', () => {
+it('has colors on a terminal only, and only where they are wanted', () => {
   expect(terminal(true).it.style('red', 'x')).toContain(ESCAPE);
   expect(terminal(false).it.style('red', 'x')).toBe('x');
-  expect(terminal(true, { colour: false }).it.style('red', 'x')).toBe('x');
+  expect(terminal(true, { color: false }).it.style('red', 'x')).toBe('x');
 });
 
 it('is quiet besides the result where it is piped, or says JSON', () => {

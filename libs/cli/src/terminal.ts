@@ -17,7 +17,7 @@ export interface TerminalOptions {
   readonly json: boolean;
   /** Answers every question. */
   readonly yes: boolean;
-  readonly colour: boolean;
+  readonly color: boolean;
 }
 
 export type Style = Parameters<typeof styleText>[0];
@@ -98,9 +98,9 @@ export class Terminal {
     });
   }
 
-  /** Colour on a terminal, the bare text elsewhere. */
+  /** Color on a terminal, the bare text elsewhere. */
   style(style: Style, text: string): string {
-    return this.options.colour && this.streams.stdout.isTTY ? styled(style, text) : text;
+    return this.options.color && this.streams.stdout.isTTY ? styled(style, text) : text;
   }
 
   /** @throws UsageError where nobody can answer and `--yes` was not given */
@@ -126,7 +126,7 @@ export class Terminal {
       text,
       stream: this.streams.stderr as NodeJS.WriteStream,
       discardStdin: false,
-      ...(this.options.colour ? {} : { color: false }),
+      ...(this.options.color ? {} : { color: false }),
     }).start();
     return { show: (next) => (spinner.text = next), say: (line) => (spinner.clear(), say(line)), stop: () => spinner.stop() };
   }
@@ -140,7 +140,7 @@ export class Terminal {
       this.streams.stderr.write(`${printableJson(JSON.stringify(told))}\n`);
       return;
     }
-    const red = this.options.colour && this.streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
+    const red = this.options.color && this.streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
     // Errors of ours are on one line; what others said, or what was typed, may hold anything.
     this.streams.stderr.write(`${red} ${printable(message, MAX_FACT)}\n`);
     for (const field of errors) {
@@ -159,7 +159,7 @@ export class Terminal {
   }
 }
 
-/** Whether there is colour was decided; Node would look at the standard output of this process again. */
+/** Whether there is color was decided; Node would look at the standard output of this process again. */
 const styled = (style: Style, text: string): string => styleText(style, text, { validateStream: false });
 
 const BORDERS = [

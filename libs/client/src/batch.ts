@@ -41,7 +41,7 @@ const TRIED_TICKS = 6;
 const BUSY = 0.6;
 /** What groups must gain to be kept. */
 const GAIN = 1.3;
-/** After this many ticks the judgement is made anew. */
+/** After this many ticks the judgment is made anew. */
 const AGAIN_TICKS = 200;
 /** Messages in flight while it is: enough to see a fast server, few enough for a slow one to be done with them at once. */
 const PROBE = 64;

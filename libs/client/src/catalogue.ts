@@ -155,10 +155,8 @@ export class Catalogue {
         return entry;
       }
       // A tenant may look up its own workflows only, one by one.
-      const neighbour = await this.reader
-        .read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 })
-        .catch(() => true);
-      throw new LoopstackError(neighbour ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
+      const neighbor = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 }).catch(() => true);
+      throw new LoopstackError(neighbor ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;
       this.#absentUntilMs = monotonicMs() + FRESH_MS;

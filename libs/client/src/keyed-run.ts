@@ -94,7 +94,7 @@ export class KeyedRuns {
     return this.#commands.contentAt(sequence, command, command.runId).catch(() => undefined);
   }
 
-  /** Who holds the key; undefined if that could not be learnt. The sequence of a delayed command is 0. */
+  /** Who holds the key; undefined if that could not be learned. The sequence of a delayed command is 0. */
   async #claim(command: PreparedCommand, sequence: number, content: string, expected: number): Promise<Holder | undefined> {
     if (this.#claims === false && performance.now() < this.#claimAgainAt) return undefined;
     const timeoutMs = this.#claims === true ? command.timeoutMs : Math.min(command.timeoutMs, FIRST_CLAIM_MS);

@@ -374,7 +374,7 @@ export class Publisher {
     }
   }
 
-  /** The caller learns why, where that can be learnt. */
+  /** The caller learns why, where that can be learned. */
   #timedOut(token: number, pending: Pending): void {
     const error = pending.timedOut();
     if (error.code !== 'PUBLISH_TIMEOUT' || !this.#connected) {

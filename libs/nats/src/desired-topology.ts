@@ -10,7 +10,7 @@ export interface DesiredStream {
   readonly required: readonly string[];
 }
 
-/** The streams of DESIGN 4, as the options want them. Pure. */
+/** The streams, as the options want them. Pure. */
 export function desiredStreams(options: ResolvedNatsOptions, server: ServerVersion): readonly DesiredStream[] {
   const { names, runs, events, dead } = options;
   // max_msgs_per_subject drops also where `discard` is `new`; no_ack would leave publishers waiting.

@@ -21,7 +21,7 @@ export function maxBlockedMs(options: Pick<ResolvedNatsOptions, 'maxBlockedMs'>,
 
 /**
  * Keeps the leases of this process from a thread with a connection of its own, so that a handler that blocks the event
- * loop does not lose its run, nor those that wait behind it (docs/adr/0003). The main thread is the second line: it
+ * loop does not lose its run, nor those that wait behind it (docs/adr/0002). The main thread is the second line: it
  * renews what the thread has not, and gives up what is older than its period. The thread ends a process whose event loop stands
  * still for too long, also where it keeps no leases.
  */

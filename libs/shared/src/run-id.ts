@@ -96,7 +96,7 @@ export function keyedRunId(workspace: string, workflow: string, key: string): st
 
 /**
  * The id of the run that an event starts: the message at `sequence` of `stream`, stored at `timeMs`. Time first, so that
- * ids of events of one time are neighbours; the rest is a hash, because a stream of that name may be made anew.
+ * ids of events of one time are neighbors; the rest is a hash, because a stream of that name may be made anew.
  */
 export function eventRunId(workspace: string, workflow: string, stream: string, sequence: number, timeMs: number): string {
   const time = Math.trunc(timeMs).toString(16).padStart(12, '0');

@@ -40,7 +40,7 @@ async function dev({ options, terminal, signal }: Invocation<DevFlags>): Promise
     const stopped = new Promise<void>((settle) =>
       signal.aborted ? settle() : signal.addEventListener('abort', () => settle(), { once: true }),
     );
-    const ended = worker === undefined ? stopped : runWorker(worker, server, options.watch === true, stopped, terminal.options.colour);
+    const ended = worker === undefined ? stopped : runWorker(worker, server, options.watch === true, stopped, terminal.options.color);
     const code = await Promise.race([ended, server.exited.then(() => 'server' as const)]);
     if (code === 'server') throw new UsageError('the nats-server ended', `See ${server.logFile}.`);
     return typeof code === 'number' && code !== 0 && !signal.aborted ? EXIT.USAGE : EXIT.DONE;
@@ -75,11 +75,11 @@ async function freePort(wanted: number): Promise<number> {
 }
 
 /** Runs the worker until it ends or is stopped; it gets the time to finish what it has begun. */
-async function runWorker(file: string, server: NatsServer, watch: boolean, stopped: Promise<void>, colour: boolean): Promise<number> {
+async function runWorker(file: string, server: NatsServer, watch: boolean, stopped: Promise<void>, color: boolean): Promise<number> {
   const args = ['--enable-source-maps', ...(watch ? ['--watch', '--watch-preserve-output'] : []), file];
   // Detached: Ctrl-C in the terminal is for this process, which stops the worker before the server.
   const child = spawn(process.execPath, args, {
-    env: environmentWith({ NATS_URL: server.url, ...(colour ? {} : { NO_COLOR: '1' }) }),
+    env: environmentWith({ NATS_URL: server.url, ...(color ? {} : { NO_COLOR: '1' }) }),
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
   });

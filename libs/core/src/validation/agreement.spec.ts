@@ -30,7 +30,7 @@ interface Subject {
   readonly payload: fc.Arbitrary<unknown>;
 }
 
-enum Colour {
+enum Color {
   Red = 'red',
   Green = 'green',
 }
@@ -57,7 +57,7 @@ const textRules: readonly Rule[] = [
   [(o) => v.NotContains('x', o), 'a', 'red'],
   [(o) => v.IsIn(['red', 'a', 1, null], o), 'red', 'a', 1],
   [(o) => v.IsNotIn(['b', ''], o), 'red', 'a'],
-  [(o) => v.IsEnum(Colour, o), 'red', 'green'],
+  [(o) => v.IsEnum(Color, o), 'red', 'green'],
   [(o) => v.Equals('red', o), 'red'],
   [(o) => v.NotEquals('a', o), 'red'],
   [(o) => v.IsUUID(undefined, o), 'f47ac10b-58cc-4372-a567-0e02b2c3d479'],
