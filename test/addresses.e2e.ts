@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { NonRetryableError, RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
+import { NonRetryableError, RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, wireNames } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';

@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
+import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice, LoggerService, Type } from '@nestjs/common';
 import { IsBoolean, IsInt, IsString } from 'class-validator';

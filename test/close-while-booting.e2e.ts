@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { LoopstackModule, OnRun, Workflow, Workspace } from '@loopstack/core';
 import { JetStreamServer, NatsModule } from '@loopstack/nats';
+import { LoopstackModule, OnRun, Workflow, Workspace } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Injectable, Module, type INestMicroservice } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

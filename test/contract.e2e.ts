@@ -1,8 +1,8 @@
 import { Parser } from '@asyncapi/parser';
 import { asyncApi, DEAD_LETTER_HEADERS, jsonSchemas, RUN_EVENT, type AsyncApiDocument } from '@loopstack/contract';
 import { LoopstackClient } from '@loopstack/client';
-import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
+import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { decodeRunEvent, isOutcome, wireNames, type CatalogueEntry, type JsonSchema } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';
@@ -228,7 +228,6 @@ describe('the contract made from the catalogue of a worker', () => {
 });
 
 const PROGRAM = `
-import { LoopstackClient } from '@loopstack/client';
 import { workflows } from './workflows.js';
 
 const client = await LoopstackClient.connect({ servers: process.argv[2] });

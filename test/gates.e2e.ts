@@ -74,12 +74,13 @@ const LINT: readonly Plant[] = [
 const SPECIFIERS = [
   '@loopstack/shared',
   '@loopstack/shared/contract',
+  '@loopstack/jetstream',
   '@loopstack/client',
+  '@loopstack/operations',
   '@loopstack/contract',
   '@loopstack/core',
   '@loopstack/core/testing',
   '@loopstack/nats',
-  '@loopstack/nats/operations',
   '@loopstack/nats-server',
   '@loopstack/shared/dist/name.js',
   'nats',
@@ -96,22 +97,28 @@ const SPECIFIERS = [
 const EVERYWHERE = ['node:fs/promises', './neighbour.js'];
 const NATS = ['nats', 'nats/lib/src/mod.js', '@nats-io/transport-node'];
 const SHARED = ['@loopstack/shared', '@loopstack/shared/contract'];
-const ADAPTER = ['@loopstack/nats', '@loopstack/nats/operations'];
-const DOORS = [...SHARED, '@loopstack/client', '@loopstack/contract', '@loopstack/core', ...ADAPTER, '@loopstack/nats-server'];
+const CONTRACT = '@loopstack/shared/contract';
+const BROKER = ['@loopstack/jetstream', '@loopstack/client', '@loopstack/operations'];
+const DOORS = [...SHARED, ...BROKER, '@loopstack/contract', '@loopstack/core', '@loopstack/nats', '@loopstack/nats-server'];
 
 /** What each room may import of them, and of paths; all else is refused. A room that is not named yet may import the least. */
 const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly paths: readonly string[] }>> = {
   'libs/shared/src': { may: [...EVERYWHERE, '@nestjs/common'], paths: ['../../core/src/name.js', '../../../src/main.js'] },
   'libs/unnamed/src': { may: [...EVERYWHERE, '@nestjs/common'], paths: ['../../core/src/name.js'] },
-  'libs/client/src': { may: [...EVERYWHERE, ...NATS, '@loopstack/shared/contract'], paths: ['../../shared/src/name.js'] },
+  'libs/jetstream/src': { may: [...EVERYWHERE, ...NATS, CONTRACT], paths: ['../../shared/src/name.js'] },
+  'libs/client/src': { may: [...EVERYWHERE, ...NATS, CONTRACT, '@loopstack/jetstream'], paths: ['../../shared/src/name.js'] },
+  'libs/operations/src': {
+    may: [...EVERYWHERE, ...NATS, CONTRACT, '@loopstack/jetstream', '@loopstack/client'],
+    paths: ['../../client/src/name.js'],
+  },
   'libs/contract/src': { may: [...EVERYWHERE, '@loopstack/shared/contract'], paths: ['../../shared/src/name.js'] },
   'libs/core/src': { may: [...EVERYWHERE, ...SHARED, '@nestjs/common'], paths: ['../../shared/src/name.js', '../../../test/run.e2e.js'] },
   'libs/nats/src': {
-    may: [...EVERYWHERE, ...NATS, ...SHARED, '@loopstack/client', '@loopstack/core', '@nestjs/common'],
+    may: [...EVERYWHERE, ...NATS, ...SHARED, ...BROKER, '@loopstack/core', '@nestjs/common'],
     paths: ['../../core/src/name.js'],
   },
   'libs/cli/src': {
-    may: [...EVERYWHERE, ...SHARED, '@loopstack/client', '@loopstack/contract', ...ADAPTER, '@loopstack/nats-server', '@nestjs/common'],
+    may: [...EVERYWHERE, CONTRACT, ...BROKER, '@loopstack/contract', '@loopstack/nats-server'],
     paths: ['../../client/src/name.js'],
   },
   'libs/nats-server/src': { may: EVERYWHERE, paths: ['../../shared/src/name.js'] },

@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
+import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, messageId, sequenceRunId, wireNames, type DeadLetter } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';

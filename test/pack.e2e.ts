@@ -142,11 +142,28 @@ describe('the packages, packed and installed into an empty project', () => {
 
   it('the client and the wire contract need no framework', async () => {
     const bare = join(temporary, 'bare');
-    await install(bare, [tarball('@loopstack/shared'), tarball('@loopstack/client')], []);
+    await install(
+      bare,
+      ['shared', 'jetstream', 'client'].map((name) => tarball(`@loopstack/${name}`)),
+      [],
+    );
     expect(await readdir(join(bare, 'node_modules'))).not.toContain('@nestjs');
     const script =
       "import '@loopstack/shared/contract'; const { LoopstackClient } = await import('@loopstack/client'); console.log(LoopstackClient.name);";
     const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', script], { cwd: bare });
     expect(stdout).toBe('LoopstackClient\n');
+  }, 120_000);
+
+  it('the command line alone installs no framework', async () => {
+    const bare = join(temporary, 'command-line');
+    const its = ['shared', 'jetstream', 'client', 'operations', 'contract', 'nats-server', 'cli'];
+    await install(
+      bare,
+      its.map((name) => tarball(`@loopstack/${name}`)),
+      [],
+    );
+    expect(await readdir(join(bare, 'node_modules'))).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(@nestjs|rxjs)$/)]));
+    const { stdout } = await run(join(bare, 'node_modules/.bin/loopstack'), ['runs', 'list', '--help']);
+    expect(stdout).toContain('--status');
   }, 120_000);
 });

@@ -44,12 +44,22 @@ const CLEAN: Readonly<Record<string, string>> = {
   'libs/shared/src/name.spec.ts':
     "import { isName } from './name.js';\n\nit('accepts a word', () => {\n  expect(isName('word')).toBe(true);\n});\n",
   ...room(
-    'client',
+    'jetstream',
     {
       index:
-        "import { connect } from 'nats';\nimport { isName } from '@loopstack/shared/contract';\n\nexport const client = [connect, isName];\n",
+        "import { connect } from 'nats';\nimport { isName } from '@loopstack/shared/contract';\n\nexport const jetstream = [connect, isName];\n",
     },
     { '@loopstack/shared': '^0.1.0', nats: '^2.29.3' },
+  ),
+  ...room(
+    'client',
+    { index: "import { jetstream } from '@loopstack/jetstream';\n\nexport const client = [jetstream];\n" },
+    { '@loopstack/jetstream': '^0.1.0' },
+  ),
+  ...room(
+    'operations',
+    { index: "import { client } from '@loopstack/client';\n\nexport const operations = [client];\n" },
+    { '@loopstack/client': '^0.1.0' },
   ),
   ...room(
     'contract',
@@ -61,10 +71,10 @@ const CLEAN: Readonly<Record<string, string>> = {
     version: '0.1.0',
     type: 'module',
     exports: { '.': './dist/index.js' },
-    dependencies: { '@loopstack/client': '^0.1.0', '@loopstack/contract': '^0.1.0' },
+    dependencies: { '@loopstack/contract': '^0.1.0', '@loopstack/operations': '^0.1.0' },
   }),
   'libs/cli/src/index.ts':
-    "import { client } from '@loopstack/client';\nimport { contract } from '@loopstack/contract';\n\nexport const main = [client, contract];\n",
+    "import { contract } from '@loopstack/contract';\nimport { operations } from '@loopstack/operations';\n\nexport const main = [contract, operations];\n",
   ...room(
     'core',
     { index: "import { isName } from '@loopstack/shared';\n\nexport const core = isName('word');\n" },

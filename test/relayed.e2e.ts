@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
+import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { keyedRunId } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';

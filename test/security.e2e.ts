@@ -1,6 +1,6 @@
 import { LoopstackClient, commandSigner } from '@loopstack/client';
-import { RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
+import { RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';

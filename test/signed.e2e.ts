@@ -1,6 +1,7 @@
-import { LoopstackClient, commandSigner, headerBlock, headerLines } from '@loopstack/client';
-import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
+import { LoopstackClient, commandSigner } from '@loopstack/client';
+import { headerBlock, headerLines } from '@loopstack/jetstream';
 import { DeadLetters, Replays, type NatsOptions } from '@loopstack/nats';
+import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';

@@ -1,5 +1,5 @@
-import { Publisher } from '@loopstack/client';
-import type { ReplayReport } from '@loopstack/nats/operations';
+import { Publisher } from '@loopstack/jetstream';
+import type { ReplayReport } from '@loopstack/operations';
 import { HEADER, encodeRunCommand, headerReader, decodeRunCommand, wireNames } from '@loopstack/shared/contract';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { once } from 'node:events';

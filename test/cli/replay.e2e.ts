@@ -1,4 +1,4 @@
-import type { ReplayPreview, ReplayReport } from '@loopstack/nats/operations';
+import type { ReplayPreview, ReplayReport } from '@loopstack/operations';
 import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
 import { until } from '../until.js';
 import { CliRig, type Running } from './rig.js';

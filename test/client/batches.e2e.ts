@@ -1,4 +1,5 @@
-import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher, headerBlock } from '@loopstack/jetstream';
 import { HEADER, newRunId, type RunHandle, type RunItem } from '@loopstack/shared/contract';
 import { connect, headers } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';

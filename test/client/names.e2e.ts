@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { LoopstackModule, RunService, Workflow, Workspace } from '@loopstack/core';
 import { DeadLetters, NatsModule } from '@loopstack/nats';
+import { LoopstackModule, RunService, Workflow, Workspace } from '@loopstack/core';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { connect } from 'nats';

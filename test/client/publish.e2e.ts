@@ -1,4 +1,5 @@
-import { LoopstackClient, Publisher, headerBlock } from '@loopstack/client';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher, headerBlock } from '@loopstack/jetstream';
 import { HEADER, decodeRunCommand, newRunId, runIdOrigin, type LoopstackError, type RunHandle } from '@loopstack/shared/contract';
 import { connect } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';

@@ -1,4 +1,5 @@
-import { LoopstackClient, Publisher, askedAgain } from '@loopstack/client';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher, askedAgain } from '@loopstack/jetstream';
 import { HEADER, type RunHandle } from '@loopstack/shared/contract';
 import { connect, type Msg, type NatsConnection } from 'nats';
 import { Proxy } from '../rig/proxy.js';

@@ -1,4 +1,5 @@
-import { LoopstackClient, Publisher, commandSigner } from '@loopstack/client';
+import { LoopstackClient, commandSigner } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
 import { HEADER, keyedRunId, messageId, newRunId, type LoopstackError, type RunHandle } from '@loopstack/shared/contract';
 import { connect, headers as natsHeaders, nkeys, type NatsConnection } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';

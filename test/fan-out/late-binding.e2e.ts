@@ -1,5 +1,6 @@
 import { Workflow, Workspace, type EventBinding } from '@loopstack/core';
-import { Bindings, JetStreamApi } from '@loopstack/nats/operations';
+import { Bindings } from '@loopstack/operations';
+import { JetStreamApi } from '@loopstack/jetstream';
 import { wireNames } from '@loopstack/shared';
 import { jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';

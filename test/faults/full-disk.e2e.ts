@@ -1,5 +1,5 @@
-import { Publisher, type LoopstackClient } from '@loopstack/client';
-import { JetStreamApi, StorageWatch } from '@loopstack/nats/operations';
+import { Publisher, JetStreamApi, StorageWatch } from '@loopstack/jetstream';
+import type { LoopstackClient } from '@loopstack/client';
 import { wireNames, type LoopstackError } from '@loopstack/shared';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

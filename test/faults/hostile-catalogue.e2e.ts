@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
+import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { jest } from '@jest/globals';
 import { Logger, type INestMicroservice, type Type } from '@nestjs/common';
 import { IsInt, IsOptional, IsString, Matches } from 'class-validator';

@@ -1,6 +1,7 @@
-import { commandSigner, headerBlock, headerLines } from '@loopstack/client';
-import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
+import { commandSigner } from '@loopstack/client';
+import { headerBlock, headerLines } from '@loopstack/jetstream';
 import { DeadLetters } from '@loopstack/nats';
+import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, newRunId, type Headers } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';

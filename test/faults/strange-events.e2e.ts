@@ -1,5 +1,5 @@
-import { Publisher } from '@loopstack/client';
-import { DeadLetters, JetStreamApi, Replays } from '@loopstack/nats/operations';
+import { Publisher, JetStreamApi } from '@loopstack/jetstream';
+import { DeadLetters, Replays } from '@loopstack/operations';
 import { decodeRunEvent, isOutcome, newRunId, wireNames, type RunEvent, type RunHandle } from '@loopstack/shared';
 import { once } from 'node:events';
 import { connect } from 'node:net';

@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { Replays } from '@loopstack/nats';
+import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { connect, type NatsConnection } from 'nats';
 import { startApp } from '../rig/app.js';

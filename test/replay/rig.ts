@@ -1,6 +1,6 @@
-import { Publisher } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
+import { Replays, type ReplaysOptions } from '@loopstack/operations';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { Replays, type ReplaysOptions } from '@loopstack/nats/operations';
 import {
   HEADER,
   decodeRunCommand,

@@ -1,6 +1,6 @@
 import { LoopstackClient, type ClientOptions } from '@loopstack/client';
-import type { LoopstackOptions } from '@loopstack/core';
 import type { NatsOptions } from '@loopstack/nats';
+import type { LoopstackOptions } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { jest } from '@jest/globals';
 import { HEADER, type RunEvent, type RunHandle } from '@loopstack/shared';

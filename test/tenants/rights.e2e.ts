@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { schemaCheck } from '@loopstack/nats';
+import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsOptional, IsString } from 'class-validator';
 import { connect, type NatsConnection } from 'nats';

@@ -1,4 +1,4 @@
-import type { ReplayFunctions, ReplayModule } from '@loopstack/nats/operations';
+import type { ReplayFunctions, ReplayModule } from '@loopstack/operations';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -1,4 +1,4 @@
-import type { InvalidCommand, ReplayCommand, ReplayPreview, ReplayProgress, ReplayReport, ReplayStatus } from '@loopstack/nats/operations';
+import type { InvalidCommand, ReplayCommand, ReplayPreview, ReplayProgress, ReplayReport, ReplayStatus } from '@loopstack/operations';
 import { printable } from '@loopstack/shared/contract';
 import { count, many, span } from './format.js';
 import { shown } from './target.js';

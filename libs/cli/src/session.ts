@@ -1,16 +1,6 @@
-import { LoopstackClient, Publisher, ServerClock } from '@loopstack/client';
-import {
-  Bindings,
-  DeadLetters,
-  Deployment,
-  JetStreamApi,
-  JetStreamApiError,
-  Replays,
-  catalogueCheck,
-  connectTo,
-  schemaCheck,
-  type NatsConnection,
-} from '@loopstack/nats/operations';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher, ServerClock, JetStreamApi, JetStreamApiError, connectTo } from '@loopstack/jetstream';
+import { Bindings, DeadLetters, Deployment, Replays, catalogueCheck, schemaCheck, type NatsConnection } from '@loopstack/operations';
 import { decodeCatalogueEntry, wireNames, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 import { tellTimeBy } from './format.js';

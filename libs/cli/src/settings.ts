@@ -1,4 +1,4 @@
-import type { NatsAccess } from '@loopstack/nats/operations';
+import type { NatsAccess } from '@loopstack/jetstream';
 import { commandSigner, isName, type CommandSigner } from '@loopstack/shared/contract';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';

@@ -16,25 +16,30 @@ import {
   type Schedule,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
-import { Catalogue } from './catalogue.js';
-import { encodeCommand, isTimed, prepareCommand, type PreparedCommand } from './command.js';
-import { moveOn, serverHas, steadyDials } from './connection.js';
-import { fanOut } from './fan-out.js';
-import { FastIngest, type IngestListener } from './fast-ingest.js';
-import { StoredRun, type RunDesk } from './handle.js';
-import { KeyedRuns } from './keyed-run.js';
+import { Catalogue } from './catalogue/catalogue.js';
+import { encodeCommand, isTimed, prepareCommand, type PreparedCommand } from './start/command.js';
+import {
+  moveOn,
+  serverHas,
+  steadyDials,
+  FastIngest,
+  Publisher,
+  ServerClock,
+  shield,
+  StreamReader,
+  type IngestListener,
+  type EncodedMessage,
+} from '@loopstack/jetstream';
+import { fanOut } from './start/fan-out.js';
+import { StoredRun, type RunDesk } from './start/handle.js';
+import { KeyedRuns } from './start/keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
-import { runMany } from './many.js';
-import type { EncodedMessage } from './pending.js';
-import { Publisher } from './publisher.js';
-import { RunEvents } from './run-events.js';
-import { RunList } from './run-list.js';
-import { RunState } from './run-state.js';
-import { Schedules } from './schedules.js';
-import { ServerClock } from './server-clock.js';
-import { shield } from './shield.js';
-import { StoredCommands } from './stored-command.js';
-import { StreamReader } from './stream-reader.js';
+import { runMany } from './start/many.js';
+import { RunEvents } from './runs/run-events.js';
+import { RunList } from './runs/run-list.js';
+import { RunState } from './runs/run-state.js';
+import { Schedules } from './start/schedules.js';
+import { StoredCommands } from './runs/stored-command.js';
 
 /** The client library's own two minutes notice a dead connection after six. */
 const PING_MS = 10_000;

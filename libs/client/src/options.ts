@@ -1,7 +1,8 @@
+import { apiPrefix } from '@loopstack/jetstream';
 import {
-  LoopstackError,
   durationMs,
-  jsonType,
+  integerFrom,
+  invalidOption,
   localMs,
   timerMs,
   type CommandSigner,
@@ -83,40 +84,18 @@ export interface ResolvedClientOptions {
   readonly clock: Clock;
 }
 
-const DOMAIN = /^[^\s.*>]+$/;
-
-/** @throws LoopstackError OPTION_INVALID */
-export function invalidOption(option: string, expected: string, value: unknown): LoopstackError {
-  const received =
-    typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value === 'number' ? String(value) : jsonType(value);
-  return new LoopstackError('OPTION_INVALID', { option, expected, received });
-}
-
-/** @throws LoopstackError OPTION_INVALID */
-export function atLeastOne(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw invalidOption(option, 'a whole number from 1', value);
-}
-
 function oneOf<T>(option: string, values: readonly T[], value: T): T {
   if (values.includes(value)) return value;
   throw invalidOption(option, values.map((one) => JSON.stringify(one)).join(', '), value);
-}
-
-/** Head of the JetStream API's subjects. @throws LoopstackError OPTION_INVALID */
-export function apiOf(domain: string | undefined): string {
-  if (domain === undefined) return '$JS.API';
-  if (typeof domain === 'string' && DOMAIN.test(domain)) return `$JS.${domain}.API`;
-  throw invalidOption('domain', 'the name of a JetStream domain', domain);
 }
 
 /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
 export function resolveClientOptions(options: ClientOptions = {}, clock: Clock = LOCAL_CLOCK): ResolvedClientOptions {
   return Object.freeze<ResolvedClientOptions>({
     names: wireNames(options.prefix),
-    api: apiOf(options.domain),
+    api: apiPrefix(options.domain),
     publishTimeoutMs: durationMs('publishTimeout', options.publishTimeout ?? '5s'),
-    maxInFlight: atLeastOne('maxInFlight', options.maxInFlight ?? 4096),
+    maxInFlight: integerFrom('maxInFlight', 1, options.maxInFlight ?? 4096),
     whileDisconnected: oneOf('whileDisconnected', ['fail', 'wait'], options.whileDisconnected ?? 'wait'),
     groupCommit: oneOf<boolean | 'auto'>('groupCommit', [true, false, 'auto'], options.groupCommit ?? 'auto'),
     resultTimeoutMs: durationMs('resultTimeout', options.resultTimeout ?? '30s'),

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
-import { LoopstackError, filtersOverlap, isSubjectFilter, isUserId, jsonType, parseStrictJson, type Headers } from '@loopstack/shared';
+import { LoopstackError, filtersOverlap, isSubjectFilter, invalidOption, isUserId, parseStrictJson, type Headers } from '@loopstack/shared';
 import { readEvent, type EventTarget, type EventUse } from './event-use.js';
 
 /** Where in a stream a new binding begins: with what comes from now on, everything that is kept, a time, or a sequence. */
@@ -54,11 +54,6 @@ export interface ArrivedEvent {
   readonly data: Uint8Array;
   readonly info: EventInfo;
 }
-
-const invalidOption = (option: string, expected: string, value: unknown): LoopstackError => {
-  const received = typeof value === 'string' || typeof value === 'number' ? JSON.stringify(value).slice(0, 80) : jsonType(value);
-  return new LoopstackError('OPTION_INVALID', { option, expected, received });
-};
 
 /** @throws LoopstackError OPTION_INVALID naming `option` */
 export function checkStartFrom(option: string, from: unknown): StartFrom {

@@ -1,17 +1,28 @@
 export type { NatsConnection } from 'nats';
-export { Bucket, type BucketOptions } from './bucket.js';
+export { Bucket, type BucketOptions } from '@loopstack/jetstream';
+export {
+  Bindings,
+  DeadLetters,
+  Replays,
+  schemaCheck,
+  type BindingInfo,
+  type DeadLetterFilter,
+  type DeadLetterReport,
+  type DeadLetterSelection,
+  type ReplayCommand,
+  type ReplayFunctions,
+  type ReplayHooks,
+  type ReplayPace,
+  type ReplayPreview,
+  type ReplayProgress,
+  type ReplayReport,
+  type ReplayRequest,
+  type ReplaysOptions,
+} from '@loopstack/operations';
 export { NATS_CONNECTION } from './connection.js';
-export { DeadLetters, type DeadLetterFilter, type DeadLetterReport, type DeadLetterSelection } from './dead-letters.js';
-export { Bindings, type BindingInfo } from './events/bindings.js';
 export { JetStreamContext, type EventPatternOptions } from './events/event-handlers.js';
-export type { HealthResult } from './health.js';
-export { LoopstackHealth } from './loopstack-health.js';
+export type { HealthResult } from './health/health.js';
+export { LoopstackHealth } from './health/loopstack-health.js';
 export { NatsModule, type NatsAsyncOptions } from './module.js';
 export type { NatsOptions } from './options.js';
-export type { ReplayPreview } from './replay/preview.js';
-export type { ReplayReport } from './replay/replay-log.js';
-export type { ReplayProgress } from './replay/meter.js';
-export { Replays, type ReplayHooks, type ReplayPace, type ReplaysOptions } from './replay/replays.js';
-export type { ReplayCommand, ReplayFunctions, ReplayRequest } from './replay/request.js';
 export { JetStreamServer, type JetStreamServerEvents, type JetStreamServerStatus } from './server.js';
-export { schemaCheck } from './schema-check.js';

@@ -1,4 +1,7 @@
-import { LoopstackClient, Publisher, type ServerClock } from '@loopstack/client';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher, JetStreamApi, type ServerClock } from '@loopstack/jetstream';
+import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
+import { outlastElection } from './topology/retry-until-leader.js';
 import { RunGateway, Subscriptions, currentCauseHeaders } from '@loopstack/core';
 import {
   Inject,
@@ -11,24 +14,17 @@ import {
   type Provider,
 } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
-import { CatalogueWriter } from './catalogue-writer.js';
+import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { NATS_CONNECTION, openConnection } from './connection.js';
-import { DeadLetters } from './dead-letters.js';
-import { DeclaredSchedules } from './declared-schedules.js';
-import { Bindings } from './events/bindings.js';
+import { DeclaredSchedules } from './topology/declared-schedules.js';
 import { FanOut } from './events/fan-out.js';
-import { outlastElection } from './election.js';
-import { Alarms } from './health.js';
-import { JetStreamApi } from './jetstream-api.js';
-import { LoopstackHealth } from './loopstack-health.js';
+import { Alarms } from './health/health.js';
+import { LoopstackHealth } from './health/loopstack-health.js';
 import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
-import { catalogueCheck } from './replay/catalogue-check.js';
-import { Replays } from './replay/replays.js';
-import { schemaCheck } from './schema-check.js';
 import { JetStreamServer } from './server.js';
 import { NATS_OPTIONS } from './tokens.js';
-import { Topology } from './topology.js';
-import { Worker } from './worker.js';
+import { Topology } from './topology/topology.js';
+import { Worker } from './worker/worker.js';
 
 export interface NatsAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   readonly inject?: FactoryProvider['inject'];

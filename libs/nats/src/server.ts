@@ -3,17 +3,17 @@ import { LoopstackError } from '@loopstack/shared';
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
 import { Events, type NatsConnection } from 'nats';
-import { CatalogueWriter } from './catalogue-writer.js';
+import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { NATS_CONNECTION } from './connection.js';
 import type { AroundHandler } from './events/event-handlers.js';
-import { DeclaredSchedules } from './declared-schedules.js';
+import { DeclaredSchedules } from './topology/declared-schedules.js';
 import { FanOut } from './events/fan-out.js';
-import { outlastElection } from './election.js';
-import { JetStreamApi } from './jetstream-api.js';
+import { outlastElection } from './topology/retry-until-leader.js';
+import { JetStreamApi } from '@loopstack/jetstream';
 import type { ResolvedNatsOptions } from './options.js';
-import { assertSignatureWindows } from './signature-windows.js';
+import { assertSignatureWindows } from './topology/signature-windows.js';
 import { NATS_OPTIONS } from './tokens.js';
-import { Worker } from './worker.js';
+import { Worker } from './worker/worker.js';
 
 export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
 /** Events of the strategy, beside its `status`. */

@@ -12,6 +12,7 @@ export * from './event.js';
 export * from './header.js';
 export * from './json-loss.js';
 export type * from './json-of.js';
+export * from './option.js';
 export * from './relayed.js';
 export * from './release.js';
 export { createUserKey, publicKeyOf } from './nkey.js';

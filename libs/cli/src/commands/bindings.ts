@@ -1,4 +1,4 @@
-import type { BindingInfo } from '@loopstack/nats/operations';
+import type { BindingInfo } from '@loopstack/operations';
 import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';

@@ -1,4 +1,4 @@
-import type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/nats/operations';
+import type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/operations';
 import { DEAD_REASONS, printableJson, type DeadLetter, type DeadReason } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';

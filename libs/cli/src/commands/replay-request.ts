@@ -1,4 +1,4 @@
-import type { EventMapping, PatchOperation, ReplayFunctions, ReplayModule, ReplayOutcome, ReplayRequest } from '@loopstack/nats/operations';
+import type { EventMapping, PatchOperation, ReplayFunctions, ReplayModule, ReplayOutcome, ReplayRequest } from '@loopstack/operations';
 import type { DeadReason, Priority } from '@loopstack/shared/contract';
 import type { Readable } from 'node:stream';
 import { UsageError } from '../exit.js';

@@ -1,4 +1,4 @@
-import type { ReplayHooks, ReplayPace, ReplayProgress, ReplayReport } from '@loopstack/nats/operations';
+import type { ReplayHooks, ReplayPace, ReplayProgress, ReplayReport } from '@loopstack/operations';
 import { DEAD_REASONS } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';

@@ -1,5 +1,4 @@
-import type { Recurrence, Schedule } from '@loopstack/client';
-import type { Duration, Priority } from '@loopstack/shared/contract';
+import type { Recurrence, Schedule, Duration, Priority } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';

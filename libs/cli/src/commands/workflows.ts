@@ -1,4 +1,4 @@
-import type { Queue } from '@loopstack/nats/operations';
+import type { Queue } from '@loopstack/operations';
 import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { ago, count } from '../format.js';

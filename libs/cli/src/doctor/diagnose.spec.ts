@@ -1,4 +1,4 @@
-import type { BindingInfo, Queue } from '@loopstack/nats/operations';
+import type { BindingInfo, Queue } from '@loopstack/operations';
 import { filterCovers } from '@loopstack/shared/contract';
 import { diagnose } from './diagnose.js';
 import type { Finding } from './finding.js';

@@ -1,4 +1,4 @@
-import type { BindingInfo, Queue } from '@loopstack/nats/operations';
+import type { BindingInfo, Queue } from '@loopstack/operations';
 import { isSkewed, wireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
 import { shown } from '../target.js';

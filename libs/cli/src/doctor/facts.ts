@@ -1,15 +1,6 @@
 import type { SharedWorkflow } from '@loopstack/client';
-import {
-  ServerVersion,
-  StorageWatch,
-  desiredStreams,
-  drift,
-  resolveNatsOptions,
-  type BindingInfo,
-  type Queue,
-  type StreamInfo,
-  Digest,
-} from '@loopstack/nats/operations';
+import { ServerVersion, desiredStreams, drift, Digest, resolveStreamOptions, type BindingInfo, type Queue } from '@loopstack/operations';
+import { StorageWatch, type StreamInfo } from '@loopstack/jetstream';
 import type { ClockSkew } from '@loopstack/shared/contract';
 import type { Session } from '../session.js';
 import { readBorder, type Border } from './border.js';
@@ -179,7 +170,7 @@ async function readTopology({
   nc,
 }: Session): Promise<Pick<Facts, 'streams' | 'queues' | 'unserved' | 'bindings'>> {
   const version = new ServerVersion(nc.info?.version ?? '0.0.0');
-  const desired = desiredStreams(resolveNatsOptions({ prefix: names.prefix }), version);
+  const desired = desiredStreams(resolveStreamOptions({ prefix: names.prefix }), version);
   const streams: StreamFact[] = [];
   for (const { config, required } of desired) {
     const found = await deployment.stream(config.name);

@@ -1,4 +1,4 @@
-import type { ServerClock } from '@loopstack/client';
+import { PullLoop, type ServerClock, type Answers, type PullOptions, type PullOwner } from '@loopstack/jetstream';
 import {
   framesOf,
   settleEvent,
@@ -9,14 +9,12 @@ import {
   type StartFrom,
 } from '@loopstack/core';
 import { LoopstackError, eventRunId, printable, monotonicMs, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
-import { BoundedLogger } from '../bounded-logger.js';
+import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import { Owed } from './owed.js';
 import type { Msg, NatsConnection } from 'nats';
-import type { Answers } from '../answers.js';
-import type { DeadLetterWriter } from '../dead-letter-writer.js';
-import type { Alarms } from '../health.js';
-import { Held } from '../held.js';
-import { PullLoop, type PullOptions, type PullOwner } from '../pull-loop.js';
+import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
+import type { Alarms } from '../health/health.js';
+import { Held } from '../worker/sequence-table.js';
 import { EventMessage, type StoredEvent } from './event-message.js';
 import type { DesiredEventConsumer } from './event-sources.js';
 

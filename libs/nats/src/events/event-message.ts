@@ -1,8 +1,5 @@
 import type { Msg } from 'nats';
-import type { Answers } from '../answers.js';
-import { deliveryFacts } from '../delivery-facts.js';
-import type { MessageHeaders } from '../message-headers.js';
-import { RawHeaders, replyOf } from '../raw-message.js';
+import { deliveryFacts, RawHeaders, replyOf, type Answers, type MessageHeaders } from '@loopstack/jetstream';
 
 /** An event as it is handled: delivered, or read back for a redrive. */
 export interface StoredEvent {

@@ -2,9 +2,9 @@ import { describeStart, type StartFrom } from '@loopstack/core';
 import { DURABLE_METADATA, LoopstackError, filterCovers, type DurableKind } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { API, JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '../jetstream-api.js';
+import { API, JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
+import { drift } from '@loopstack/operations';
 import type { ResolvedNatsOptions } from '../options.js';
-import { drift } from '../desired-topology.js';
 
 const NS = 1_000_000;
 /** Between the updates of two services that extend the inbound stream at once, each may find the other's. */

@@ -1,12 +1,9 @@
 import { framesOf, reasonOf, runNotice, type Reaction, type Redactor } from '@loopstack/core';
 import { LoopstackError, decodeRunEvent, type WireNames } from '@loopstack/shared';
-import { BoundedLogger } from '../bounded-logger.js';
+import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import { nuid, type Msg, type NatsConnection } from 'nats';
-import type { Alarms } from '../health.js';
-import type { Config, JetStreamApi } from '../jetstream-api.js';
-import { deliveryFacts } from '../delivery-facts.js';
-import { replyOf } from '../raw-message.js';
-import { PullLoop, type PullOptions, type PullOwner } from '../pull-loop.js';
+import type { Alarms } from '../health/health.js';
+import { deliveryFacts, replyOf, PullLoop, type Config, type JetStreamApi, type PullOptions, type PullOwner } from '@loopstack/jetstream';
 
 /** The server forgets the consumer of a process that has ended after this. */
 const FORGOTTEN_AFTER_NS = 30_000_000_000;

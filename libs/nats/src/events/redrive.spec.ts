@@ -1,6 +1,6 @@
 import { wireNames } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
-import type { JetStreamApi } from '../jetstream-api.js';
+import type { JetStreamApi } from '@loopstack/jetstream';
 import type { EventFeed } from './event-consumer.js';
 import { serveRedrives } from './redrive.js';
 

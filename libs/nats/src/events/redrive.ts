@@ -1,51 +1,21 @@
-import { LoopstackError, printable, readDeadLetter, runIdTime, type DeadLetter, type WireNames } from '@loopstack/shared/contract';
-import { ErrorCode, type Msg, type NatsConnection, type Subscription } from 'nats';
-import type { JetStreamApi } from '../jetstream-api.js';
-import { recordHeaders } from '../message-headers.js';
+import { recordHeaders, type JetStreamApi } from '@loopstack/jetstream';
+import type { RedriveAnswer } from '@loopstack/operations';
+import { LoopstackError, printable, readDeadLetter, runIdTime, type WireNames } from '@loopstack/shared/contract';
+import type { Msg, NatsConnection, Subscription } from 'nats';
 import type { EventFeed } from './event-consumer.js';
 import type { StoredEvent } from './event-message.js';
-
-/** Longest wait for a binding to use an event again. */
-const TIMEOUT_MS = 30_000;
 
 /** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
 const AT_ONCE = 16;
 
 const encoder = new TextEncoder();
 
-interface Answer {
-  readonly error?: string;
-  /** Not tried: it uses as many again as it may. */
-  readonly busy?: boolean;
-}
-
-/**
- * Gives the event of a dead letter to its binding again. What a binding does with an event is in the code of its
- * workers, so it is one of them that is asked; the letter stays until one has said that it is done.
- * @throws LoopstackError BINDING_UNAVAILABLE, EVENT_INVALID
- */
-export async function useAgain(nc: NatsConnection, names: WireNames, letter: DeadLetter, binding: string): Promise<void> {
-  let answer: Answer;
-  try {
-    const request = encoder.encode(JSON.stringify({ deadSequence: letter.deadSequence }));
-    answer = (await nc.request(names.redrive(binding), request, { timeout: TIMEOUT_MS })).json<Answer>();
-  } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    const reason = code === ErrorCode.NoResponders ? 'no worker consumes it now' : message;
-    throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason }, { cause });
-  }
-  if (answer.busy === true) throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason: answer.error });
-  if (answer.error !== undefined) {
-    throw new LoopstackError('EVENT_INVALID', { stream: letter.stream, sequence: letter.sequence, binding, reason: answer.error });
-  }
-}
-
 /** Answers those who ask for the event of a dead letter to be used again. One of all processes that consume the feed does. */
 export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: WireNames, feed: EventFeed): Subscription {
   const { durable } = feed.consumer;
   /** By dead letter: several who ask for one get one answer. */
-  const underWay = new Map<number, Promise<Answer>>();
-  const use = async (deadSequence: number): Promise<Answer> => {
+  const underWay = new Map<number, Promise<RedriveAnswer>>();
+  const use = async (deadSequence: number): Promise<RedriveAnswer> => {
     try {
       const outcome = await feed.handle(await eventOf(api, names, durable, deadSequence));
       if (outcome.kind === 'done') return {};
@@ -56,7 +26,7 @@ export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: Wire
       underWay.delete(deadSequence);
     }
   };
-  const asked = (msg: Msg): Answer | Promise<Answer> => {
+  const asked = (msg: Msg): RedriveAnswer | Promise<RedriveAnswer> => {
     let deadSequence: number;
     try {
       ({ deadSequence } = msg.json<{ deadSequence: number }>());

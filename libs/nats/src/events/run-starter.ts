@@ -1,4 +1,4 @@
-import type { Publisher } from '@loopstack/client';
+import type { Publisher, JetStreamApi } from '@loopstack/jetstream';
 import { assertCauseDepth, type EventOutcome, type EventUse } from '@loopstack/core';
 import {
   HEADER,
@@ -10,7 +10,6 @@ import {
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared';
-import type { JetStreamApi } from '../jetstream-api.js';
 import type { StoredEvent } from './event-message.js';
 
 export const DONE: EventOutcome = { kind: 'done' };

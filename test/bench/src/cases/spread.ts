@@ -1,4 +1,4 @@
-import { Replays } from '@loopstack/nats/operations';
+import { Replays } from '@loopstack/operations';
 import { connect } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Actor } from '../actor.js';

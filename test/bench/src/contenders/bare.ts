@@ -1,4 +1,4 @@
-import { Publisher } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
 import { connect, type JetStreamClient, type JsMsg, type NatsConnection } from 'nats';
 import { inWindow, type Consumer, type Consumption, type Contender, type Producer, type Servers } from '../contender.js';
 import { order, USER, type Order, type Size } from '../order.js';

@@ -1,6 +1,7 @@
-import { LoopstackClient, Publisher } from '@loopstack/client';
-import { LoopstackModule, Workflow, Workspace } from '@loopstack/core';
+import { LoopstackClient } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
 import { JetStreamServer, NatsModule } from '@loopstack/nats';
+import { LoopstackModule, Workflow, Workspace } from '@loopstack/core';
 import type { RunItem } from '@loopstack/shared';
 import { Module, type INestMicroservice, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -1,4 +1,4 @@
-import { Publisher } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
 import { Controller, Module, ValidationPipe, type INestMicroservice, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, Payload, type CustomTransportStrategy } from '@nestjs/microservices';

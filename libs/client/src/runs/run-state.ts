@@ -1,0 +1,178 @@
+import {
+  LoopstackError,
+  assertAddress,
+  assertName,
+  encodeRunEvent,
+  HEADER,
+  isOutcome,
+  statusOf,
+  type RunAddress,
+  type RunEvent,
+  type RunInfo,
+} from '@loopstack/shared/contract';
+import { ERR_CODE, NO_RESPONDERS, type Publisher, type StreamReader } from '@loopstack/jetstream';
+import type { ResolvedClientOptions } from '../options.js';
+import { historyEnd, type HistoryEnd } from './history-end.js';
+import { RunAddresses } from './run-addresses.js';
+import { queuedInfo, type StoredCommands } from './stored-command.js';
+
+/** Where the history of a run ends, and whose it is. */
+type FoundEnd = RunAddress & HistoryEnd;
+
+/** Races that a cancel may lose before it gives up; each means that a worker recorded something in between. */
+const CANCEL_TRIES = 10;
+
+/** What became of a run, and the end of it. */
+export class RunState {
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+  readonly #publisher: Publisher;
+  readonly #commands: StoredCommands;
+  readonly #addresses: RunAddresses;
+  /** Questions on their way: a thousand queued runs of a workflow ask once. */
+  readonly #floors = new Map<string, Promise<number>>();
+
+  constructor(options: ResolvedClientOptions, reader: StreamReader, publisher: Publisher, commands: StoredCommands) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#publisher = publisher;
+    this.#commands = commands;
+    this.#addresses = new RunAddresses(options, reader, commands, (command) => this.#settled(command, command.sequence));
+  }
+
+  /**
+   * One read of the run's last event; a run without one is looked for among the commands, at `sequence` first. Without an address, that is looked for before.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, NAME_INVALID, STREAM_UNAVAILABLE
+   */
+  async get(runId: string, given?: RunAddress, hint = 0): Promise<RunInfo> {
+    assertRun(runId, given);
+    const { sequence, ...address } = given ? { ...addressOf(given), sequence: hint } : await this.#addresses.of(runId);
+    const found = await this.#end(runId, address);
+    if (found?.event) return this.#withCommand(infoOf(runId, { ...found, event: found.event }));
+    const command = await this.#commands.find(runId, address, sequence).catch((error: unknown) => {
+      if (address === undefined || sequence === 0 || !isUnasked(error)) throw error;
+      // A tenant may read no commands. One that was acknowledged, and has no event, waits.
+      return { workspace: address.workspace, workflow: address.workflow, id: runId, status: 'queued', attempt: 0, sequence } as const;
+    });
+    if (command && 'status' in command) return command;
+    if (command && !(await this.#settled(command, command.sequence))) return queuedInfo(command);
+    // It may have ended while its command was looked for.
+    const ended = command && (await this.#end(runId, command, true));
+    if (ended?.event) return this.#withCommand(infoOf(runId, { ...ended, event: ended.event }));
+    throw new LoopstackError('RUN_UNKNOWN', { runId });
+  }
+
+  /**
+   * Records the outcome `canceled`, so that nobody can record another one, then tells the workers. A run that is
+   * canceled already is told of again, so a cancel that was interrupted can be repeated.
+   * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
+   */
+  async cancel(runId: string, given?: RunAddress, hint = 0): Promise<RunInfo> {
+    const { names } = this.#options;
+    assertRun(runId, given);
+    const { sequence, ...address } = given ? { ...addressOf(given), sequence: hint } : await this.#addresses.of(runId);
+    for (let tries = 1; ; tries++) {
+      const found = await this.#end(runId, address, tries > 1);
+      const last = found?.event;
+      // Also when there is an event: the address of the run is what an outcome is recorded under.
+      const info = last ? infoOf(runId, { ...found, event: last }) : await this.get(runId, address, sequence);
+      if (info.status === 'canceled') return this.#announce(info);
+      if (last && isOutcome(last.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
+      const event: RunEvent = {
+        type: 'canceled',
+        at: new Date(this.#options.clock.nowMs()).toISOString(),
+        attempt: info.attempt,
+        ...(info.sequence === undefined ? {} : { sequence: info.sequence }),
+        ...(last?.content === undefined ? {} : { content: last.content }),
+      };
+      try {
+        await this.#publisher.publish(names.event(info, runId), encodeRunEvent(event), {
+          [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(found?.sequence ?? 0),
+        });
+        return await this.#announce({ ...info, status: 'canceled', updatedAt: event.at });
+      } catch (error) {
+        if (tries === CANCEL_TRIES || !(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE)
+          throw error;
+      }
+    }
+  }
+
+  async #announce(info: RunInfo): Promise<RunInfo> {
+    const { names } = this.#options;
+    await this.#publisher.publish(names.cancel(info, info.id), new Uint8Array(0));
+    // A delayed command that is not due yet need not come at all. Where this is not permitted, it comes and is refused.
+    if (info.sequence === undefined) {
+      const { schedules } = names.streams;
+      await this.#reader.purge(schedules, names.schedule(info, info.id)).catch(() => undefined);
+    }
+    return info;
+  }
+
+  async #end(runId: string, address: RunAddress, leader = false): Promise<FoundEnd | undefined> {
+    const { names } = this.#options;
+    const end = await historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
+    const parsed = end && names.parseEvent(end.subject);
+    return parsed && { ...end, workspace: parsed.workspace, workflow: parsed.workflow };
+  }
+
+  /** Adds what only the command knows, while the stream still has it. */
+  async #withCommand(info: RunInfo): Promise<RunInfo> {
+    if (info.sequence === undefined) return info;
+    const command = await this.#commands.at(info.sequence).catch(() => undefined);
+    if (command?.runId !== info.id || command.workspace !== info.workspace || command.workflow !== info.workflow) return info;
+    return {
+      ...info,
+      queuedAt: new Date(command.queuedAtMs).toISOString(),
+      ...(command.userId === undefined ? {} : { userId: command.userId }),
+    };
+  }
+
+  /** Whether the workflow's consumer is done with a command: then its events have aged out. Without a consumer nobody is. */
+  async #settled(address: RunAddress & { readonly priority: 'high' | 'normal' | 'low' }, sequence: number): Promise<boolean> {
+    const { names } = this.#options;
+    const durable = names.durable(address, address.priority);
+    let asked = this.#floors.get(durable);
+    if (asked === undefined) {
+      asked = this.#floor(names.streams.runs, durable).finally(() => this.#floors.delete(durable));
+      this.#floors.set(durable, asked);
+    }
+    return sequence > 0 && sequence <= (await asked);
+  }
+
+  async #floor(stream: string, durable: string): Promise<number> {
+    const info = await this.#reader
+      .call<{ ack_floor: { stream_seq: number } }>(`CONSUMER.INFO.${stream}.${durable}`, {}, stream)
+      .catch(() => undefined);
+    return info?.ack_floor.stream_seq ?? 0;
+  }
+}
+
+/** With a wildcard in it, the run of somebody else would be read; with a line end, anything could be published. */
+function assertRun(runId: string, address: RunAddress | undefined): void {
+  assertName('run id', runId);
+  if (address !== undefined) assertAddress(address);
+}
+
+const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
+
+export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {
+  const { attempt, at, sequence, userId, result, error, nextAttemptAt } = event;
+  return {
+    workspace,
+    workflow,
+    id: runId,
+    status: statusOf(event),
+    attempt,
+    updatedAt: at,
+    ...(sequence === undefined ? {} : { sequence }),
+    ...(userId === undefined ? {} : { userId }),
+    ...(result === undefined ? {} : { result }),
+    ...(error === undefined ? {} : { error }),
+    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
+  };
+}
+
+/** Nobody takes such a question from this user's account. */
+function isUnasked(error: unknown): boolean {
+  return error instanceof LoopstackError && error.code === 'STREAM_UNAVAILABLE' && error.details['reason'] === NO_RESPONDERS;
+}

@@ -1,0 +1,153 @@
+import {
+  headerBlock,
+  API,
+  JetStreamApiError,
+  type Publisher,
+  type ServerClock,
+  type JetStreamApi,
+  type StreamMessage,
+} from '@loopstack/jetstream';
+import {
+  HEADER,
+  LoopstackError,
+  decodeRunEvent,
+  encodeRunEvent,
+  storedRunEvent,
+  type RunAddress,
+  type RunEvent,
+  type WireNames,
+} from '@loopstack/shared';
+import { eventBefore, type HistoryEnd } from '@loopstack/jetstream';
+
+/** With what the worker compares. */
+interface ReadEnd extends HistoryEnd {
+  /** Sequence of the last event, or 0, and its bytes. */
+  readonly eventSequence: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Thrown by `append` when the subject of the run is not where the caller last saw it; `last` is where it is. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+  constructor(
+    message: string,
+    readonly last: HistoryEnd | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/** The events stream as the worker writes and reads it. */
+export class RunEvents {
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+    private readonly timeoutMs: number,
+    /** Told when the stream does not answer, or is gone. */
+    private readonly missing: () => void = () => undefined,
+    /** Told of a message that is no event, on the subject of a run. */
+    private readonly strange: (reason: string) => void = () => undefined,
+  ) {}
+
+  get clock(): ServerClock {
+    return this.api.clock;
+  }
+
+  /** What an event may have: the server's `max_payload` without the headers. */
+  get maxBytes(): number {
+    return (this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY) - MAX_HEADER_BYTES;
+  }
+
+  async end(address: RunAddress, runId: string): Promise<HistoryEnd | undefined> {
+    return this.#end(await this.#stored(address, runId));
+  }
+
+  /**
+   * Whoever may publish on the subject can store what is no event. It says nothing of the run and is passed over; its sequence counts, since
+   * the next event has to expect it.
+   */
+  async #end(last: StreamMessage | undefined): Promise<ReadEnd | undefined> {
+    if (!last) return undefined;
+    const event = storedRunEvent(last);
+    if (event) return { event, sequence: last.sequence, eventSequence: last.sequence, bytes: last.data };
+    const { events } = this.names.streams;
+    const place = `at ${last.sequence} on ${last.subject}`;
+    this.strange(
+      `${events} has a message that is no run event, ${place}: it is passed over. Find who may publish there (docs/security.md)`,
+    );
+    const before = await eventBefore(this.api, events, last.subject, last.sequence);
+    return { event: before?.event, sequence: last.sequence, eventSequence: before?.sequence ?? 0, bytes: before?.bytes };
+  }
+
+  async #stored(address: RunAddress, runId: string): Promise<StreamMessage | undefined> {
+    return this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError) this.missing();
+      throw error;
+    });
+  }
+
+  /**
+   * Appends an event if the last one of the run has the sequence `expected` (0: there is none). The fence: of two
+   * workers with the same command only the first outcome stands.
+   * @returns the sequence of the new event
+   * @throws FencedError; LoopstackError PUBLISH_…
+   */
+  append(address: RunAddress, runId: string, expected: number, event: RunEvent): Promise<number> {
+    return this.appendBytes(address, runId, expected, encodeRunEvent(event));
+  }
+
+  appendBytes(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
+    return this.store(address, runId, expected, bytes).catch((error: unknown) => this.refused(address, runId, expected, bytes, error));
+  }
+
+  /**
+   * `appendBytes` on the path of every run, without the promise that looks into errors: `refused` does that. On a slow disk, outcomes share
+   * a write. The fence makes it safe to write an event twice, as it is done where the answer is lost with the connection.
+   */
+  store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
+    const block = expected === 0 ? FIRST_EVENT : expectation(expected);
+    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, true, SEQUENCE, true);
+  }
+
+  /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
+  async refused(address: RunAddress, runId: string, expected: number, bytes: Uint8Array, error: unknown): Promise<number> {
+    if (error instanceof LoopstackError) {
+      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) {
+        const end = await this.#end(await this.#stored(address, runId));
+        if (end?.bytes && Buffer.compare(end.bytes, bytes) === 0) return end.sequence;
+        if (end && (onlyStrangersSince(end, expected) || (end.event && isBefore(end.event, bytes))))
+          return this.appendBytes(address, runId, end.sequence, bytes);
+        throw new FencedError(error.message, end);
+      }
+      if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
+    }
+    throw error;
+  }
+}
+
+/** Whether what stands is of the same attempt in the same worker, before this event: the acknowledgement of that one was lost. */
+function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
+  const event = decodeRunEvent(bytes);
+  if (!event || (stands.type !== 'started' && stands.type !== 'progress')) return false;
+  // A command that is given back has not used its attempt.
+  const attempt = event.type === 'queued' ? event.attempt + 1 : event.attempt;
+  return stands.worker !== undefined && stands.worker === event.worker && stands.sequence === event.sequence && stands.attempt === attempt;
+}
+
+/** Whether what came after the last message that the caller knew is no event: nobody else has the run. */
+function onlyStrangersSince({ sequence, eventSequence }: ReadEnd, expected: number): boolean {
+  return sequence > expected && eventSequence <= expected;
+}
+
+/** An expectation, and what makes it one of a batch. */
+const MAX_HEADER_BYTES = 512;
+
+const SEQUENCE = { acknowledged: (_: string, sequence: number): number => sequence };
+
+function expectation(sequence: number): Uint8Array {
+  return headerBlock(`${HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE}: ${sequence}\r\n`);
+}
+
+/** The header block of nearly every outcome. */
+const FIRST_EVENT = expectation(0);

@@ -1,0 +1,255 @@
+import { ambiguous } from '@loopstack/client';
+import {
+  headerBlock,
+  headerLines,
+  API,
+  JetStreamApiError,
+  type Publisher,
+  type JetStreamApi,
+  type StreamMessage,
+} from '@loopstack/jetstream';
+import { requestRedrive } from './request-redrive.js';
+import {
+  HEADER,
+  LoopstackError,
+  assertPlace,
+  decodeRunEvent,
+  emptyHeaders,
+  encodeRunEvent,
+  isServerHeader,
+  isSignatureHeader,
+  readDeadLetter,
+  statusOf,
+  type CommandSigner,
+  type DeadLetter,
+  type DeadReason,
+  type ErrorCode,
+  type RunEvent,
+  type WireNames,
+} from '@loopstack/shared/contract';
+
+export interface DeadLetterFilter {
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly reason?: DeadReason;
+  readonly runId?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+  /** Letters that are returned, or worked on. Default: 100 for a list, all for a redrive or discard. */
+  readonly limit?: number;
+}
+
+/** One letter by its sequence, several, or all that match. */
+export type DeadLetterSelection = number | readonly number[] | DeadLetterFilter;
+
+export interface DeadLetterReport {
+  /** Sequences of the letters that were redriven or discarded. */
+  readonly done: readonly number[];
+  /** Letters that could not be, and why; they are still there. `code` is absent where the server did not answer. */
+  readonly failed: readonly { readonly deadSequence: number; readonly reason: string; readonly code?: ErrorCode }[];
+}
+
+/**
+ * What became of commands that could not be done: to look at, to redrive, to discard. Every step is safe to interrupt
+ * and to repeat: a letter leaves its stream only after what replaces it is stored.
+ */
+export class DeadLetters {
+  constructor(
+    private readonly api: JetStreamApi,
+    private readonly publisher: Publisher,
+    private readonly names: WireNames,
+    /** For workspaces whose workers demand signatures: whoever redrives answers for the command. */
+    private readonly sign?: CommandSigner,
+  ) {}
+
+  /** Letters in the order in which they were given up. */
+  async list(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
+    const letters: DeadLetter[] = [];
+    for await (const letter of this.each({ limit: 100, ...filter })) letters.push(letter);
+    return letters;
+  }
+
+  /** All letters that match and were there at the first step, one at a time: for more than fit in memory. */
+  async *each(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
+    assertPlace(filter);
+    const subject = this.names.dead({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' });
+    let left = filter.limit ?? Number.POSITIVE_INFINITY;
+    if (left <= 0) return;
+    const since = filter.since?.getTime() ?? Number.NEGATIVE_INFINITY;
+    const until = filter.until?.getTime() ?? Number.POSITIVE_INFINITY;
+    const { dead } = this.names.streams;
+    // Letters that come meanwhile are another selection: those of redriven runs that fail again would never end.
+    const to = (await this.api.streamInfo(dead)).state.last_seq;
+    for await (const stored of this.api.scan(dead, subject, filter.since ? { fromTime: filter.since, to } : { to })) {
+      const letter = this.letter(stored);
+      if (!letter || stored.timeMs < since || stored.timeMs > until) continue;
+      if (filter.reason !== undefined && letter.reason !== filter.reason) continue;
+      if (filter.runId !== undefined && letter.runId !== filter.runId) continue;
+      yield letter;
+      if (--left === 0) return;
+    }
+  }
+
+  /**
+   * One letter, with the body of its command also where the letter only points to it. Where the letter has a redacted copy, that.
+   * @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST
+   */
+  async inspect(deadSequence: number): Promise<DeadLetter & { readonly body: Uint8Array }> {
+    const letter = await this.one(deadSequence);
+    return { ...letter, body: letter.redacted ?? (await this.command(letter)) };
+  }
+
+  /**
+   * An event that a binding could not use is given to that binding again, by a worker that declares it. Otherwise it
+   * sends commands again: the same run, with its attempts counted anew and its history kept. The letter goes when the
+   * new command is stored; interrupted in between and repeated, the run is started once. A run that has gone on since
+   * (RUN_NOT_FAILED), or whose command the server does not take again, is left as it is, and so is its letter. With `sign`,
+   * so is a letter of the reason `untrusted` that is neither named nor selected by that reason (UNTRUSTED).
+   */
+  async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
+    const meant = typeof selection === 'number' || Array.isArray(selection) || (selection as DeadLetterFilter).reason === 'untrusted';
+    return this.forEach(selection, async (letter) => {
+      if (this.sign && letter.reason === 'untrusted' && !meant) throw wouldBeSigned();
+      await this.redriveOne(letter);
+    });
+  }
+
+  /** Removes letters for good. */
+  async discard(selection: DeadLetterSelection): Promise<DeadLetterReport> {
+    return this.forEach(selection, (letter) => this.remove(letter.deadSequence));
+  }
+
+  private async forEach(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
+    const done: number[] = [];
+    const failed: { deadSequence: number; reason: string; code?: ErrorCode }[] = [];
+    const attempt = async (deadSequence: number, letter: () => DeadLetter | Promise<DeadLetter>): Promise<void> => {
+      try {
+        await work(await letter());
+        done.push(deadSequence);
+      } catch (error) {
+        failed.push({ deadSequence, reason: (error as Error).message, ...(error instanceof LoopstackError ? { code: error.code } : {}) });
+      }
+    };
+    if (typeof selection === 'number' || Array.isArray(selection)) {
+      for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.one(deadSequence));
+    } else {
+      await this.assertOneRun(selection as DeadLetterFilter);
+      for await (const letter of this.each(selection as DeadLetterFilter)) await attempt(letter.deadSequence, () => letter);
+    }
+    return { done, failed };
+  }
+
+  /** An id alone is not enough to act on: whoever may start runs in a workspace may use any id there. @throws LoopstackError RUN_AMBIGUOUS */
+  private async assertOneRun(filter: DeadLetterFilter): Promise<void> {
+    const { runId, workspace, workflow } = filter;
+    if (runId === undefined || (workspace !== undefined && workflow !== undefined)) return;
+    const found = new Set<string>();
+    // Whatever the limit is: it may end before the other run.
+    for await (const letter of this.each({ ...filter, limit: Number.POSITIVE_INFINITY }))
+      found.add(`${letter.workspace}.${letter.workflow}`);
+    if (found.size > 1) throw ambiguous(runId, [...found]);
+  }
+
+  private async redriveOne(letter: DeadLetter): Promise<void> {
+    const { streams } = this.names;
+    const data = await this.command(letter);
+    if (letter.binding !== undefined) {
+      await requestRedrive(this.api.nc, this.names, letter, letter.binding);
+      return this.remove(letter.deadSequence);
+    }
+    const headers = Object.assign(emptyHeaders(), letter.headers);
+    // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
+    headers[HEADER.RUN_ID] = letter.runId;
+    headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
+    for (const name of Object.keys(headers)) if (isServerHeader(name) || isSignatureHeader(name)) delete headers[name];
+    headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
+    const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
+    Object.assign(headers, this.sign?.({ subject, headers, data, nowMs: this.api.clock.nowMs() }));
+    // A run is opened only for a command that can be written.
+    const bytes = data.length + headerBlock(headerLines(headers)).length;
+    const limit = this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (bytes > limit) throw new LoopstackError('PAYLOAD_TOO_LARGE', { bytes, limit });
+    const opened = await this.reopen(letter);
+    if (opened === undefined) return this.remove(letter.deadSequence);
+    try {
+      await this.publisher.publish(subject, data, headers);
+    } catch (error) {
+      if (opened > 0 && isRefused(error)) await this.forget(streams.events, opened).catch(() => undefined);
+      throw error;
+    }
+    return this.remove(letter.deadSequence);
+  }
+
+  /**
+   * Records that the run is queued again, before its command is: a worker that gets the command at once must not find
+   * the old outcome standing.
+   * @returns sequence of that event, 0 if an earlier redrive recorded it; undefined if an earlier redrive of this letter has been run already
+   * @throws LoopstackError RUN_NOT_FAILED
+   */
+  private async reopen(letter: DeadLetter): Promise<number | undefined> {
+    const subject = this.names.event(letter, letter.runId);
+    let last = 0;
+    let redriven = 0;
+    let event: RunEvent | undefined;
+    let known = 0;
+    for await (const stored of this.api.scan(this.names.streams.events, subject)) {
+      last = stored.sequence;
+      const decoded = decodeRunEvent(stored.data);
+      // What is no event says nothing of the run.
+      if (!decoded) continue;
+      event = decoded;
+      known = stored.sequence;
+      if (event.redriveOf === letter.deadSequence) redriven = stored.sequence;
+    }
+    if (redriven > 0) return redriven === known ? 0 : undefined;
+    // A run whose events have aged out failed last as far as anybody knows.
+    if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
+    const queued = encodeRunEvent({ type: 'queued', at: this.api.clock.isoNow(), attempt: 0, redriveOf: letter.deadSequence });
+    return (await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) })).sequence;
+  }
+
+  private remove(deadSequence: number): Promise<void> {
+    return this.forget(this.names.streams.dead, deadSequence);
+  }
+
+  private async forget(stream: string, sequence: number): Promise<void> {
+    try {
+      await this.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE)) throw error;
+    }
+  }
+
+  /** @throws LoopstackError DEAD_LETTER_UNKNOWN */
+  private async one(deadSequence: number): Promise<DeadLetter> {
+    const stored = await this.api.at(this.names.streams.dead, deadSequence);
+    const letter = stored && this.letter(stored);
+    if (!letter) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
+    return letter;
+  }
+
+  /** @throws LoopstackError COMMAND_LOST */
+  private async command(letter: DeadLetter): Promise<Uint8Array> {
+    if (letter.body) return letter.body;
+    // A stream of an application may allow no direct gets, and a command may have headers that break them.
+    const stored = await this.api.leaderAt(letter.stream, letter.sequence);
+    if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
+    return stored.data;
+  }
+
+  private letter(stored: StreamMessage): DeadLetter | undefined {
+    const address = this.names.parseDead(stored.subject);
+    return address && readDeadLetter(address, stored.sequence, stored.headers, stored.data);
+  }
+}
+
+/** Of a command that was refused, and that whoever selects many would make genuine without having looked at it. */
+export function wouldBeSigned(): LoopstackError {
+  const reason = 'it was refused, and would be signed now; redrive its dead letter by its number, or select the reason untrusted';
+  return new LoopstackError('UNTRUSTED', { reason });
+}
+
+/** Whether the server has said that it does not store a message; after a silence it may have. */
+function isRefused(error: unknown): boolean {
+  return error instanceof LoopstackError && ['PAYLOAD_TOO_LARGE', 'PUBLISH_REFUSED', 'STREAM_FULL'].includes(error.code);
+}

@@ -1,0 +1,42 @@
+export { type DeadLetterFilter, type DeadLetterReport, DeadLetters, type DeadLetterSelection } from './dead/dead-letters.js';
+export { Digest, shownNames } from './dead/unserved-digest.js';
+export { type BindingInfo, Bindings } from './deployment/bindings.js';
+export { Deployment, type Queue } from './deployment/deployment.js';
+export {
+  CONSUMER_FIELDS,
+  desiredConsumer,
+  type DesiredConsumer,
+  desiredConsumers,
+  type DesiredConsumers,
+  type DesiredStream,
+  desiredStreams,
+  drift,
+  durableOf,
+  filterOf,
+  hasLanes,
+  lanesFrom,
+  leaseOf,
+  leaseToKeep,
+  pausedUntil,
+  ServerVersion,
+  SPLIT_PAUSE_MS,
+} from './deployment/desired-topology.js';
+export type { ReplayProgress } from './replay/meter.js';
+export type { ReplayExample, ReplayPreview } from './replay/preview.js';
+export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';
+export { type ReplayHooks, type ReplayPace, Replays, type ReplaysOptions } from './replay/replays.js';
+export type {
+  EventMapping,
+  PatchOperation,
+  ReplayCommand,
+  ReplayFunctions,
+  ReplayModule,
+  ReplayOutcome,
+  ReplayRequest,
+} from './replay/request.js';
+export { catalogueCheck } from './replay/select/catalogue-check.js';
+export { schemaCheck } from './schema/schema-check.js';
+export { resolveStreamOptions, type ResolvedStreamOptions, type StreamOptions } from './deployment/stream-options.js';
+export type { RedriveAnswer } from './dead/request-redrive.js';
+export type { PayloadCheck } from './replay/select/command-selector.js';
+export type { NatsConnection } from 'nats';
