@@ -8,7 +8,7 @@ import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 
 const run = promisify(execFile);
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
-const PACKAGES = ['shared', 'client', 'core', 'nats'];
+const PACKAGES = ['shared', 'jetstream', 'client', 'operations', 'core', 'nats'];
 const BASE = {
   target: 'es2022',
   strict: true,
