@@ -1,5 +1,5 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Publisher, askedAgain } from '@loopstack/jetstream';
+import { Publisher, requestWithRetry } from '@loopstack/jetstream';
 import { HEADER, type RunHandle } from '@loopstack/shared/contract';
 import { connect, type Msg, type NatsConnection } from 'nats';
 import { Proxy } from '../rig/proxy.js';
@@ -155,7 +155,7 @@ describe('reading while the connection is lost', () => {
     await rig.nc.flush();
     const nc = await connect({ servers: proxy.url });
     const ask = (timeout: number): Promise<Msg> => nc.request('slow', undefined, { timeout });
-    expect((await askedAgain(nc, 60_000, ask)).string()).toBe('late');
+    expect((await requestWithRetry(nc, 60_000, ask)).string()).toBe('late');
     await nc.close();
   });
 
@@ -166,7 +166,7 @@ describe('reading while the connection is lost', () => {
     const cutting = setInterval(() => proxy.cut(), 300);
     try {
       const ask = (timeout: number): Promise<Msg> => nc.request('silent', undefined, { timeout });
-      await expect(askedAgain(nc, 500, ask)).rejects.toMatchObject({ code: 'TIMEOUT' });
+      await expect(requestWithRetry(nc, 500, ask)).rejects.toMatchObject({ code: 'TIMEOUT' });
     } finally {
       clearInterval(cutting);
       await nc.close();

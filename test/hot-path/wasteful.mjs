@@ -1,6 +1,6 @@
 // Preloaded into a process of the benchmark: a change that costs each run something, as a change by mistake would.
 
-import { Publisher } from '@loopstack/client';
+import { Publisher } from '@loopstack/jetstream';
 import { WorkflowRunner } from '@loopstack/core';
 
 /** About two kilobytes. */

@@ -19,19 +19,19 @@ import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue/catalogue.js';
 import { encodeCommand, isTimed, prepareCommand, type PreparedCommand } from './start/command.js';
 import {
-  moveOn,
+  failover,
   serverHas,
   steadyDials,
   FastIngest,
   Publisher,
   ServerClock,
-  shield,
+  guardParser,
   StreamReader,
   type IngestListener,
   type EncodedMessage,
 } from '@loopstack/jetstream';
 import { fanOut } from './start/fan-out.js';
-import { StoredRun, type RunDesk } from './start/handle.js';
+import { StoredRun, type RunOperations } from './start/handle.js';
 import { KeyedRuns } from './start/keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
 import { runMany } from './start/many.js';
@@ -55,7 +55,7 @@ export class LoopstackClient {
   readonly #keyed: KeyedRuns;
   readonly #state: RunState;
   readonly #list: RunList;
-  readonly #desk: RunDesk;
+  readonly #desk: RunOperations;
   readonly schedules: Schedules;
   /** The workflows that workers serve. */
   readonly catalogue: Catalogue;
@@ -71,7 +71,7 @@ export class LoopstackClient {
    */
   constructor(nc: NatsConnection, options: ClientOptions = {}) {
     this.#nc = nc;
-    shield(nc);
+    guardParser(nc);
     steadyDials(nc);
     const { api, names } = resolveClientOptions(options);
     this.clock = ServerClock.of(nc, { api, stream: names.streams.runs });
@@ -82,7 +82,7 @@ export class LoopstackClient {
       timeoutMs: publishTimeoutMs,
       whileDisconnected,
       groupCommit,
-      onUnanswered: options.moveOn ? () => void moveOn(nc) : undefined,
+      onUnanswered: options.failover ? () => void failover(nc) : undefined,
       domain: options.domain,
       sign: options.sign,
     });
@@ -116,7 +116,7 @@ export class LoopstackClient {
         .replaceAll(/[^/,\s@]*@/g, '');
       throw new LoopstackError('CONNECTION_FAILED', { servers, reason: cause.message }, { cause });
     });
-    const client = new LoopstackClient(nc, { moveOn: true, ...options });
+    const client = new LoopstackClient(nc, { failover: true, ...options });
     client.#ownsConnection = true;
     await client.clock.settled();
     return client;

@@ -42,7 +42,7 @@ export interface ClientOptions {
    * Makes the connection anew, at another server, when runs have timed out for 5 s and the server that it has does not answer
    * for JetStream: it may be cut off from the others. Default: only a connection that `connect()` made.
    */
-  readonly moveOn?: boolean;
+  readonly failover?: boolean;
   /** Longest wait of `handle.result()`. Default 30 s. */
   readonly resultTimeout?: Duration;
   /** Longest wait for an answer about a run or a schedule. Default 5 s. */

@@ -32,7 +32,7 @@ export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from '.
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
 export { payloadSchema } from './schema/payload-schema.js';
-export { RunGateway, type ScheduleBook } from './run-gateway.js';
+export { RunGateway, type ScheduleStore } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
 export { RunService, type RunAndWaitOptions, type RunOf } from './run-service.js';
 export { commandAsStored, disowned, type Delivery, type PreparedRun } from './prepare.js';

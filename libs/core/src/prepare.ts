@@ -4,7 +4,7 @@ import {
   assertHeaders,
   contentOf,
   decodeRunCommand,
-  distrust,
+  untrustedReason,
   isServerAnswer,
   relayedCommand,
   runIdOf,
@@ -130,7 +130,7 @@ const untrusted = (reason: string): LoopstackError => new LoopstackError('UNTRUS
 
 /** @throws LoopstackError UNTRUSTED */
 function assertTrusted(trust: ResolvedTrust, { subject, headers, data, timeMs }: Delivery): void {
-  const reason = distrust({ subject, lines: headers.lines?.(), data, timeMs }, trust);
+  const reason = untrustedReason({ subject, lines: headers.lines?.(), data, timeMs }, trust);
   if (reason !== undefined) throw untrusted(reason);
 }
 

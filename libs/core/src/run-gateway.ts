@@ -15,7 +15,7 @@ import type {
 } from '@loopstack/shared';
 
 /** Recurring runs, as the broker keeps them. */
-export interface ScheduleBook {
+export interface ScheduleStore {
   put(
     id: string,
     recurrence: Recurrence,
@@ -46,7 +46,7 @@ export abstract class RunGateway {
   ): Promise<RunHandle<Result>>;
   abstract runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport>;
   abstract fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]>;
-  abstract readonly schedules: ScheduleBook;
+  abstract readonly schedules: ScheduleStore;
   /** Refuses what no worker serves, as far as the broker knows, and a payload that its worker would refuse. */
   abstract check(address: RunAddress, payload: unknown): Promise<void>;
   abstract get(run: string | RunReference): Promise<RunInfo>;

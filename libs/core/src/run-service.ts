@@ -22,7 +22,7 @@ import {
 import { assertCauseNotTooDeep } from './cause.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
-import { RunGateway, type ScheduleBook } from './run-gateway.js';
+import { RunGateway, type ScheduleStore } from './run-gateway.js';
 import { checkPayload } from './validation/check-payload.js';
 import type { PayloadValidator } from './validation/payload-validator.js';
 import {
@@ -165,7 +165,7 @@ export class RunService {
   }
 
   /** Recurring runs: `list`, `get`, `cancel`. */
-  get schedules(): Omit<ScheduleBook, 'put'> {
+  get schedules(): Omit<ScheduleStore, 'put'> {
     return this.connected().schedules;
   }
 

@@ -14,21 +14,21 @@ export { StorageWatch } from './api/storage-watch.js';
 export { consumerNames, subjectPages, subjectsOf } from './api/stream-lists.js';
 export { connectTo, type NatsAccess } from './connection/connect-to.js';
 export {
-  askedAgain,
+  requestWithRetry,
   followConnection,
   hasOtherServers,
   inboxOf,
   mayReconnect,
-  moveOn,
+  failover,
   reconnectElsewhere,
   requireServer,
   serverHas,
   steadyDials,
 } from './connection/connection.js';
-export { shield } from './connection/guard-parser.js';
-export { MAJORITY_MS, MajorityWatch } from './connection/quorum-watch.js';
+export { guardParser } from './connection/guard-parser.js';
+export { QUORUM_CHECK_MS, QuorumWatch } from './connection/quorum-watch.js';
 export { ServerClock } from './connection/server-clock.js';
-export { Answers } from './consume/ack-writer.js';
+export { AckWriter } from './consume/ack-writer.js';
 export { deliveryFacts, durableIn } from './consume/delivery-facts.js';
 export { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './consume/pull-loop.js';
 export { renamed } from './publish/duplicates.js';
@@ -38,7 +38,7 @@ export type { EncodedMessage, Receiver } from './publish/pending.js';
 export { ERR_CODE, NO_PLACE, type PubAck } from './publish/pub-ack.js';
 export { Publisher, type PublisherOptions } from './publish/publisher.js';
 export { eventBefore, type HistoryEnd } from './read/history-end.js';
-export { Turns } from './read/limiter.js';
+export { Limiter } from './read/limiter.js';
 export { type MessageHeaders, recordHeaders } from './read/message-headers.js';
 export { PacedRead } from './read/paced-read.js';
 export { RawHeaders, replyOf } from './read/raw-message.js';

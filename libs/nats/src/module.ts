@@ -1,7 +1,7 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Publisher, JetStreamApi, type ServerClock } from '@loopstack/jetstream';
 import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
-import { outlastElection } from './topology/retry-until-leader.js';
+import { retryUntilLeader } from './topology/retry-until-leader.js';
 import { RunGateway, Subscriptions, currentCauseHeaders } from '@loopstack/core';
 import {
   Inject,
@@ -17,7 +17,7 @@ import type { NatsConnection } from 'nats';
 import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { NATS_CONNECTION, openConnection } from './connection.js';
 import { DeclaredSchedules } from './topology/declared-schedules.js';
-import { FanOut } from './events/fan-out.js';
+import { EventSubscriptions } from './events/event-subscriptions.js';
 import { Alarms } from './health/health.js';
 import { LoopstackHealth } from './health/loopstack-health.js';
 import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
@@ -44,7 +44,7 @@ const PROVIDERS: Provider[] = [
     useFactory: async (api: JetStreamApi, options: ResolvedNatsOptions) => {
       const topology = new Topology(api, options);
       try {
-        await outlastElection(() => topology.ensureStreams());
+        await retryUntilLeader(() => topology.ensureStreams());
       } catch (error) {
         // The boot stops here, and Nest closes nothing that is not made: without this the process would not end.
         if (!options.connection) await api.nc.close();
@@ -65,7 +65,7 @@ const PROVIDERS: Provider[] = [
         publishTimeout: publishTimeoutMs,
         maxInFlight,
         whileDisconnected,
-        moveOn: connection === undefined,
+        failover: connection === undefined,
         context: currentCauseHeaders,
         checkSchema: schemaCheck({ warn: (text) => new Logger('Catalogue').warn(text) }),
         ...(domain === undefined ? {} : { domain }),
@@ -121,10 +121,10 @@ const PROVIDERS: Provider[] = [
     useFactory: (api: JetStreamApi, { names }: ResolvedNatsOptions) => new Bindings(api, names),
   },
   {
-    provide: FanOut,
+    provide: EventSubscriptions,
     // The topology: reactions consume a stream that it makes.
     inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS, Publisher, Alarms, Subscriptions, Bindings, Topology],
-    useFactory: (...args: ConstructorParameters<typeof FanOut>) => new FanOut(...args),
+    useFactory: (...args: ConstructorParameters<typeof EventSubscriptions>) => new EventSubscriptions(...args),
   },
   JetStreamServer,
   LoopstackHealth,

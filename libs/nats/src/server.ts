@@ -7,8 +7,8 @@ import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { NATS_CONNECTION } from './connection.js';
 import type { AroundHandler } from './events/event-handlers.js';
 import { DeclaredSchedules } from './topology/declared-schedules.js';
-import { FanOut } from './events/fan-out.js';
-import { outlastElection } from './topology/retry-until-leader.js';
+import { EventSubscriptions } from './events/event-subscriptions.js';
+import { retryUntilLeader } from './topology/retry-until-leader.js';
 import { JetStreamApi } from '@loopstack/jetstream';
 import type { ResolvedNatsOptions } from './options.js';
 import { assertSignatureWindows } from './topology/signature-windows.js';
@@ -36,7 +36,7 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
     @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
     private readonly worker: Worker,
     private readonly workers: Workers,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: EventSubscriptions,
     private readonly catalogue: CatalogueWriter,
     private readonly schedules: DeclaredSchedules,
     private readonly api: JetStreamApi,
@@ -51,13 +51,13 @@ export class JetStreamServer extends Server<JetStreamServerEvents, JetStreamServ
       const workflows = runners.map(({ entry }) => entry);
       // What can stop the boot comes first: nothing is started, by command, schedule or event, by an application that does not start.
       await this.workers.checkSchedules();
-      await outlastElection(
+      await retryUntilLeader(
         () => assertSignatureWindows(this.api, this.options, runners),
         () => !this.#closed,
       );
       const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
       this.#goOn();
-      await outlastElection(
+      await retryUntilLeader(
         () => this.schedules.declare(workflows),
         () => !this.#closed,
       );

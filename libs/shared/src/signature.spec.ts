@@ -4,7 +4,7 @@ import { createHash, verify } from 'node:crypto';
 import { nkeys } from 'nats';
 import { HEADER, type Headers } from './header.js';
 import { keyPairOf, publicKeyOf } from './nkey.js';
-import { commandSigner, distrust, resolveTrust, type UnsignedCommand } from './signature.js';
+import { commandSigner, untrustedReason, resolveTrust, type UnsignedCommand } from './signature.js';
 import { UNSIGNED_HEADERS, headerLinesOf, signedBytes } from './signed-bytes.js';
 
 const pair = nkeys.createUser();
@@ -31,7 +31,7 @@ interface Changed {
 }
 
 const reason = (headers: Headers, { subject = command.subject, data = command.data, block, timeMs = Date.now() }: Changed = {}) =>
-  distrust({ subject, data, timeMs, lines: headerLinesOf(Buffer.from(block ?? blockOf(headers))) }, trust);
+  untrustedReason({ subject, data, timeMs, lines: headerLinesOf(Buffer.from(block ?? blockOf(headers))) }, trust);
 
 describe('NKeys', () => {
   it('are read as the NATS library reads them', () => {

@@ -92,7 +92,7 @@ const SIGNATURE = /^2\.([A-Za-z0-9_-]{86})$/;
 const timeOf = (text: string): number => (UTC_TIME.test(text) ? Date.parse(text) : Number.NaN);
 
 /** Why a stored command is not trusted; undefined if it is. Looks at bytes alone: nothing of the command is decoded before. */
-export function distrust({ subject, lines, data, timeMs }: StoredCommand, trust: ResolvedTrust): string | undefined {
+export function untrustedReason({ subject, lines, data, timeMs }: StoredCommand, trust: ResolvedTrust): string | undefined {
   if (lines === undefined) return 'its headers cannot be read';
   const headers = new Map(lines);
   if (headers.size !== lines.length) return 'a header is there twice';

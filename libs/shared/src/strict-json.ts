@@ -76,7 +76,7 @@ const problem = (reason: string): LoopstackError => new LoopstackError('BODY_NOT
 let large = false;
 
 /** Counts the members that parsing kept, and refuses what parsers read differently. Depth is bounded by then. */
-function census(value: unknown, strings: boolean): number {
+function countMembers(value: unknown, strings: boolean): number {
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw problem('a number is beyond the range of a double');
     if (Number.isInteger(value) && !Number.isSafeInteger(value)) large = true;
@@ -89,14 +89,14 @@ function census(value: unknown, strings: boolean): number {
   if (value === null || typeof value !== 'object') return 0;
   let members = 0;
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) members += census(value[i], strings);
+    for (let i = 0; i < value.length; i++) members += countMembers(value[i], strings);
     return members;
   }
   // Not Object.keys: a list for each of 200,000 objects takes as long as the rest.
   for (const key in value) {
     if (!Object.hasOwn(value, key)) continue;
     if (strings && !key.isWellFormed()) throw problem('a key holds a lone surrogate');
-    members += 1 + census((value as Record<string, unknown>)[key], strings);
+    members += 1 + countMembers((value as Record<string, unknown>)[key], strings);
   }
   return members;
 }
@@ -125,7 +125,7 @@ export function parseStrictJson(bytes: Uint8Array, maxDepth = MAX_DEPTH): unknow
     throw new LoopstackError('BODY_NOT_JSON', { reason: bytes.length === 0 ? 'it is empty' : (position ?? 'it ends too early') });
   }
   large = false;
-  if (census(value, surrogates) !== members) throw problem('an object has the same key twice');
+  if (countMembers(value, surrogates) !== members) throw problem('an object has the same key twice');
   if (large && unsafeInteger(text) !== undefined) throw problem('an integer beyond 2^53 is changed by a double');
   return value;
 }

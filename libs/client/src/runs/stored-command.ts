@@ -12,7 +12,7 @@ import {
   type RunInfo,
 } from '@loopstack/shared/contract';
 import type { ResolvedClientOptions } from '../options.js';
-import { Turns, type StoredMessage, type StreamReader } from '@loopstack/jetstream';
+import { Limiter, type StoredMessage, type StreamReader } from '@loopstack/jetstream';
 
 /** A command as a stream holds it. */
 export interface StoredCommand extends RunAddress {
@@ -59,7 +59,7 @@ const TAIL = 20_000;
 export class StoredCommands {
   readonly #options: ResolvedClientOptions;
   readonly #reader: StreamReader;
-  readonly #searches = new Turns(SEARCHES);
+  readonly #searches = new Limiter(SEARCHES);
   /** Where searches have seen commands, by run id: a hint, since a stream may be made anew. */
   readonly #passed = new Map<string, number>();
 

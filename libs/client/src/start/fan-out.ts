@@ -3,7 +3,7 @@ import type { NatsConnection } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NO_PLACE, requireServer, renamed, type EncodedMessage, type Publisher } from '@loopstack/jetstream';
 import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
-import { StoredRun, type RunDesk } from './handle.js';
+import { StoredRun, type RunOperations } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 
 /** A message id of the batch is in the stream: of an earlier writing of this batch, or of somebody else's. */
@@ -29,7 +29,7 @@ export async function fanOut(
   nc: NatsConnection,
   client: ResolvedClientOptions,
   publisher: Publisher,
-  desk: RunDesk,
+  desk: RunOperations,
   items: Iterable<RunItem>,
 ): Promise<RunHandle[]> {
   requireServer(nc, 'An all-or-nothing batch', 2, 12);
@@ -90,7 +90,7 @@ async function lastSequence(
  * Where the batch is that was stored before the connection was lost: all of it, if its first command is. The id of that is new, so what has it is
  * ours. Looked at twice: a replica may lag.
  */
-async function sequenceOf(desk: RunDesk, { workspace, workflow, runId }: PreparedCommand): Promise<number | undefined> {
+async function sequenceOf(desk: RunOperations, { workspace, workflow, runId }: PreparedCommand): Promise<number | undefined> {
   for (let looks = 1; ; looks++) {
     try {
       return (await desk.get(runId, { workspace, workflow })).sequence;

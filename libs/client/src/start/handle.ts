@@ -2,7 +2,7 @@ import { runIdOrigin, type Duration, type RunAddress, type RunEvent, type RunHan
 import type { Receiver } from '@loopstack/jetstream';
 
 /** What a handle asks its client for. */
-export interface RunDesk {
+export interface RunOperations {
   result(address: RunAddress, runId: string, options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<unknown>;
   events(address: RunAddress, runId: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
   /** @param sequence where the command is stored; 0 if that is not known */
@@ -12,13 +12,13 @@ export interface RunDesk {
 
 /** A handle that becomes complete with the acknowledgement of its command. */
 export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<Result>> {
-  readonly #desk: RunDesk;
+  readonly #desk: RunOperations;
   stream = '';
   sequence = 0;
   duplicate = false;
 
   constructor(
-    desk: RunDesk,
+    desk: RunOperations,
     readonly workspace: string,
     readonly workflow: string,
     readonly id: string,

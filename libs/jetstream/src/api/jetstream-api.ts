@@ -1,7 +1,7 @@
 import { apiPrefix } from './api-prefix.js';
 import { relayedHeader } from '@loopstack/shared/contract';
 import { ServerClock } from '../connection/server-clock.js';
-import { askedAgain } from '../connection/connection.js';
+import { requestWithRetry } from '../connection/connection.js';
 import { ErrorCode as ClientErrorCode, RequestStrategy, type Msg, type NatsConnection } from 'nats';
 import { RawHeaders } from '../read/raw-message.js';
 
@@ -139,7 +139,7 @@ export class JetStreamApi {
 
   /** As `request`, for what changes nothing: it is asked again when the connection is lost, or there is no answer. @throws JetStreamApiError */
   async read<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
-    return this.answer(path, timeoutMs, askedAgain(this.nc, timeoutMs, this.ask(path, body)));
+    return this.answer(path, timeoutMs, requestWithRetry(this.nc, timeoutMs, this.ask(path, body)));
   }
 
   private ask(path: string, body: unknown): (timeoutMs: number) => Promise<Msg> {
@@ -290,7 +290,7 @@ export class JetStreamApi {
   }
 
   async direct(path: string, body?: unknown): Promise<StreamMessage | undefined> {
-    const msg = await askedAgain(this.nc, this.timeoutMs, this.ask(path, body)).catch((cause: Error) => {
+    const msg = await requestWithRetry(this.nc, this.timeoutMs, this.ask(path, body)).catch((cause: Error) => {
       throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
     });
     return this.stored(msg, path);

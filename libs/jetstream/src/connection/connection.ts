@@ -53,7 +53,7 @@ const AGAIN_MS = 2000;
  * @param timeoutMs for all of it; again for a new connection, but at most twice as long together
  * @param ask rejects when there was no answer within the time it is given
  */
-export function askedAgain<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+export function requestWithRetry<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
   const latestMs = monotonicMs() + 2 * timeoutMs;
   return new Promise<T>((resolve, reject) => {
     let unanswered = 0;
@@ -115,7 +115,7 @@ export async function reconnectElsewhere(nc: NatsConnection): Promise<void> {
 }
 
 /** Leaves the server for another one, where there is one. A server that is cut off from the others still talks to its clients. */
-export async function moveOn(nc: NatsConnection): Promise<void> {
+export async function failover(nc: NatsConnection): Promise<void> {
   if (!nc.isClosed() && !nc.isDraining() && mayReconnect(nc) && hasOtherServers(nc)) await reconnectElsewhere(nc);
 }
 

@@ -19,7 +19,7 @@ const shielded = new WeakSet<object>();
  * headers there, too: an exception (a header with a bare line feed is one, in nats 2.29.3) ends the reading of the
  * connection for good, and nothing says so. Here it costs the message.
  */
-export function shield(nc: NatsConnection): void {
+export function guardParser(nc: NatsConnection): void {
   lookHeadersUpInTheirTable();
   readHeadersAnyway();
   const { protocol } = nc as unknown as { protocol?: Protocol };

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { JetStreamApiError, type JetStreamApi } from '../api/jetstream-api.js';
-import { MajorityWatch, hasMajority } from './quorum-watch.js';
+import { QuorumWatch, hasMajority } from './quorum-watch.js';
 
 describe('a stream with its majority', () => {
   const second = 1_000_000_000;
@@ -49,7 +49,7 @@ describe('the watch', () => {
       },
     };
     const api = { nc, request: async () => answers[look]() } as unknown as JetStreamApi;
-    const watch = new MajorityWatch(api, 'RUNS');
+    const watch = new QuorumWatch(api, 'RUNS');
     const said: boolean[] = [];
     for (const next of looks) {
       if (next === 'reconnect') nc.info = {};

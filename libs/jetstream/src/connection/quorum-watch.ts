@@ -3,7 +3,7 @@ import { hasOtherServers } from './connection.js';
 import { isUnavailable, type JetStreamApi, type StreamInfo } from '../api/jetstream-api.js';
 
 /** Between looks whether the server of a connection is cut off from the others. */
-export const MAJORITY_MS = 2000;
+export const QUORUM_CHECK_MS = 2000;
 /** How long a leader's followers may be silent. */
 const SILENT_MS = 3000;
 const ANSWER_MS = 1500;
@@ -22,7 +22,7 @@ type Look = 'well' | 'silent' | 'unanswered';
  * Whether the server of a connection is cut off from the others: the leader of a stream that is cut off with it answers, and sends heartbeats, for
  * 10 to 20 s, and delivers nothing. The silence of its followers tells it.
  */
-export class MajorityWatch {
+export class QuorumWatch {
   #connection: unknown;
   #failed = 0;
   /** Servers that were found cut off in a row. */
@@ -33,7 +33,7 @@ export class MajorityWatch {
     private readonly stream: string,
   ) {}
 
-  /** Asks the server, every `MAJORITY_MS`. True when it has failed for long enough to be left; false also where there is no other one. */
+  /** Asks the server, every `QUORUM_CHECK_MS`. True when it has failed for long enough to be left; false also where there is no other one. */
   async isCutOff(): Promise<boolean> {
     const { nc } = this.api;
     if (!hasOtherServers(nc)) return false;

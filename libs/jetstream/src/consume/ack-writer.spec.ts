@@ -1,5 +1,5 @@
 import type { NatsConnection } from 'nats';
-import { Answers } from './ack-writer.js';
+import { AckWriter } from './ack-writer.js';
 
 function connection(closed: boolean): { readonly nc: NatsConnection; readonly written: string[] } {
   const written: string[] = [];
@@ -18,7 +18,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 describe('answers to deliveries', () => {
   it('of one turn of the event loop are one piece, in their order', async () => {
     const { nc, written } = connection(false);
-    const answers = new Answers(nc);
+    const answers = new AckWriter(nc);
     answers.ack('a');
     answers.send('b', '-NAK');
     answers.ack('c');
@@ -29,7 +29,7 @@ describe('answers to deliveries', () => {
 
   it('are written at once where a worker that stops asks for it', () => {
     const { nc, written } = connection(false);
-    const answers = new Answers(nc);
+    const answers = new AckWriter(nc);
     answers.ack('a');
     answers.flush();
     expect(written).toHaveLength(1);
@@ -37,7 +37,7 @@ describe('answers to deliveries', () => {
 
   it('are not written on a closed connection', async () => {
     const { nc, written } = connection(true);
-    const answers = new Answers(nc);
+    const answers = new AckWriter(nc);
     answers.ack('a');
     answers.send('b', '-NAK');
     await turn();

@@ -5,7 +5,7 @@ const encoder = new TextEncoder();
 const ACK = encoder.encode('+ACK');
 
 /** Answers deliveries on one connection; the answers of one turn of the event loop are written as one piece. */
-export class Answers {
+export class AckWriter {
   readonly #frames: FrameWriter;
 
   constructor(private readonly nc: NatsConnection) {

@@ -2,7 +2,7 @@ import {
   HEADER,
   contentOf,
   decodeRunCommand,
-  distrust,
+  untrustedReason,
   isServerHeader,
   isSignatureHeader,
   keyConflict,
@@ -81,7 +81,7 @@ export function renamed({ subject, data, block }: EncodedMessage, sign: CommandS
 /** Whether it is a command that the same signer has made, and nobody has changed. */
 function isSignedBy(stored: StoredMessage, signer: string): boolean {
   const trust = { keys: new Map([[signer, publicKeyOf(signer, HEADER.SIGNER)]]), maxValidityMs: Number.POSITIVE_INFINITY };
-  return distrust(whenDue(stored), trust) === undefined;
+  return untrustedReason(whenDue(stored), trust) === undefined;
 }
 
 /** A delayed command as it will be stored when it is due: so it is signed. */

@@ -1,7 +1,7 @@
 import { Fifo } from '../publish/fifo.js';
 
 /** Bounds how much of something is done at once; the rest waits, in order. */
-export class Turns {
+export class Limiter {
   #free: number;
   readonly #waiting = new Fifo<() => void>();
 

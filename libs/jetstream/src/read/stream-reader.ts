@@ -1,8 +1,8 @@
 import { LoopstackError, headerLinesOf, printable, relayedHeader, type HeaderLine, type HeaderReader } from '@loopstack/shared/contract';
 import { NatsError, type Msg, type NatsConnection } from 'nats';
 import { ERR_CODE, type ApiError } from '../publish/pub-ack.js';
-import { askedAgain, inboxOf } from '../connection/connection.js';
-import { Turns } from './limiter.js';
+import { requestWithRetry, inboxOf } from '../connection/connection.js';
+import { Limiter } from './limiter.js';
 
 /** A message as a stream holds it. */
 export interface StoredMessage {
@@ -44,7 +44,7 @@ const decoder = new TextDecoder();
  * may lag behind the leader by a moment; `leader: true` asks the leader.
  */
 export class StreamReader {
-  readonly #pages = new Turns(MAX_PAGES);
+  readonly #pages = new Limiter(MAX_PAGES);
 
   constructor(
     readonly nc: NatsConnection,
@@ -132,7 +132,7 @@ export class StreamReader {
   #page(stream: string, query: object): Promise<{ messages: StoredMessage[]; more: boolean }> {
     return this.#pages.run(async () => {
       if (this.nc.isClosed() || this.nc.isDraining()) throw new LoopstackError('CLOSED');
-      return askedAgain(this.nc, this.timeoutMs, () => this.#batch(stream, query));
+      return requestWithRetry(this.nc, this.timeoutMs, () => this.#batch(stream, query));
     });
   }
 
@@ -198,7 +198,7 @@ export class StreamReader {
     const asked = oneLine(subject);
     const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
     const ask = (timeout: number): Promise<Msg> => this.nc.request(asked, data, { timeout });
-    return this.#answer(stream, askedAgain(this.nc, this.timeoutMs, ask));
+    return this.#answer(stream, requestWithRetry(this.nc, this.timeoutMs, ask));
   }
 
   async #answer(stream: string, asked: Promise<Msg>): Promise<Msg> {

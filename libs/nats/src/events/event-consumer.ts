@@ -1,4 +1,4 @@
-import { PullLoop, type ServerClock, type Answers, type PullOptions, type PullOwner } from '@loopstack/jetstream';
+import { PullLoop, type ServerClock, type AckWriter, type PullOptions, type PullOwner } from '@loopstack/jetstream';
 import {
   framesOf,
   settleEvent,
@@ -14,7 +14,7 @@ import { Owed } from './owed.js';
 import type { Msg, NatsConnection } from 'nats';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
-import { Held } from '../worker/sequence-table.js';
+import { SequenceTable } from '../worker/sequence-table.js';
 import { EventMessage, type StoredEvent } from './event-message.js';
 import type { DesiredEventConsumer } from './event-sources.js';
 
@@ -38,7 +38,7 @@ export interface EventFeed {
 
 export interface EventFeedSupport {
   readonly pull: PullOptions;
-  readonly answers: Answers;
+  readonly answers: AckWriter;
   readonly alarms: Alarms;
   readonly deadLetters: DeadLetterWriter;
   readonly clock: ServerClock;
@@ -58,7 +58,7 @@ export class EventConsumer implements PullOwner {
   readonly loop: PullLoop;
   readonly #logger: BoundedLogger;
   readonly #alarm: string;
-  readonly #held = new Held<EventMessage>();
+  readonly #held = new SequenceTable<EventMessage>();
   readonly #owed = new Owed();
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
@@ -203,7 +203,7 @@ export class EventConsumer implements PullOwner {
         return;
       case 'dead':
         this.#logger.error(`${at} is a dead letter: ${settlement.error.message}`, framesOf(settlement.error.cause));
-        await this.#bury(message, settlement.reason, settlement.error);
+        await this.#deadLetter(message, settlement.reason, settlement.error);
         this.#release(message, () => message.ack());
         return;
       case 'abandon':
@@ -218,7 +218,7 @@ export class EventConsumer implements PullOwner {
     }
   }
 
-  async #bury(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
+  async #deadLetter(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
     const { address, consumer, redactor } = this.feed;
     const { stream, sequence, subject, timeMs, deliveries } = message;
     const facts: DeadLetterFacts = {

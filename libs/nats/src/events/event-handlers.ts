@@ -13,7 +13,7 @@ import { DURABLE_METADATA, LoopstackError, eventDurable, isSubjectFilter, parseS
 import { BaseRpcContext, type MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { StoredEvent } from './event-message.js';
-import type { FeedPlan } from './feeds.js';
+import type { SubscriptionSpec } from './feeds.js';
 import { DONE } from './run-starter.js';
 
 /** What `@EventPattern(subject, options)` takes for a handler on this transport. All optional. */
@@ -71,9 +71,9 @@ export function handlerFeeds(
   maxDepth: number,
   handlers: ReadonlyMap<string, MessageHandler>,
   around: AroundHandler,
-): readonly FeedPlan[] {
+): readonly SubscriptionSpec[] {
   const problems: string[] = [];
-  const plans: FeedPlan[] = [];
+  const plans: SubscriptionSpec[] = [];
   for (const [pattern, handler] of handlers) {
     if (!handler.isEventHandler) {
       problems.push(
@@ -102,7 +102,7 @@ function handlerFeed(
   subject: string,
   handler: MessageHandler,
   around: AroundHandler,
-): FeedPlan {
+): SubscriptionSpec {
   const { stream, from, retry, concurrency = 16 } = (handler.extras ?? {}) as EventPatternOptions;
   const title = `@EventPattern ${subject}`;
   return {

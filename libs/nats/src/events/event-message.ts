@@ -1,5 +1,5 @@
 import type { Msg } from 'nats';
-import { deliveryFacts, RawHeaders, replyOf, type Answers, type MessageHeaders } from '@loopstack/jetstream';
+import { deliveryFacts, RawHeaders, replyOf, type AckWriter, type MessageHeaders } from '@loopstack/jetstream';
 
 /** An event as it is handled: delivered, or read back for a redrive. */
 export interface StoredEvent {
@@ -33,7 +33,7 @@ export class EventMessage implements StoredEvent {
   #settled = false;
 
   constructor(
-    private readonly answers: Answers,
+    private readonly answers: AckWriter,
     private msg: Msg,
     readonly stream: string,
     nowMs: number,

@@ -69,14 +69,19 @@ class InfoOfEvent implements EventInfo {
 }
 
 /** A feed whose stream is not known yet. */
-export type FeedPlan = Omit<EventFeed, 'consumer'> & {
+export type SubscriptionSpec = Omit<EventFeed, 'consumer'> & {
   readonly consumer: Omit<EventFeed['consumer'], 'stream'>;
   /** Undefined: the stream that captures the subject. */
   readonly stream: string | undefined;
 };
 
 /** An event starts a workflow. */
-export function bindingFeed(names: WireNames, starter: RunStarter, maxDepth: number, { entry, binding }: WorkflowBinding): FeedPlan {
+export function bindingFeed(
+  names: WireNames,
+  starter: RunStarter,
+  maxDepth: number,
+  { entry, binding }: WorkflowBinding,
+): SubscriptionSpec {
   const { workspace, workflow } = entry;
   const { subject, from, stream } = binding;
   return {
@@ -109,7 +114,7 @@ function noticeOf(names: WireNames, event: StoredEvent): RunNotice | undefined {
 }
 
 /** The end of a run starts the next workflow. */
-export function chainFeed(names: WireNames, starter: RunStarter, maxDepth: number, chain: ResolvedChain): FeedPlan {
+export function chainFeed(names: WireNames, starter: RunStarter, maxDepth: number, chain: ResolvedChain): SubscriptionSpec {
   const { upstream, target, on, from } = chain;
   const parts = [upstream.workspace, upstream.workflow, target.workspace, target.workflow, on];
   return {
@@ -140,7 +145,7 @@ export function chainFeed(names: WireNames, starter: RunStarter, maxDepth: numbe
 }
 
 /** An event of a run calls a method. */
-export function reactionFeed(names: WireNames, service: string, reaction: Reaction): FeedPlan {
+export function reactionFeed(names: WireNames, service: string, reaction: Reaction): SubscriptionSpec {
   const { name, workspace, workflow, types, from, retry, concurrency } = reaction;
   return {
     title: `@OnRun ${name}`,

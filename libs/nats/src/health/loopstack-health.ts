@@ -3,7 +3,7 @@ import { ServerClock } from '@loopstack/jetstream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
 import { NATS_CONNECTION } from '../connection.js';
-import { FanOut, type FeedState } from '../events/fan-out.js';
+import { EventSubscriptions, type FeedState } from '../events/event-subscriptions.js';
 import type { HealthResult } from './health.js';
 import type { ResolvedNatsOptions } from '../options.js';
 import { NATS_OPTIONS } from '../tokens.js';
@@ -19,7 +19,7 @@ export class LoopstackHealth {
     @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
     @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
     private readonly worker: Worker,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: EventSubscriptions,
   ) {}
 
   private get clock(): ServerClock {

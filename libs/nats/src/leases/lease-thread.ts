@@ -1,4 +1,4 @@
-import { reconnectElsewhere, steadyDials, JetStreamApi, MAJORITY_MS, MajorityWatch } from '@loopstack/jetstream';
+import { reconnectElsewhere, steadyDials, JetStreamApi, QUORUM_CHECK_MS, QuorumWatch } from '@loopstack/jetstream';
 import { HEADER, monotonicMs } from '@loopstack/shared';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Events, type ConnectionOptions } from 'nats';
@@ -48,7 +48,7 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
     if (!connected) return;
     table.renewDue(now, (reply) => nc.publish(reply, IN_PROGRESS), now < hurriedUntilMs ? HURRIED_AFTER_MS : undefined);
   }, everyMs);
-  const majority = new MajorityWatch(api, stream);
+  const majority = new QuorumWatch(api, stream);
   let looking = false;
   const watch = setInterval(() => {
     if (looking || !connected) return;
@@ -57,7 +57,7 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
       if (isCutOff) await reconnectElsewhere(nc);
       looking = false;
     });
-  }, MAJORITY_MS);
+  }, QUORUM_CHECK_MS);
   tell('ready');
   stopped = (): void => {
     clearInterval(timer);

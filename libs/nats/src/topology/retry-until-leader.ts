@@ -14,7 +14,7 @@ const logger = new Logger('Nats');
  * @param goOn false: the application is closed while it starts
  * @throws what the last attempt threw
  */
-export async function outlastElection<T>(step: () => Promise<T>, goOn = (): boolean => true): Promise<T> {
+export async function retryUntilLeader<T>(step: () => Promise<T>, goOn = (): boolean => true): Promise<T> {
   const deadline = monotonicMs() + ELECTION_MS;
   for (let told = false; ; told = true) {
     try {

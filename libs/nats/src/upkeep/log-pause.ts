@@ -1,7 +1,7 @@
 import type { Logger } from '@nestjs/common';
 
 /** Says that somebody has paused a durable, or that it goes on: nothing else tells why its messages wait. */
-export function tellOfPause(
+export function logPause(
   logger: Logger,
   { stream, durable }: { readonly stream: string; readonly durable: string },
   until: string | undefined,

@@ -8,7 +8,7 @@ import { UnservedSweep, type UnservedCommandKeeper } from './unserved.js';
 
 /** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
 const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
-const ALARM = 'strays';
+const ALARM = 'unroutable';
 /** A subject whose letters point to what it holds is looked at again after this; so many are remembered. */
 const KEPT_MS = 60_000;
 const KEPT = 4096;
@@ -23,8 +23,8 @@ const SHARE = 1 / 20;
  * Of those that the grammar refuses (the server stores wildcards, NUL and emoji without complaint) it makes dead letters, and removes them
  * from the queue. One that is too large for a letter stays, and its letter points to it. Any number of workers may do so at once.
  */
-export class Strays {
-  readonly #logger = new Logger(Strays.name);
+export class UnroutableCommands {
+  readonly #logger = new Logger(UnroutableCommands.name);
   /** Subjects that hold what letters point to, and when they were looked at. */
   readonly #kept = new RecentKeys(KEPT);
   #restUntilMs = 0;
@@ -102,7 +102,7 @@ export class Strays {
         this.#left--;
         // A subject with a wildcard in it matches others as a filter: each message is asked for its own subject.
         if (stored.subject !== subject) continue;
-        await this.bury(stored).then(
+        await this.deadLetter(stored).then(
           () => buried++,
           (error: unknown) => failed(error, `${stored.sequence}: `),
         );
@@ -113,7 +113,7 @@ export class Strays {
     return buried;
   }
 
-  private async bury({ subject, sequence, timeMs, headers, data }: StreamMessage): Promise<void> {
+  private async deadLetter({ subject, sequence, timeMs, headers, data }: StreamMessage): Promise<void> {
     const { runs } = this.names.streams;
     const error = new LoopstackError('NAME_INVALID', { what: 'subject', value: printable(JSON.stringify(subject), 200) });
     const form = await this.deadLetters.write(

@@ -2,7 +2,7 @@ import {
   HEADER,
   LoopstackError,
   decodeRunCommand,
-  distrust,
+  untrustedReason,
   isOutcome,
   runIdOf,
   sequenceRunId,
@@ -64,7 +64,7 @@ export class UnservedSweep {
  * of the first thousand names; then they become dead letters, and their runs have failed. Any number of workers may do so at once.
  */
 export class UnservedCommandKeeper {
-  readonly #logger = new Logger('Strays');
+  readonly #logger = new Logger('UnroutableCommands');
   /** Subjects that wait, and when their oldest command has waited for long enough; 0: to be looked up. */
   readonly #dueAtMs = new Map<string, { readonly address: RunAddress; dueAtMs: number }>();
   readonly #pointed = new RecentKeys(POINTED);
@@ -127,13 +127,13 @@ export class UnservedCommandKeeper {
       if (!stored || stored.timeMs > untilMs) return;
       from = stored.sequence + 1;
       this.#left--;
-      if (await this.#bury(address, stored)) this.#buried++;
+      if (await this.#deadLetter(address, stored)) this.#buried++;
       else this.#pointed.add(subject, monotonicMs());
     }
   }
 
   /** @returns whether the command is gone from the stream */
-  async #bury(address: RunAddress, stored: StreamMessage): Promise<boolean> {
+  async #deadLetter(address: RunAddress, stored: StreamMessage): Promise<boolean> {
     const { runs } = this.names.streams;
     const { subject, sequence, data, headers } = stored;
     const { runId, userId, reason, error } = identify(address, stored, this.options.trustOf(address.workspace));
@@ -194,7 +194,7 @@ interface Unserved {
 function identify(address: RunAddress, stored: StreamMessage, trust: ResolvedTrust | undefined): Unserved {
   const { subject, sequence, timeMs, data, headers } = stored;
   const placed = sequenceRunId(timeMs, sequence);
-  const distrusted = trust && distrust({ subject, lines: headers.lines(), data, timeMs }, trust);
+  const distrusted = trust && untrustedReason({ subject, lines: headers.lines(), data, timeMs }, trust);
   if (distrusted !== undefined)
     return { runId: placed, reason: 'untrusted', error: new LoopstackError('UNTRUSTED', { reason: distrusted }) };
   const unserved = { reason: 'unroutable', error: new LoopstackError('WORKFLOW_UNSERVED', { ...address }) } as const;

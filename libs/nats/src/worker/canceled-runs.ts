@@ -1,7 +1,7 @@
 import type { RunAddress, WireNames } from '@loopstack/shared';
 import type { NatsConnection, Subscription } from 'nats';
 import type { CommandMessage } from './command-message.js';
-import { outlastElection } from '../topology/retry-until-leader.js';
+import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import { subjectPages, type JetStreamApi } from '@loopstack/jetstream';
 
 /** Ids that a process remembers, of all workflows together: about a megabyte. */
@@ -69,7 +69,7 @@ export class CanceledRuns {
   async start(nc: NatsConnection, served: readonly RunAddress[], goOn: () => boolean): Promise<void> {
     for (const address of served) this.of(address);
     this.#subscription = nc.subscribe(`${this.names.prefix}.cancel.*.*.*`, { callback: (error, msg) => error ?? this.#heard(msg.subject) });
-    await outlastElection(() => this.load(), goOn);
+    await retryUntilLeader(() => this.load(), goOn);
   }
 
   /** Reads the notices that the stream holds; while it does, once more at most. */

@@ -1,5 +1,5 @@
 import type { Delivery, Execution } from '@loopstack/core';
-import { deliveryFacts, RawHeaders, replyOf, type Answers } from '@loopstack/jetstream';
+import { deliveryFacts, RawHeaders, replyOf, type AckWriter } from '@loopstack/jetstream';
 import type { LeaseTable } from '../leases/lease-table.js';
 import type { Msg } from 'nats';
 
@@ -48,7 +48,7 @@ export class CommandMessage implements Delivery {
   #settled = false;
 
   constructor(
-    private readonly answers: Answers,
+    private readonly answers: AckWriter,
     private msg: Msg,
     private readonly table: LeaseTable,
     readonly lane: MessageOwner,

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { SuspectGate, type Turn } from './crash-isolation-gate.js';
+import { CrashIsolationGate, type Turn } from './crash-isolation-gate.js';
 
 class Someone {
   turn: Turn | undefined;
@@ -10,7 +10,7 @@ class Someone {
     this.told++;
   }
 
-  async enter(gate: SuspectGate): Promise<void> {
+  async enter(gate: CrashIsolationGate): Promise<void> {
     this.turn = await gate.enter(this);
   }
 }
@@ -18,10 +18,10 @@ class Someone {
 const WITHIN_MS = 1000;
 
 describe('the gate of suspects', () => {
-  let gate: SuspectGate;
+  let gate: CrashIsolationGate;
   beforeEach(() => {
     jest.useFakeTimers();
-    gate = new SuspectGate(WITHIN_MS, () => Date.now());
+    gate = new CrashIsolationGate(WITHIN_MS, () => Date.now());
   });
   afterEach(() => jest.useRealTimers());
 

@@ -26,7 +26,7 @@ interface Waiting {
  * One suspect at a time in a process, each for its share of the time within which all that wait have their turn. One that has not ended by
  * then goes on beside the next one, and both are told: if the process dies now, neither of them is known to have done it.
  */
-export class SuspectGate {
+export class CrashIsolationGate {
   readonly #running = new Set<Suspect>();
   readonly #waiting: Waiting[] = [];
   #holder: Suspect | undefined;

@@ -1,9 +1,9 @@
 import { monotonicMs, type Priority } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
-import { PullLoop, type Answers, type PullOptions, type PullOwner, type PullTarget } from '@loopstack/jetstream';
+import { PullLoop, type AckWriter, type PullOptions, type PullOwner, type PullTarget } from '@loopstack/jetstream';
 import type { DesiredConsumer } from '@loopstack/operations';
 import { CommandMessage } from './command-message.js';
-import { Held } from './sequence-table.js';
+import { SequenceTable } from './sequence-table.js';
 import type { LeaseTable } from '../leases/lease-table.js';
 
 export interface LaneOwner {
@@ -12,7 +12,7 @@ export interface LaneOwner {
   pump(): void;
 }
 
-export interface Standing {
+export interface ConsumerState {
   /** By the server's clock: up to then a stored command may have been delivered without the durable knowing. */
   readonly untilMs: number;
   readonly leaseMs: number;
@@ -24,7 +24,7 @@ export interface LaneSupport {
   onItsWaySince(nowMs: number): number;
   restore(reason: string): Promise<boolean>;
   /** How the durable stands on the server; undefined where the worker stops before it is known. */
-  doubt(): Promise<Standing | undefined>;
+  doubt(): Promise<ConsumerState | undefined>;
 }
 
 /**
@@ -44,7 +44,7 @@ const RATE_DECAY = 0.998;
 
 /** One durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
 export class Lane implements PullOwner {
-  readonly leases = new Held<CommandMessage>();
+  readonly leases = new SequenceTable<CommandMessage>();
   readonly #waiting: CommandMessage[] = [];
   readonly loop: PullLoop;
   readonly priority: Priority;
@@ -65,7 +65,7 @@ export class Lane implements PullOwner {
   #nextTurnMs = 0;
   #putOffInTick = 0;
   /** Asked for beyond the slots while commands are put off: to get past them to the new ones behind. */
-  #past = 0;
+  #skipAllowance = 0;
   /** Commands behind the last one delivered, by the server's count, and when it was asked for last. */
   pending = 0;
   pendingAskedMs = 0;
@@ -75,7 +75,7 @@ export class Lane implements PullOwner {
 
   constructor(
     nc: NatsConnection,
-    private readonly answers: Answers,
+    private readonly answers: AckWriter,
     readonly desired: DesiredConsumer,
     readonly target: PullTarget,
     options: PullOptions,
@@ -112,7 +112,7 @@ export class Lane implements PullOwner {
   room(outstanding: number): number {
     const { concurrency, active } = this.owner;
     // What is being settled holds no slot, so it is bounded apart.
-    const slots = concurrency + this.#ahead + this.#past - active - this.#waiting.length - outstanding;
+    const slots = concurrency + this.#ahead + this.#skipAllowance - active - this.#waiting.length - outstanding;
     return Math.min(slots, concurrency + MAX_AHEAD - this.leases.size - outstanding);
   }
 
@@ -129,8 +129,8 @@ export class Lane implements PullOwner {
       return;
     }
     if (message.deliveries > 1) {
-      if (!this.#refused && this.#isTooMuchAgain(message)) {
-        message.nak(this.#putOffMs(nowMs));
+      if (!this.#refused && this.#exceedsRetryShare(message)) {
+        message.nak(this.#deferralMs(nowMs));
         this.pull();
         return;
       }
@@ -155,12 +155,12 @@ export class Lane implements PullOwner {
    * The server delivers what comes again before anything new, so that ten thousand retries that are due would stop a
    * workflow for as long as they take. While new commands wait, retries have half of the places, and the rest is put off.
    */
-  #isTooMuchAgain({ pending }: CommandMessage): boolean {
+  #exceedsRetryShare({ pending }: CommandMessage): boolean {
     return pending > 0 && this.#again >= Math.max(1, (this.owner.concurrency + this.#ahead) / 2);
   }
 
   /** Until its turn, at the rate at which this process settles. */
-  #putOffMs(nowMs: number): number {
+  #deferralMs(nowMs: number): number {
     this.#putOffInTick++;
     const turnMs = Math.max(nowMs + MIN_PUT_OFF_MS, this.#nextTurnMs + 1000 / this.#rate);
     this.#nextTurnMs = Math.min(turnMs, nowMs + MAX_PUT_OFF_MS);
@@ -227,7 +227,7 @@ export class Lane implements PullOwner {
   /** Called ten times a second. */
   tick(nowMs: number): void {
     if (this.#settledInTick > 0) this.lastSettledMs = nowMs;
-    this.#past = Math.min(MAX_PAST, 2 * this.#putOffInTick);
+    this.#skipAllowance = Math.min(MAX_PAST, 2 * this.#putOffInTick);
     this.#putOffInTick = 0;
     this.#rate = Math.max(MIN_RATE, 10 * this.#settledInTick, this.#rate * RATE_DECAY);
     this.#ahead = Math.min(MAX_AHEAD, Math.max(2 * this.#settledInTick, this.#ahead >> 1));

@@ -1,4 +1,4 @@
-import { Held } from './sequence-table.js';
+import { SequenceTable } from './sequence-table.js';
 
 interface Message {
   readonly sequence: number;
@@ -6,7 +6,7 @@ interface Message {
 
 describe('held messages', () => {
   it('are found by their sequence until they are deleted', () => {
-    const held = new Held<Message>();
+    const held = new SequenceTable<Message>();
     const message = { sequence: 7 };
     held.put(message);
     expect([held.get(7), held.get(8), held.size]).toEqual([message, undefined, 1]);
@@ -16,7 +16,7 @@ describe('held messages', () => {
   });
 
   it('replace one with the same sequence, which is then no longer theirs to delete', () => {
-    const held = new Held<Message>();
+    const held = new SequenceTable<Message>();
     const [first, second] = [{ sequence: 1 }, { sequence: 1 }];
     held.put(first);
     held.put(second);
@@ -31,7 +31,7 @@ describe('held messages', () => {
     ['beyond 32 bits', (n: number) => 2 ** 40 + n * 3],
     ['around the end of 31 bits', (n: number) => 2 ** 31 - 500 + n],
   ])('agree with a Map whatever comes and goes (%s)', (_, sequenceOf) => {
-    const held = new Held<Message>();
+    const held = new SequenceTable<Message>();
     const map = new Map<number, Message>();
     let seed = 11;
     const random = (below: number): number => (seed = (seed * 16807) % 2147483647) % below;
@@ -56,7 +56,7 @@ describe('held messages', () => {
   });
 
   it('may be deleted while they are visited', () => {
-    const held = new Held<Message>();
+    const held = new SequenceTable<Message>();
     for (let sequence = 1; sequence <= 100; sequence++) held.put({ sequence });
     let visited = 0;
     for (const message of held) {

@@ -4,12 +4,12 @@ const FIRST_CAPACITY = 16;
  * Messages by their sequence in the stream. A Map makes its table anew with every few hundred messages that come and go, and
  * the first of these tables that the collector takes for old keeps all later ones alive, with the messages that were in them.
  */
-export class Held<T extends { readonly sequence: number }> implements Iterable<T> {
+export class SequenceTable<T extends { readonly sequence: number }> implements Iterable<T> {
   /** Open addressing with linear probing; what waits in a stream is mostly consecutive, and so has places of its own. */
   #places: (T | undefined)[] = Array.from({ length: FIRST_CAPACITY });
   #size = 0;
   /** Those that are not where their search begins. While there are none, nothing has to move when one goes. */
-  #astray = 0;
+  #displaced = 0;
 
   get size(): number {
     return this.#size;
@@ -25,7 +25,7 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
     const place = this.#find(message.sequence);
     if (this.#places[place] === undefined) {
       this.#size++;
-      if (place !== this.#start(message)) this.#astray++;
+      if (place !== this.#start(message)) this.#displaced++;
     }
     this.#places[place] = message;
   }
@@ -35,14 +35,14 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
     let free = this.#find(message.sequence);
     if (this.#places[free] !== message) return;
     this.#size--;
-    if (free !== this.#start(message)) this.#astray--;
+    if (free !== this.#start(message)) this.#displaced--;
     const places = this.#places;
     const last = places.length - 1;
     // Those behind it move up, unless that would put one before the place where its search begins.
-    for (let next = (free + 1) & last; this.#astray > 0 && places[next] !== undefined; next = (next + 1) & last) {
+    for (let next = (free + 1) & last; this.#displaced > 0 && places[next] !== undefined; next = (next + 1) & last) {
       const start = this.#start(places[next] as T);
       if (((next - start) & last) < ((next - free) & last)) continue;
-      if (free === start) this.#astray--;
+      if (free === start) this.#displaced--;
       places[free] = places[next];
       free = next;
     }
@@ -51,7 +51,7 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
 
   clear(): void {
     this.#places.fill(undefined);
-    this.#size = this.#astray = 0;
+    this.#size = this.#displaced = 0;
   }
 
   /** Those of now, in no order; they may come and go meanwhile. */
@@ -79,7 +79,7 @@ export class Held<T extends { readonly sequence: number }> implements Iterable<T
   #grow(): void {
     const all = [...this];
     this.#places = Array.from({ length: 2 * this.#places.length });
-    this.#size = this.#astray = 0;
+    this.#size = this.#displaced = 0;
     for (const message of all) this.put(message);
   }
 }

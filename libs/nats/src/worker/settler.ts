@@ -111,7 +111,7 @@ export class Settler {
             `Run ${run.runId} is dead after attempt ${attempt}: ${settlement.error.message}`,
             framesOf(settlement.error.cause),
           );
-          return await this.bury(message, run, attempt, recordedError(settlement.error));
+          return await this.deadLetter(message, run, attempt, recordedError(settlement.error));
       }
     } catch (error) {
       this.keep(message, error);
@@ -138,8 +138,8 @@ export class Settler {
     }
   }
 
-  private async bury(message: CommandMessage, run: PreparedRun, attempt: number, error: RecordedError): Promise<void> {
-    // The fence first: a stale worker must not bury a run that another one has done.
+  private async deadLetter(message: CommandMessage, run: PreparedRun, attempt: number, error: RecordedError): Promise<void> {
+    // The fence first: a stale worker must not deadLetter a run that another one has done.
     const recorded = await this.append(message, run.runId, this.event('failed', attempt, message, { error, ...originOf(run) }));
     if (!recorded) return;
     await this.writeDeadLetter(message, run, attempt, error);

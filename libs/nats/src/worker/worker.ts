@@ -2,15 +2,15 @@ import {
   hasOtherServers,
   mayReconnect,
   reconnectElsewhere,
-  Answers,
+  AckWriter,
   JetStreamApiError,
-  MAJORITY_MS,
-  MajorityWatch,
+  QUORUM_CHECK_MS,
+  QuorumWatch,
   StorageWatch,
   type Publisher,
   type JetStreamApi,
 } from '@loopstack/jetstream';
-import { outlastElection } from '../topology/retry-until-leader.js';
+import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import { schemaCheck, durableOf, leaseOf, pausedUntil, type DesiredConsumer } from '@loopstack/operations';
 import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, monotonicMs } from '@loopstack/shared';
@@ -22,17 +22,17 @@ import { DeadLetterWriter } from './dead-letter-writer.js';
 import { DueKeeper } from '../upkeep/due-keeper.js';
 import { HandOver, releasesOf, type HandedOver } from '../topology/hand-over.js';
 import { Alarms } from '../health/health.js';
-import { Lane, type Standing } from './lane.js';
+import { Lane, type ConsumerState } from './lane.js';
 import { LeaseKeeper, keepLeases, maxBlockedMs } from '../leases/lease-keeper.js';
 import type { ResolvedNatsOptions } from '../options.js';
-import { tellOfPause } from '../upkeep/log-pause.js';
+import { logPause } from '../upkeep/log-pause.js';
 import { RetentionKeeper } from '../upkeep/retention-keeper.js';
 import { RunEvents } from './run-events.js';
 import { Settler } from './settler.js';
-import { Strays } from '../upkeep/unroutable-commands.js';
+import { UnroutableCommands } from '../upkeep/unroutable-commands.js';
 import type { EnsuredConsumer, Topology } from '../topology/topology.js';
 import { UnservedCommandKeeper, type TrustOf } from '../upkeep/unserved.js';
-import { SuspectGate } from './crash-isolation-gate.js';
+import { CrashIsolationGate } from './crash-isolation-gate.js';
 import { WorkflowConsumer } from './workflow-consumer.js';
 
 const TICK_MS = 100;
@@ -97,7 +97,7 @@ export class Worker {
   readonly #events: RunEvents;
   readonly #deadLetters: DeadLetterWriter;
   readonly #leases = new LeaseKeeper();
-  readonly #answers: Answers;
+  readonly #answers: AckWriter;
   #connected = true;
   readonly #canceled: CanceledRuns;
   readonly #name = `${hostname()}:${process.pid}`;
@@ -124,7 +124,7 @@ export class Worker {
     private readonly publisher: Publisher,
     readonly alarms: Alarms,
   ) {
-    this.#answers = new Answers(nc);
+    this.#answers = new AckWriter(nc);
     this.#events = new RunEvents(
       api,
       this.publisher,
@@ -155,7 +155,7 @@ export class Worker {
     const starting = (): boolean => this.#stopped === undefined;
     const served = runners.map(({ entry }) => entry);
     await this.#canceled.start(this.nc, served, starting);
-    const suspects = new SuspectGate();
+    const suspects = new CrashIsolationGate();
     const releases = releasesOf(this.api, this.options.names);
     const checkSchema = schemaCheck({ warn: (text) => new Logger('Catalogue').warn(text) });
     const { runs } = this.options.names.streams;
@@ -168,12 +168,12 @@ export class Worker {
       const lanes: Lane[] = [];
       const { leaseMs: wantedMs, priorities } = runner.entry.options;
       const wanted = { address: runner.entry, leaseMs: wantedMs, lanes: priorities };
-      const { consumers, sharedUntilMs } = await outlastElection(() => this.topology.consumersOf(wanted), starting);
+      const { consumers, sharedUntilMs } = await retryUntilLeader(() => this.topology.consumersOf(wanted), starting);
       for (const desired of consumers) {
         try {
-          const standing = await outlastElection(() => this.topology.ensureConsumer(desired), starting);
+          const standing = await retryUntilLeader(() => this.topology.ensureConsumer(desired), starting);
           const lane = this.#lane(desired, consumer);
-          this.#stands(lane, standing);
+          this.#applyState(lane, standing);
           // What was stored before its consumer was made may have been delivered by one that is gone.
           lane.doubtUntil(Math.max(standing.createdMs, sharedUntilMs));
           lanes.push(lane);
@@ -249,7 +249,7 @@ export class Worker {
     const { runs } = this.options.names.streams;
     const info = await this.api.consumerInfo(runs, lane.target.durable);
     const { num_pending: pending, delivered, config } = info;
-    this.#stands(lane, { leaseMs: leaseOf(config), pausedUntil: pausedUntil(info) });
+    this.#applyState(lane, { leaseMs: leaseOf(config), pausedUntil: pausedUntil(info) });
     lane.pending = pending;
     lane.pendingAskedMs = now;
     if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
@@ -272,7 +272,7 @@ export class Worker {
       lane.doubt();
       lane.loop.reconnected(restarted ? REST_MS : 0);
     }
-    const load = outlastElection(
+    const load = retryUntilLeader(
       () => this.#canceled.load(),
       () => this.#running,
     );
@@ -332,7 +332,7 @@ export class Worker {
     const { names, runs, provision } = this.options;
     const bounds = { afterMs: runs.unservedAfterMs, keepMs: runs.keepExecutedMs, trustOf };
     const unserved = new UnservedCommandKeeper(this.api, this.#events, this.#deadLetters, names, bounds);
-    const strays = new Strays(this.api, this.#deadLetters, names, this.alarms, unserved);
+    const unroutable = new UnroutableCommands(this.api, this.#deadLetters, names, this.alarms, unserved);
     const retention = new RetentionKeeper(this.api, names, runs.keepExecutedMs);
     const workflows = runners.map(({ entry }) => entry);
     const chore = (everyMs: number, name: string, work: () => Promise<unknown>): void => {
@@ -349,15 +349,15 @@ export class Worker {
     };
     // Once at the start, too: until a worker pulls, another one may shorten the lease that it has read.
     void this.#lookAtConsumers().catch((error: Error) => this.#logger.warn(`Consumers could not be looked at: ${error.message}`));
-    const majority = new MajorityWatch(this.api, names.streams.runs);
-    chore(MAJORITY_MS, 'The servers could not be watched', async () => {
+    const majority = new QuorumWatch(this.api, names.streams.runs);
+    chore(QUORUM_CHECK_MS, 'The servers could not be watched', async () => {
       if ((await majority.isCutOff()) && this.#running) await this.#moveOn();
     });
     chore(LOOK_MS, 'Consumers could not be looked at', () => this.#lookAtConsumers());
     if (!provision) return;
     const storage = new StorageWatch(this.api, this.publisher, names);
     chore(STORAGE_MS, 'Storage could not be looked at', () => storage.look());
-    chore(SWEEP_MS, 'Strays could not be looked for', () => strays.sweep());
+    chore(SWEEP_MS, 'UnroutableCommands could not be looked for', () => unroutable.sweep());
     const trimMs = Math.min(TRIM_MS, Math.max(1000, runs.keepExecutedMs));
     const due = new DueKeeper(this.api, names, trimMs / 2);
     chore(trimMs, 'Executed commands could not be trimmed', () => retention.trim(workflows));
@@ -371,7 +371,7 @@ export class Worker {
       if (lane.loop.restoring || !this.#running) continue;
       const alarm = `consumer:${lane.target.durable}`;
       try {
-        this.#stands(lane, await this.topology.ensureConsumer(lane.desired));
+        this.#applyState(lane, await this.topology.ensureConsumer(lane.desired));
         this.alarms.clear(alarm);
       } catch (error) {
         if (!(error instanceof LoopstackError)) throw error;
@@ -381,12 +381,12 @@ export class Worker {
   }
 
   /** What a durable was found to be. */
-  #stands(lane: Lane, { leaseMs, pausedUntil: until }: Pick<EnsuredConsumer, 'leaseMs' | 'pausedUntil'>): void {
+  #applyState(lane: Lane, { leaseMs, pausedUntil: until }: Pick<EnsuredConsumer, 'leaseMs' | 'pausedUntil'>): void {
     lane.leaseMs = leaseMs;
     if (lane.pausedUntil === until) return;
     lane.pausedUntil = until;
     if (until === undefined) lane.lastSettledMs = monotonicMs();
-    tellOfPause(this.#logger, lane.target, until);
+    logPause(this.#logger, lane.target, until);
   }
 
   #lanes(): readonly Lane[] {
@@ -414,7 +414,7 @@ export class Worker {
     return this.#behindSinceMs ?? nowMs;
   }
 
-  async #doubt(durable: string): Promise<Standing | undefined> {
+  async #doubt(durable: string): Promise<ConsumerState | undefined> {
     const { runs } = this.options.names.streams;
     for (;;) {
       try {

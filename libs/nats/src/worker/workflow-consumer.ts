@@ -7,10 +7,10 @@ import { Lane, type LaneOwner } from './lane.js';
 import type { HistoryEnd } from '@loopstack/jetstream';
 import { FencedError, type RunEvents } from './run-events.js';
 import type { Settler } from './settler.js';
-import type { SuspectGate } from './crash-isolation-gate.js';
+import type { CrashIsolationGate } from './crash-isolation-gate.js';
 
 /** Picks the lane that is served next: of any ten runs that start while all lanes have some, high gets six, normal three, low one. */
-const TURNS = ['high', 'high', 'normal', 'high', 'high', 'normal', 'low', 'high', 'normal', 'high'] as const;
+const PRIORITY_ROTATION = ['high', 'high', 'normal', 'high', 'high', 'normal', 'low', 'high', 'normal', 'high'] as const;
 
 /**
  * Runs the commands of one workflow: takes them from its lanes while slots are free, looks at the history of those that
@@ -34,7 +34,7 @@ export class WorkflowConsumer implements LaneOwner {
     readonly settler: Settler,
     private readonly events: RunEvents,
     canceled: CanceledRuns,
-    private readonly suspects: SuspectGate,
+    private readonly suspects: CrashIsolationGate,
   ) {
     this.#logger = new BoundedLogger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#concurrency = runner.entry.options.concurrency;
@@ -120,11 +120,11 @@ export class WorkflowConsumer implements LaneOwner {
 
   #next(): CommandMessage | undefined {
     if (this.lanes.length === 1) return (this.lanes[0] as Lane).take();
-    for (let i = 0; i < TURNS.length; i++) {
-      const priority = TURNS[(this.#turn + i) % TURNS.length];
+    for (let i = 0; i < PRIORITY_ROTATION.length; i++) {
+      const priority = PRIORITY_ROTATION[(this.#turn + i) % PRIORITY_ROTATION.length];
       const message = this.lanes.find((lane) => lane.priority === priority)?.take();
       if (message) {
-        this.#turn = (this.#turn + i + 1) % TURNS.length;
+        this.#turn = (this.#turn + i + 1) % PRIORITY_ROTATION.length;
         return message;
       }
     }

@@ -1,7 +1,7 @@
 import type { ReplayCounts, ReplayReport } from './replay-log.js';
 
 /** How far a replay is: stored with the commands up to there, so it is true whatever else is lost. */
-export interface Mark {
+export interface Checkpoint {
   /** Makes each mark another text. */
   readonly token: string;
   readonly position: number;
@@ -10,8 +10,8 @@ export interface Mark {
 }
 
 /** A report with what its last mark says. The log may lag behind it, and may be ahead over messages of which none was published. */
-export function withMark(report: ReplayReport, text: string, markSequence: number): ReplayReport {
-  const mark = JSON.parse(text) as Mark;
+export function withCheckpoint(report: ReplayReport, text: string, markSequence: number): ReplayReport {
+  const mark = JSON.parse(text) as Checkpoint;
   if (report.markSequence === markSequence && report.position >= mark.position) return report;
   return {
     ...report,

@@ -1,6 +1,6 @@
 import { monotonicMs } from '@loopstack/shared/contract';
 import type { JetStreamApi } from '@loopstack/jetstream';
-import type { Judge, ReadyCommand } from './select/command-selector.js';
+import type { CommandSelector, ReadyCommand } from './select/command-selector.js';
 import { Meter, type ReplayProgress } from './meter.js';
 import { invalidCommand, type InvalidCommand, type ReplayCounts } from './replay-log.js';
 import type { ReplayCommand, ReplayOrigin } from './request.js';
@@ -43,7 +43,7 @@ const REPORT_MS = 250;
 export async function previewReplay(
   api: JetStreamApi,
   replay: ResolvedReplay,
-  judge: Judge,
+  judge: CommandSelector,
   options: PreviewOptions,
 ): Promise<ReplayPreview> {
   const { id, bound, signal, onProgress } = options;

@@ -12,8 +12,8 @@ import {
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandBatches, DUPLICATE_IN_BATCH, TakenOverError, type WrittenCommand } from './command-batch.js';
-import type { Judge, ReadyCommand, Verdict } from './select/command-selector.js';
-import { withMark, type Mark } from './checkpoint.js';
+import type { CommandSelector, ReadyCommand, Selection } from './select/command-selector.js';
+import { withCheckpoint, type Checkpoint } from './checkpoint.js';
 import { Meter, type ReplayProgress } from './meter.js';
 import { Backlog, Rate, batchSize } from './pace.js';
 import {
@@ -36,7 +36,7 @@ export interface ReplayTools {
   readonly api: JetStreamApi;
   readonly names: WireNames;
   readonly log: ReplayLog;
-  readonly judge: Judge;
+  readonly judge: CommandSelector;
   readonly batches: CommandBatches;
   readonly histories: RunHistories;
   readonly sign: CommandSigner | undefined;
@@ -141,7 +141,7 @@ export class ReplayRunner {
   /** The last mark tells what is published, whatever the log has heard of. */
   async #recover(): Promise<void> {
     const text = await this.tools.batches.open();
-    if (text !== undefined) this.report = withMark(this.report, text, this.tools.batches.markSequence);
+    if (text !== undefined) this.report = withCheckpoint(this.report, text, this.tools.batches.markSequence);
     else if (this.report.markSequence > 0)
       throw new LoopstackError('REPLAY_LOST', { id: this.report.id, stream: this.tools.names.streams.runs });
     const { counts, position, invalid, workedMs } = this.report;
@@ -159,7 +159,7 @@ export class ReplayRunner {
     const scan = new StreamScan(this.tools.api, { stream, subjects, from, sinceMs, to: this.report.bound });
     if (this.#counts.matched >= limit) return true;
     for await (const messages of scan.lists(this.#stopped.signal)) {
-      const verdicts = await this.#patiently(() => this.tools.judge.judge(messages, this.#stopped.signal));
+      const verdicts = await this.#retryTransient(() => this.tools.judge.judge(messages, this.#stopped.signal));
       if (!verdicts) return false;
       for (const verdict of verdicts) {
         if (!(await this.#take(verdict))) return false;
@@ -168,13 +168,13 @@ export class ReplayRunner {
       this.#settle();
       if (isPast(messages, this.replay.untilMs)) break;
       if (monotonicMs() - this.#flushedAtMs > LINGER_MS && !(await this.#flush())) return false;
-      if (!(await this.#mayGoOn())) return false;
+      if (!(await this.#shouldContinue())) return false;
     }
     return this.#flush();
   }
 
   /** @returns false to stop */
-  async #take(verdict: Verdict): Promise<boolean> {
+  async #take(verdict: Selection): Promise<boolean> {
     const counts = this.#counts;
     this.#scanned = verdict.sequence;
     this.#meter.begin(verdict.sequence, counts.matched);
@@ -201,7 +201,7 @@ export class ReplayRunner {
         this.#pending.push(verdict.ready);
         this.#pendingBytes += verdict.ready.data.length + verdict.ready.lines.length;
         if (this.#pending.length < this.#batchSize && this.#pendingBytes < BATCH_BYTES) return true;
-        return (await this.#flush()) && this.#mayGoOn();
+        return (await this.#flush()) && this.#shouldContinue();
     }
   }
 
@@ -217,7 +217,7 @@ export class ReplayRunner {
     const position = this.#scanned;
     this.#pending = [];
     this.#pendingBytes = 0;
-    if (commands.length > 0 && !(await this.#hasLeave(commands))) return false;
+    if (commands.length > 0 && !(await this.#awaitCapacity(commands))) return false;
     await this.#inFlight;
     this.#throwIfFailed();
     if (this.#stopped.signal.aborted) return false;
@@ -234,11 +234,11 @@ export class ReplayRunner {
   }
 
   /** Never rejects: a failure stops the work, and is thrown where that waits for the batch. */
-  async #store(commands: readonly ReadyCommand[], mark: Mark): Promise<void> {
+  async #store(commands: readonly ReadyCommand[], mark: Checkpoint): Promise<void> {
     try {
       const text = JSON.stringify(mark);
       // Each try has message ids of its own: nobody can have taken them before. The mark keeps it from being stored twice.
-      await this.#patiently(() =>
+      await this.#retryTransient(() =>
         this.tools.batches.commit(
           commands.map((command) => this.#written(command)),
           text,
@@ -261,12 +261,12 @@ export class ReplayRunner {
       runId: origin.runId as string,
       mark: `${id}:${origin.sequence}`,
     }));
-    const open = await this.#patiently(() => this.tools.histories.reopen(runs));
+    const open = await this.#retryTransient(() => this.tools.histories.reopen(runs));
     return commands.filter((_, index) => open.has(index));
   }
 
   /** Waits for what the rate and the queues allow. @returns false to stop */
-  async #hasLeave(commands: readonly ReadyCommand[]): Promise<boolean> {
+  async #awaitCapacity(commands: readonly ReadyCommand[]): Promise<boolean> {
     if (this.#backlog) {
       // What is still under way is in no queue yet.
       await this.#inFlight;
@@ -300,7 +300,7 @@ export class ReplayRunner {
   }
 
   /** Waits with a replay that is paused. @returns false to stop */
-  async #mayGoOn(): Promise<boolean> {
+  async #shouldContinue(): Promise<boolean> {
     if (this.#wish === 'pause') {
       await this.#inFlight;
       return this.#hold();
@@ -323,7 +323,7 @@ export class ReplayRunner {
   }
 
   /** Tries again while the server is away or the stream is full. */
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+  async #retryTransient<T>(work: () => Promise<T>): Promise<T> {
     let waitMs = FIRST_RETRY_MS;
     const deadlineMs = monotonicMs() + PATIENCE_MS;
     const wholeByMs = monotonicMs() + INCOMPLETE_MS;
@@ -374,7 +374,7 @@ export class ReplayRunner {
       await delay(2 * TICK_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const wished = await this.tools.log.wished(this.report.id).catch(() => undefined);
-      if (wished && wished.at !== this.#seen) this.#heed(wished);
+      if (wished && wished.at !== this.#seen) this.#apply(wished);
       if (monotonicMs() - savedAtMs > HEARTBEAT_MS && !signal.aborted) {
         savedAtMs = monotonicMs();
         await this.#beat().catch(() => undefined);
@@ -391,7 +391,7 @@ export class ReplayRunner {
     this.#stop();
   }
 
-  #heed({ wish, by, at }: ReplayWish): void {
+  #apply({ wish, by, at }: ReplayWish): void {
     this.#seen = at;
     if (wish === this.#wish) return;
     this.#wish = wish;

@@ -1,6 +1,6 @@
 import { wireNames, type RunEvent } from '@loopstack/shared/contract';
 import { compileMapping, compilePatch, compileWhere } from './select/expression.js';
-import { withMark } from './checkpoint.js';
+import { withCheckpoint } from './checkpoint.js';
 import { Rate, batchSize } from './pace.js';
 import { isAlive, newState, type ReplayReport } from './replay-log.js';
 import { newReplayId, resolveReplay } from './select/resolve.js';
@@ -147,18 +147,18 @@ describe('a mark', () => {
     JSON.stringify({ token: 't', position, counts: { ...report.counts, published: 7 }, workedMs: 5 });
 
   it('wins over the log, where they differ', () => {
-    expect(withMark(report, mark(55), 11)).toMatchObject({
+    expect(withCheckpoint(report, mark(55), 11)).toMatchObject({
       position: 55,
       markSequence: 11,
       counts: { published: 7 },
       workedMs: 5,
       invalid: [],
     });
-    expect(withMark(report, mark(40), 11)).toMatchObject({ position: 40 });
+    expect(withCheckpoint(report, mark(40), 11)).toMatchObject({ position: 40 });
   });
 
   it('leaves the log where it is ahead of the same mark', () => {
-    expect(withMark(report, mark(40), 10)).toBe(report);
+    expect(withCheckpoint(report, mark(40), 10)).toBe(report);
   });
 });
 

@@ -3,8 +3,8 @@ import { LoopstackError, wireNames, monotonicMs, type CommandSigner, type WireNa
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
 import { CommandBatches } from './command-batch.js';
-import { Judge, type PayloadCheck } from './select/command-selector.js';
-import { withMark } from './checkpoint.js';
+import { CommandSelector, type PayloadCheck } from './select/command-selector.js';
+import { withCheckpoint } from './checkpoint.js';
 import type { ReplayProgress } from './meter.js';
 import type { ReplayFunctions, ReplayRequest } from './request.js';
 import { newReplayId, resolveReplay, type ResolvedReplay } from './select/resolve.js';
@@ -151,8 +151,16 @@ export class Replays {
     return this.#options.by ?? PROCESS;
   }
 
-  #judge(id: string, replay: ResolvedReplay): Judge {
-    return new Judge(id, replay, this.#names, this.#api, this.#histories, this.#options.payloads, this.#options.sign !== undefined);
+  #judge(id: string, replay: ResolvedReplay): CommandSelector {
+    return new CommandSelector(
+      id,
+      replay,
+      this.#names,
+      this.#api,
+      this.#histories,
+      this.#options.payloads,
+      this.#options.sign !== undefined,
+    );
   }
 
   #batches(id: string): CommandBatches {
@@ -221,7 +229,7 @@ export class Replays {
     const batches = this.#batches(report.id);
     const mark = await batches.open();
     const changed: ReplayReport = {
-      ...(mark === undefined ? report : withMark(report, mark, batches.markSequence)),
+      ...(mark === undefined ? report : withCheckpoint(report, mark, batches.markSequence)),
       status,
       actions: [...report.actions, { action, by: this.#by, at }],
       ...(status === 'aborted' ? { finishedAt: at } : {}),

@@ -34,7 +34,7 @@ export interface ReadyCommand {
 }
 
 /** What becomes of one message of the source. */
-export type Verdict = { readonly sequence: number } & (
+export type Selection = { readonly sequence: number } & (
   | { readonly kind: 'other' | 'replayed' | 'dropped' }
   | { readonly kind: 'invalid'; readonly error: LoopstackError }
   | { readonly kind: 'ready'; readonly ready: ReadyCommand }
@@ -46,7 +46,7 @@ const OWN_HEADERS_BYTES = 1024;
 type Judged = Exclude<Reading, { kind: 'pointer' | 'message' }>;
 
 /** Selects, transforms and checks commands: the same for a preview and for the replay itself. */
-export class Judge {
+export class CommandSelector {
   readonly #reader: SourceReader;
   readonly #checksDepth: boolean;
 
@@ -70,7 +70,7 @@ export class Judge {
    * never settle.
    * @throws JetStreamApiError where histories cannot be read
    */
-  judge(messages: readonly ScannedMessage[], signal?: AbortSignal): Promise<readonly Verdict[] | undefined> {
+  judge(messages: readonly ScannedMessage[], signal?: AbortSignal): Promise<readonly Selection[] | undefined> {
     const work = this.#judgeAll(messages);
     if (!signal) return work;
     return new Promise((resolve, reject) => {
@@ -81,7 +81,7 @@ export class Judge {
     });
   }
 
-  async #judgeAll(messages: readonly ScannedMessage[]): Promise<readonly Verdict[]> {
+  async #judgeAll(messages: readonly ScannedMessage[]): Promise<readonly Selection[]> {
     const readings: Judged[] = [];
     for (const message of messages) {
       let reading: Reading = this.#reader.read(message);
@@ -90,7 +90,7 @@ export class Judge {
     }
     if (this.replay.outcome !== undefined) await this.#selectOutcomes(readings, messages);
     if (this.signs && this.replay.kind === 'runs') await this.#leaveOutRefused(readings, messages);
-    const verdicts: Verdict[] = [];
+    const verdicts: Selection[] = [];
     for (const [i, { sequence }] of messages.entries()) {
       const reading = readings[i] as Judged;
       if (reading.kind === 'candidate') {
@@ -147,7 +147,7 @@ export class Judge {
     }
   }
 
-  #make(candidate: Candidate, sequence: number): Verdict | Promise<Verdict> {
+  #make(candidate: Candidate, sequence: number): Selection | Promise<Selection> {
     const { where, transform } = this.replay.functions;
     // The path without functions stays free of promises: it is walked a million times.
     if (where === undefined && transform === undefined) {
@@ -166,7 +166,7 @@ export class Judge {
     return patch ? patch(structuredClone(command)) : command;
   }
 
-  async #makeWithFunctions(candidate: Candidate, sequence: number): Promise<Verdict> {
+  async #makeWithFunctions(candidate: Candidate, sequence: number): Promise<Selection> {
     const { functions } = this.replay;
     const { command, origin } = candidate;
     try {
@@ -182,7 +182,7 @@ export class Judge {
   }
 
   /** The checks that a worker would make, before anything is published. */
-  #check(candidate: Candidate, command: ReplayCommand, sequence: number): Verdict | Promise<Verdict> {
+  #check(candidate: Candidate, command: ReplayCommand, sequence: number): Selection | Promise<Selection> {
     const { workspace, workflow, payload, userId } = command;
     assertName('workspace', workspace);
     assertName('workflow', workflow);
@@ -197,14 +197,14 @@ export class Judge {
     const bytes = data.length + lines.length + OWN_HEADERS_BYTES;
     const limit = this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
     if (bytes > limit) return { kind: 'invalid', sequence, error: new LoopstackError('PAYLOAD_TOO_LARGE', { bytes, limit }) };
-    const ready: Verdict = {
+    const ready: Selection = {
       kind: 'ready',
       sequence,
       ready: { origin: candidate.origin, original: candidate.command, command, redriven: candidate.redriven, data, lines },
     };
     if (!this.payloads) return ready;
     const refused = this.payloads.check({ workspace, workflow, payload });
-    const verdict = (error: LoopstackError | undefined): Verdict => (error ? { kind: 'invalid', sequence, error } : ready);
+    const verdict = (error: LoopstackError | undefined): Selection => (error ? { kind: 'invalid', sequence, error } : ready);
     return refused instanceof Promise ? refused.then(verdict) : verdict(refused);
   }
 }

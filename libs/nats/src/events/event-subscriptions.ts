@@ -1,5 +1,5 @@
-import { Answers, isUnavailable, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
-import { outlastElection } from '../topology/retry-until-leader.js';
+import { AckWriter, isUnavailable, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
+import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import type { BindingInfo, Bindings } from '@loopstack/operations';
 import type { EventPolicy, Reaction, StartFrom, Subscriptions } from '@loopstack/core';
 import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
@@ -9,11 +9,11 @@ import { Events, type NatsConnection, type Subscription } from 'nats';
 import { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import type { ResolvedNatsOptions } from '../options.js';
-import { tellOfPause } from '../upkeep/log-pause.js';
+import { logPause } from '../upkeep/log-pause.js';
 import { EventConsumer, type EventFeed, type EventFeedSupport } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
 import { EventSources, positionOf } from './event-sources.js';
-import { bindingFeed, chainFeed, reactionFeed, type FeedPlan } from './feeds.js';
+import { bindingFeed, chainFeed, reactionFeed, type SubscriptionSpec } from './feeds.js';
 import { LiveReaction } from './live-reaction.js';
 import { serveRedrives } from './redrive.js';
 import { RunStarter } from './run-starter.js';
@@ -38,14 +38,14 @@ export interface FeedState {
  * Consumes the events that this process listens to: bindings, chains and handlers of Nest from when it works, methods
  * with `@OnRun` from when the application has started, also in a process that is no worker.
  */
-export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  readonly #logger = new Logger(FanOut.name);
+export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #logger = new Logger(EventSubscriptions.name);
   readonly #sources: EventSources;
   readonly #consumers: EventConsumer[] = [];
   readonly #live: LiveReaction[] = [];
   readonly #redrives: Subscription[] = [];
   readonly #starter: RunStarter;
-  readonly #answers: Answers;
+  readonly #answers: AckWriter;
   readonly #deadLetters: DeadLetterWriter;
   #tick: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
@@ -68,7 +68,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   ) {
     this.#sources = new EventSources(api, options);
     this.#starter = new RunStarter(publisher, options.names, options.sign, api, subscriptions.maxCauseDepth);
-    this.#answers = new Answers(nc);
+    this.#answers = new AckWriter(nc);
     this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
   }
 
@@ -126,13 +126,13 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   /** Makes the durables of all, or tells what is wrong with each; nothing is pulled before the returned function is called. */
-  async #prepare(plans: readonly FeedPlan[]): Promise<() => void> {
+  async #prepare(plans: readonly SubscriptionSpec[]): Promise<() => void> {
     const starting = (): boolean => this.#stopped === undefined;
     const problems: string[] = [];
     const consumers: EventConsumer[] = [];
     for (const plan of plans) {
       try {
-        consumers.push(await outlastElection(() => this.#consumerOf(plan), starting));
+        consumers.push(await retryUntilLeader(() => this.#consumerOf(plan), starting));
       } catch (error) {
         const { message, fix } = error as { message: string; fix?: string };
         problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
@@ -148,7 +148,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     };
   }
 
-  async #consumerOf(plan: FeedPlan): Promise<EventConsumer> {
+  async #consumerOf(plan: SubscriptionSpec): Promise<EventConsumer> {
     const { subject } = plan.consumer;
     const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
     this.#refuseOwn(plan, stream);
@@ -177,7 +177,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   /** Commands and events of runs start none: each would start the next one. What follows a run is said with `then` and `@OnRun`. */
-  #refuseOwn({ title, consumer }: FeedPlan, stream: string): void {
+  #refuseOwn({ title, consumer }: SubscriptionSpec, stream: string): void {
     const { runs, events, schedules } = this.options.names.streams;
     if (stream !== runs && stream !== schedules && !(consumer.kind === 'on' && stream === events)) return;
     throw new LoopstackError('OPTION_INVALID', { option: title, expected: 'events of an application', received: `the stream ${stream}` });
@@ -187,7 +187,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
     const { redactor } = this.subscriptions;
     const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms, redactor);
     if (this.#stopped) return;
-    await outlastElection(
+    await retryUntilLeader(
       () => live.start(),
       () => this.#stopped === undefined,
     );
@@ -266,7 +266,7 @@ export class FanOut implements OnApplicationBootstrap, BeforeApplicationShutdown
       const until = found.find(({ durable, stream }) => durable === target.durable && stream === target.stream)?.pausedUntil;
       if (until === consumer.pausedUntil) continue;
       consumer.pausedUntil = until;
-      tellOfPause(this.#logger, target, until);
+      logPause(this.#logger, target, until);
     }
   }
 
