@@ -1,9 +1,9 @@
 import { LoopstackClient, commandSigner } from '@loopstack/client';
-import { headerBlock, headerLines } from '@loopstack/jetstream';
+import { headerBlock } from '@loopstack/jetstream';
 import { DeadLetters, Replays, type NatsOptions } from '@loopstack/nats';
 import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem } from '@loopstack/shared';
+import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem, headerLines } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
 import { connect, headers as natsHeaders, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';

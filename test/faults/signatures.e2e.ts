@@ -1,9 +1,9 @@
 import { commandSigner } from '@loopstack/client';
-import { headerBlock, headerLines } from '@loopstack/jetstream';
+import { headerBlock } from '@loopstack/jetstream';
 import { DeadLetters } from '@loopstack/nats';
 import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { HEADER, newRunId, type Headers } from '@loopstack/shared';
+import { HEADER, newRunId, type Headers, headerLines } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
 import { connect, createInbox, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from '../rig/app.js';

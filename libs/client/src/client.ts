@@ -14,10 +14,15 @@ import {
   type RunOptions,
   type RunReference,
   type Schedule,
+  isTimed,
+  prepareCommand,
+  runMany,
+  type PreparedCommand,
+  type BulkListener,
 } from '@loopstack/shared/contract';
 import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
 import { Catalogue } from './catalogue/catalogue.js';
-import { encodeCommand, isTimed, prepareCommand, type PreparedCommand } from './start/command.js';
+import { encodeCommand } from './start/command.js';
 import {
   failover,
   serverHas,
@@ -27,14 +32,12 @@ import {
   ServerClock,
   guardParser,
   StreamReader,
-  type IngestListener,
   type EncodedMessage,
 } from '@loopstack/jetstream';
 import { fanOut } from './start/fan-out.js';
 import { StoredRun, type RunOperations } from './start/handle.js';
 import { KeyedRuns } from './start/keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
-import { runMany } from './start/many.js';
 import { RunEvents } from './runs/run-events.js';
 import { RunList } from './runs/run-list.js';
 import { RunState } from './runs/run-state.js';
@@ -213,7 +216,7 @@ export class LoopstackClient {
     );
   }
 
-  #ingest<T>(listener: IngestListener<T>): FastIngest<T> | undefined {
+  #ingest<T>(listener: BulkListener<T>): FastIngest<T> | undefined {
     if (!serverHas(this.#nc, 2, 14) || performance.now() < this.#bulkAgainAt) return undefined;
     const givenUp = (): void => {
       this.#bulkAgainAt = performance.now() + BULK_AGAIN_MS;

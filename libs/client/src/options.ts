@@ -13,6 +13,7 @@ import {
   type FieldError,
   type JsonSchema,
   type RunAddress,
+  type Clock,
 } from '@loopstack/shared/contract';
 
 /** Checks a payload against the schema that the worker of a workflow published. */
@@ -55,14 +56,6 @@ export interface ClientOptions {
   readonly context?: () => Headers | undefined;
   /** Signs commands, for workspaces whose workers demand it: `commandSigner(seed)`. */
   readonly sign?: CommandSigner;
-}
-
-/** The clock that deadlines and schedules go by. */
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  nowMs(): number;
-  /** Somebody else will go by a time that is made now. */
-  need(): void;
 }
 
 const LOCAL_CLOCK: Clock = { nowMs: localMs, need: () => undefined };

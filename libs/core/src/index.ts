@@ -14,6 +14,19 @@ export { exchangedNames } from './class-name.js';
 export { CONTEXT_TYPE } from './enhancers.js';
 export { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type EventTarget, type EventUse } from './event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
+export {
+  DONE,
+  bindingFeed,
+  chainFeed,
+  notStarted,
+  reactionFeed,
+  runOfEvent,
+  type DesiredEventConsumer,
+  type EventFeed,
+  type SubscriptionSpec,
+  type RunStarter,
+  type StoredEvent,
+} from './feeds.js';
 export { handOver } from './hand-over.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
 export {
@@ -28,12 +41,15 @@ export {
 } from './on-event.js';
 export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
 export type { LoopstackOptions } from './options.js';
+export { PriorityRotation } from './priority-rotation.js';
+export { recordedError } from './recorded-error.js';
 export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from './redact.js';
 export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
 export type { AbortReason, RunContext } from './run-context.js';
 export { payloadSchema } from './schema/payload-schema.js';
 export { RunGateway, type ScheduleStore } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
+export { factsOfEvent, factsOfRun, originOf, redactedBody } from './run-record.js';
 export { RunService, type RunAndWaitOptions, type RunOf } from './run-service.js';
 export { commandAsStored, disowned, type Delivery, type PreparedRun } from './prepare.js';
 export { Execution, NonRetryableError, WorkflowRunner } from './runner.js';

@@ -58,6 +58,11 @@ export interface HeaderReader {
   get(name: string): string | undefined;
 }
 
+/** First values of headers, wherever they come from; an empty one counts as absent. */
+export interface MessageHeaders extends HeaderReader, Iterable<readonly [string, string]> {
+  entries(): Iterable<readonly [string, string]>;
+}
+
 /** What may be wrong with headers as a whole. */
 export interface HeaderCondition {
   /** They are there and cannot be read. */

@@ -1,6 +1,8 @@
-import type { Duration } from './duration.js';
+import { durationMs, type Duration } from './duration.js';
+import { LoopstackError, jsonType } from './error.js';
 import type { Headers } from './header.js';
 import type { Priority, RunAddress } from './subject.js';
+import { printable } from './text.js';
 
 /** Six fields (second minute hour day month weekday) or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or a period. */
 export type Recurrence = string | { readonly every: Duration };
@@ -25,4 +27,25 @@ export interface Schedule extends RunAddress {
   readonly priority: Priority;
   /** ISO 8601; when it was created or last replaced. */
   readonly since: string;
+}
+
+/** A recurrence as the broker has it. @throws LoopstackError SCHEDULE_INVALID, OPTION_INVALID */
+export function recurrencePattern(recurrence: Recurrence): string {
+  if (typeof recurrence === 'string') {
+    const pattern = recurrence.trim();
+    const value = printable(JSON.stringify(recurrence), 100);
+    if (pattern === '') throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'it is empty' });
+    if (/^@at\b/i.test(pattern))
+      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'one time is a run with `at`, not a schedule' });
+    const fields = pattern.split(/\s+/).length;
+    if (!pattern.startsWith('@') && fields !== 6)
+      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: `${fields} fields instead of 6` });
+    return pattern;
+  }
+  if (typeof recurrence !== 'object' || recurrence === null)
+    throw new LoopstackError('SCHEDULE_INVALID', { value: jsonType(recurrence), reason: 'it is neither a text nor a period' });
+  const ms = durationMs('every', recurrence.every);
+  if (ms < 1000 || ms % 1000 !== 0)
+    throw new LoopstackError('SCHEDULE_INVALID', { value: `every ${String(recurrence.every)}`, reason: 'a period has whole seconds' });
+  return `@every ${ms / 1000}s`;
 }

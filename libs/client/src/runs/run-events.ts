@@ -8,6 +8,7 @@ import {
   type Duration,
   type RunAddress,
   type RunEvent,
+  resultOf,
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Msg, NatsConnection, Subscription } from 'nats';
@@ -227,25 +228,5 @@ export class RunEvents {
     this.#unfollow();
     for (const { waiters } of this.#watches.values()) for (const waiter of [...waiters]) waiter(new LoopstackError('CLOSED'));
     for (const follower of this.#followers) follower();
-  }
-}
-
-/** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED */
-function resultOf(runId: string, event: RunEvent): unknown {
-  switch (event.type) {
-    case 'succeeded':
-      return event.result;
-    case 'canceled':
-      throw new LoopstackError('RUN_CANCELED', { runId });
-    case 'expired':
-      throw new LoopstackError('RUN_EXPIRED', { runId });
-    default: {
-      const { error } = event;
-      throw new LoopstackError(
-        'RUN_FAILED',
-        { runId, reason: error?.message ?? 'no reason was recorded', error },
-        { errors: error?.errors ?? [] },
-      );
-    }
   }
 }

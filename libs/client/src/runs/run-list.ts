@@ -1,7 +1,5 @@
 import {
   PRIORITIES,
-  RUN_STATUSES,
-  assertPlace,
   storedRunEvent,
   type Priority,
   type RunAddress,
@@ -9,16 +7,16 @@ import {
   type RunFilter,
   type RunInfo,
   type RunStatus,
-  integerFrom,
-  invalidOption,
+  infoOf,
+  newestFirst,
+  queuedInfo,
+  resolveRunFilter,
 } from '@loopstack/shared/contract';
 import { historyEnd } from './history-end.js';
 import type { ResolvedClientOptions } from '../options.js';
-import { infoOf } from './run-state.js';
-import { queuedInfo, type StoredCommand, type StoredCommands } from './stored-command.js';
+import type { StoredCommand, StoredCommands } from './stored-command.js';
 import type { StoredMessage, StreamReader } from '@loopstack/jetstream';
 
-const DEFAULT_LIMIT = 100;
 /** Sequences in the first block that is read, from the end of a stream backwards; each further one is twice as long. */
 const FIRST_BLOCK = 512;
 const MAX_BLOCK = 65_536;
@@ -50,19 +48,12 @@ export class RunList {
 
   /** @throws LoopstackError NAME_INVALID, OPTION_INVALID, STREAM_UNAVAILABLE */
   async list(filter: RunFilter = {}): Promise<RunInfo[]> {
-    const { limit = DEFAULT_LIMIT } = filter;
-    assertPlace(filter);
-    integerFrom('limit', 1, limit);
-    const { since } = filter;
-    if (since !== undefined && !(since instanceof Date && !Number.isNaN(since.getTime())))
-      throw invalidOption('since', 'a valid Date', since);
-    const statuses = statusSet(filter.status);
+    const { limit, statuses } = resolveRunFilter(filter);
     const found: Listed[] = [];
     if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(filter, limit)) found.push({ info });
     if (statuses === undefined || [...statuses].some((status) => status !== 'queued'))
       for (const one of await this.#recorded(filter, statuses, limit)) found.push(one);
-    // Ids begin with the time, and count within a millisecond.
-    found.sort((a, b) => timeOf(b.info) - timeOf(a.info) || (a.info.id < b.info.id ? 1 : -1));
+    found.sort((a, b) => newestFirst(a.info, b.info));
     const listed: RunInfo[] = [];
     for (const { info, reread } of found.slice(0, limit)) listed.push(reread === undefined ? info : await this.#whole(info, reread));
     return listed;
@@ -207,16 +198,4 @@ export class RunList {
 
 function anyOf({ workspace = '*', workflow = '*' }: Partial<RunAddress>): RunAddress {
   return { workspace, workflow };
-}
-
-function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefined {
-  if (status === undefined) return undefined;
-  const statuses: readonly RunStatus[] = typeof status === 'string' ? [status] : Array.isArray(status) ? status : [];
-  const wrong = statuses.find((one) => !RUN_STATUSES.includes(one));
-  if (wrong !== undefined || statuses.length === 0) throw invalidOption('status', `some of ${RUN_STATUSES.join(', ')}`, wrong ?? status);
-  return new Set(statuses);
-}
-
-function timeOf({ updatedAt, queuedAt }: RunInfo): number {
-  return Date.parse(updatedAt ?? queuedAt ?? '') || 0;
 }

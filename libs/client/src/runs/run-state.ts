@@ -5,16 +5,17 @@ import {
   encodeRunEvent,
   HEADER,
   isOutcome,
-  statusOf,
   type RunAddress,
   type RunEvent,
   type RunInfo,
+  queuedInfo,
+  infoOf,
 } from '@loopstack/shared/contract';
 import { ERR_CODE, NO_RESPONDERS, type Publisher, type StreamReader } from '@loopstack/jetstream';
 import type { ResolvedClientOptions } from '../options.js';
 import { historyEnd, type HistoryEnd } from './history-end.js';
 import { RunAddresses } from './run-addresses.js';
-import { queuedInfo, type StoredCommands } from './stored-command.js';
+import type { StoredCommands } from './stored-command.js';
 
 /** Where the history of a run ends, and whose it is. */
 type FoundEnd = RunAddress & HistoryEnd;
@@ -154,23 +155,6 @@ function assertRun(runId: string, address: RunAddress | undefined): void {
 }
 
 const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
-
-export function infoOf(runId: string, { workspace, workflow, event }: RunAddress & { readonly event: RunEvent }): RunInfo {
-  const { attempt, at, sequence, userId, result, error, nextAttemptAt } = event;
-  return {
-    workspace,
-    workflow,
-    id: runId,
-    status: statusOf(event),
-    attempt,
-    updatedAt: at,
-    ...(sequence === undefined ? {} : { sequence }),
-    ...(userId === undefined ? {} : { userId }),
-    ...(result === undefined ? {} : { result }),
-    ...(error === undefined ? {} : { error }),
-    ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
-  };
-}
 
 /** Nobody takes such a question from this user's account. */
 function isUnasked(error: unknown): boolean {

@@ -9,7 +9,6 @@ import {
   runIdTime,
   type Priority,
   type RunAddress,
-  type RunInfo,
 } from '@loopstack/shared/contract';
 import type { ResolvedClientOptions } from '../options.js';
 import { Limiter, type StoredMessage, type StreamReader } from '@loopstack/jetstream';
@@ -277,19 +276,4 @@ function storedCommand(address: RunAddress, priority: Priority, message: StoredM
   } catch {
     return undefined;
   }
-}
-
-/** A run whose command is stored and that has no event yet. */
-export function queuedInfo(command: StoredCommand): RunInfo {
-  const { workspace, workflow, runId, userId, sequence, queuedAtMs } = command;
-  return {
-    workspace,
-    workflow,
-    id: runId,
-    status: 'queued',
-    attempt: 0,
-    queuedAt: new Date(queuedAtMs).toISOString(),
-    ...(userId === undefined ? {} : { userId }),
-    ...(sequence === 0 ? {} : { sequence }),
-  };
 }

@@ -1,8 +1,15 @@
-import { LoopstackError, fanOutItems, type RunHandle, type RunItem } from '@loopstack/shared/contract';
+import {
+  LoopstackError,
+  fanOutItems,
+  type RunHandle,
+  type RunItem,
+  prepareCommand,
+  type PreparedCommand,
+} from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NO_PLACE, requireServer, renamed, type EncodedMessage, type Publisher } from '@loopstack/jetstream';
-import { encodeCommand, prepareCommand, type PreparedCommand } from './command.js';
+import { encodeCommand } from './command.js';
 import { StoredRun, type RunOperations } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 

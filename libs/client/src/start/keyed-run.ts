@@ -7,9 +7,9 @@ import {
   keyConflict,
   type RunEvent,
   type RunHandle,
+  type PreparedCommand,
 } from '@loopstack/shared/contract';
 import { ERR_CODE, type Publisher } from '@loopstack/jetstream';
-import type { PreparedCommand } from './command.js';
 import type { StoredRun } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 import type { RunEvents } from '../runs/run-events.js';

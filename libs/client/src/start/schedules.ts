@@ -5,8 +5,6 @@ import {
   assertName,
   assertPlace,
   decodeRunCommand,
-  durationMs,
-  jsonType,
   printable,
   type Headers,
   type Priority,
@@ -15,18 +13,14 @@ import {
   type RunHandle,
   type Schedule,
   type ScheduleOptions,
+  assertOptions,
+  headerLines,
+  prepareCommand,
+  recurrencePattern,
+  type PreparedCommand,
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  ERR_CODE,
-  requireServer,
-  headerBlock,
-  headerLines,
-  type Publisher,
-  type StreamReader,
-  type StoredMessage,
-} from '@loopstack/jetstream';
-import { assertOptions, prepareCommand, type PreparedCommand } from './command.js';
+import { ERR_CODE, requireServer, headerBlock, type Publisher, type StreamReader, type StoredMessage } from '@loopstack/jetstream';
 import type { StoredRun } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 
@@ -94,7 +88,7 @@ export class Schedules {
     assertOptions(options);
     const { names } = this.#options;
     const { timeZone, headers, priority = 'normal' } = options;
-    const pattern = patternOf(recurrence);
+    const pattern = recurrencePattern(recurrence);
     requireServer(this.#reader.nc, 'A recurring schedule', 2, 14);
     const command = prepareCommand(this.#options, workflow, workspace, payload, userId, { priority, ...(headers ? { headers } : {}) });
     const subject = names.schedule(command, id);
@@ -196,26 +190,6 @@ export class Schedules {
 }
 
 const NOTHING = { acknowledged: (): void => {} };
-
-function patternOf(recurrence: Recurrence): string {
-  if (typeof recurrence === 'string') {
-    const pattern = recurrence.trim();
-    const value = printable(JSON.stringify(recurrence), 100);
-    if (pattern === '') throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'it is empty' });
-    if (/^@at\b/i.test(pattern))
-      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'one time is a run with `at`, not a schedule' });
-    const fields = pattern.split(/\s+/).length;
-    if (!pattern.startsWith('@') && fields !== 6)
-      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: `${fields} fields instead of 6` });
-    return pattern;
-  }
-  if (typeof recurrence !== 'object' || recurrence === null)
-    throw new LoopstackError('SCHEDULE_INVALID', { value: jsonType(recurrence), reason: 'it is neither a text nor a period' });
-  const ms = durationMs('every', recurrence.every);
-  if (ms < 1000 || ms % 1000 !== 0)
-    throw new LoopstackError('SCHEDULE_INVALID', { value: `every ${String(recurrence.every)}`, reason: 'a period has whole seconds' });
-  return `@every ${ms / 1000}s`;
-}
 
 function same(present: StoredMessage, fields: Headers, data: Uint8Array): boolean {
   return (

@@ -1,6 +1,6 @@
-import { LoopstackError } from '@loopstack/shared/contract';
+import { LoopstackError, headerLines } from '@loopstack/shared/contract';
 import { Grouping, inBatch, takesNoBatches } from './batch.js';
-import { headerBlock, headerLines } from './header-block.js';
+import { headerBlock } from './header-block.js';
 
 const text = (block: Uint8Array): string => Buffer.from(block).toString('utf8');
 

@@ -13,8 +13,9 @@ import {
   type HeaderReader,
   type Headers,
   type StoredCommand as SignedCommand,
+  headerLines,
 } from '@loopstack/shared/contract';
-import { headerBlock, headerLines, headersIn } from './header-block.js';
+import { headerBlock, headersIn } from './header-block.js';
 import type { EncodedMessage } from './pending.js';
 import type { StoredMessage, StreamReader } from '../read/stream-reader.js';
 

@@ -1,3 +1,4 @@
+import { type Bulk, type BulkListener } from '@loopstack/shared/contract';
 import type { NatsConnection, Subscription } from 'nats';
 import { followConnection, inboxOf } from '../connection/connection.js';
 import { Fifo } from './fifo.js';
@@ -7,13 +8,6 @@ import type { EncodedMessage } from './pending.js';
 interface Entry<T> {
   readonly message: EncodedMessage;
   readonly tag: T;
-}
-
-export interface IngestListener<T> {
-  /** The stream has them. */
-  stored(tags: readonly T[]): void;
-  /** The server did not say that it has them: it may, or not. Written again with their message ids, each gets its own answer. */
-  left(tags: readonly T[]): void;
 }
 
 interface Answer {
@@ -45,9 +39,9 @@ const SLOW_TICKS = 2;
  * acknowledges every 250th for all before it. Whatever goes wrong ends a batch, and what it may have lost is handed
  * back. Gives up for good where it is not possible, or not faster.
  */
-export class FastIngest<T> {
+export class FastIngest<T> implements Bulk<EncodedMessage, T> {
   readonly #nc: NatsConnection;
-  readonly #listener: IngestListener<T>;
+  readonly #listener: BulkListener<T>;
   readonly #timeoutTicks: number;
   readonly #onGivenUp: () => void;
   readonly #frames: FrameWriter;
@@ -75,7 +69,7 @@ export class FastIngest<T> {
   #firstAckAt = 0;
 
   /** @param onGivenUp called when it is not possible, or not faster, on this server and stream */
-  constructor(nc: NatsConnection, timeoutMs: number, listener: IngestListener<T>, onGivenUp: () => void = () => {}) {
+  constructor(nc: NatsConnection, timeoutMs: number, listener: BulkListener<T>, onGivenUp: () => void = () => {}) {
     this.#nc = nc;
     this.#frames = new FrameWriter(nc);
     this.#onGivenUp = onGivenUp;

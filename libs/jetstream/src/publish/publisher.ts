@@ -1,11 +1,11 @@
-import { HEADER, LoopstackError, type CommandSigner, type Headers } from '@loopstack/shared/contract';
+import { HEADER, LoopstackError, type CommandSigner, type Headers, headerLines } from '@loopstack/shared/contract';
 import type { NatsConnection } from 'nats';
 import { AckReader, IN_PROCESS, isRefusal, refusal, type PubAck } from './pub-ack.js';
 import { Grouping, MAX_BATCH, MAX_BATCH_BYTES, takesNoBatches } from './batch.js';
 import { followConnection } from '../connection/connection.js';
 import { Duplicates } from './duplicates.js';
 import { Fifo } from './fifo.js';
-import { headerBlock, headerLines } from './header-block.js';
+import { headerBlock } from './header-block.js';
 import { InFlight } from './in-flight.js';
 import { Pending, PendingBatch, groupOf, type EncodedMessage, type Receiver } from './pending.js';
 import { apiPrefix } from '../api/api-prefix.js';

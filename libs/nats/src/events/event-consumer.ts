@@ -3,38 +3,19 @@ import {
   framesOf,
   settleEvent,
   type EventOutcome,
-  type EventPolicy,
   type EventSettlement,
-  type Redactor,
   type StartFrom,
+  factsOfEvent,
+  type EventFeed,
 } from '@loopstack/core';
-import { LoopstackError, eventRunId, printable, monotonicMs, type DeadLetterFacts, type RunAddress } from '@loopstack/shared';
+import { LoopstackError, printable, monotonicMs } from '@loopstack/shared';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import { Owed } from './owed.js';
 import type { Msg, NatsConnection } from 'nats';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import { SequenceTable } from '../worker/sequence-table.js';
-import { EventMessage, type StoredEvent } from './event-message.js';
-import type { DesiredEventConsumer } from './event-sources.js';
-
-/** Handles one event. Never rejects. */
-type EventHandler = (event: StoredEvent) => EventOutcome | Promise<EventOutcome>;
-
-/** What consumes a durable of events, and how. */
-export interface EventFeed {
-  readonly consumer: DesiredEventConsumer;
-  /** For people: in the log, in alarms, in health. */
-  readonly title: string;
-  /** Under which its dead letters are kept. */
-  readonly address: RunAddress;
-  readonly policy: EventPolicy;
-  /** Events handled at a time, in one process. */
-  readonly concurrency: number;
-  readonly handle: EventHandler;
-  /** Keeps values of events and of errors out of what is written. */
-  readonly redactor?: Redactor | undefined;
-}
+import { EventMessage } from './event-message.js';
 
 export interface EventFeedSupport {
   readonly pull: PullOptions;
@@ -220,20 +201,7 @@ export class EventConsumer implements PullOwner {
 
   async #deadLetter(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
     const { address, consumer, redactor } = this.feed;
-    const { stream, sequence, subject, timeMs, deliveries } = message;
-    const facts: DeadLetterFacts = {
-      reason,
-      code: error.code,
-      message: error.message,
-      ...(error.errors.length > 0 ? { errors: error.errors } : {}),
-      attempts: deliveries,
-      runId: eventRunId(address.workspace, address.workflow, stream, sequence, timeMs),
-      binding: consumer.durable,
-      stream,
-      sequence,
-      subject,
-      time: this.support.clock.isoNow(),
-    };
+    const facts = factsOfEvent(address, message, reason, error, { binding: consumer.durable, time: this.support.clock.isoNow() });
     // Paths are of the payload, and an event is not that yet: nothing of it is written.
     await this.support.deadLetters.write(address, message, facts, redactor?.masksBodies ? new Uint8Array() : undefined);
   }

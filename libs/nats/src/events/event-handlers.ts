@@ -8,13 +8,13 @@ import {
   type EventOutcome,
   type RetryOptions,
   type StartFrom,
+  DONE,
+  type SubscriptionSpec,
+  type StoredEvent,
 } from '@loopstack/core';
 import { DURABLE_METADATA, LoopstackError, eventDurable, isSubjectFilter, parseStrictJson, type WireNames } from '@loopstack/shared';
 import { BaseRpcContext, type MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
-import type { StoredEvent } from './event-message.js';
-import type { SubscriptionSpec } from './feeds.js';
-import { DONE } from './run-starter.js';
 
 /** What `@EventPattern(subject, options)` takes for a handler on this transport. All optional. */
 export interface EventPatternOptions {

@@ -1,18 +1,6 @@
+import { type StoredEvent } from '@loopstack/core';
 import type { Msg } from 'nats';
-import { deliveryFacts, RawHeaders, replyOf, type AckWriter, type MessageHeaders } from '@loopstack/jetstream';
-
-/** An event as it is handled: delivered, or read back for a redrive. */
-export interface StoredEvent {
-  readonly stream: string;
-  readonly subject: string;
-  readonly sequence: number;
-  /** Milliseconds since the epoch; when it was stored. */
-  readonly timeMs: number;
-  readonly data: Uint8Array;
-  readonly headers: MessageHeaders;
-  /** From 1. */
-  readonly deliveries: number;
-}
+import { deliveryFacts, RawHeaders, replyOf, type AckWriter } from '@loopstack/jetstream';
 
 const IN_PROGRESS = '+WPI';
 

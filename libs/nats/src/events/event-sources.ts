@@ -1,5 +1,5 @@
-import { describeStart, type StartFrom } from '@loopstack/core';
-import { DURABLE_METADATA, LoopstackError, filterCovers, type DurableKind } from '@loopstack/shared';
+import { describeStart, type StartFrom, type DesiredEventConsumer } from '@loopstack/core';
+import { DURABLE_METADATA, LoopstackError, filterCovers } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { API, JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
@@ -10,18 +10,6 @@ const NS = 1_000_000;
 /** Between the updates of two services that extend the inbound stream at once, each may find the other's. */
 const INBOUND_TRIES = 10;
 const SETTLE_MS = 200;
-
-/** A durable on a stream of events, as it is wanted. */
-export interface DesiredEventConsumer {
-  readonly stream: string;
-  readonly durable: string;
-  readonly kind: DurableKind;
-  readonly subject: string;
-  readonly from: StartFrom;
-  readonly leaseMs: number;
-  /** What else its metadata says in clear. */
-  readonly labels: Readonly<Record<string, string>>;
-}
 
 /** Where a new consumer begins, in the server's words. Pure. */
 export function startConfig(from: StartFrom): Config {

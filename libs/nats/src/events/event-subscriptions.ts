@@ -1,7 +1,17 @@
 import { AckWriter, isUnavailable, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import type { BindingInfo, Bindings } from '@loopstack/operations';
-import type { EventPolicy, Reaction, StartFrom, Subscriptions } from '@loopstack/core';
+import {
+  type EventPolicy,
+  type Reaction,
+  type StartFrom,
+  type Subscriptions,
+  bindingFeed,
+  chainFeed,
+  reactionFeed,
+  type EventFeed,
+  type SubscriptionSpec,
+} from '@loopstack/core';
 import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
@@ -10,13 +20,12 @@ import { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import type { ResolvedNatsOptions } from '../options.js';
 import { logPause } from '../upkeep/log-pause.js';
-import { EventConsumer, type EventFeed, type EventFeedSupport } from './event-consumer.js';
+import { EventConsumer, type EventFeedSupport } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
 import { EventSources, positionOf } from './event-sources.js';
-import { bindingFeed, chainFeed, reactionFeed, type SubscriptionSpec } from './feeds.js';
 import { LiveReaction } from './live-reaction.js';
 import { serveRedrives } from './redrive.js';
-import { RunStarter } from './run-starter.js';
+import { CommandStarter } from './run-starter.js';
 
 const TICK_MS = 100;
 const PULL_EXPIRES_MS = 30_000;
@@ -44,7 +53,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
   readonly #consumers: EventConsumer[] = [];
   readonly #live: LiveReaction[] = [];
   readonly #redrives: Subscription[] = [];
-  readonly #starter: RunStarter;
+  readonly #starter: CommandStarter;
   readonly #answers: AckWriter;
   readonly #deadLetters: DeadLetterWriter;
   #tick: NodeJS.Timeout | undefined;
@@ -67,7 +76,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     private readonly bindings: Bindings,
   ) {
     this.#sources = new EventSources(api, options);
-    this.#starter = new RunStarter(publisher, options.names, options.sign, api, subscriptions.maxCauseDepth);
+    this.#starter = new CommandStarter(publisher, options.names, options.sign, api, subscriptions.maxCauseDepth);
     this.#answers = new AckWriter(nc);
     this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
   }

@@ -1,7 +1,7 @@
+import { type EventFeed } from '@loopstack/core';
 import { wireNames } from '@loopstack/shared';
 import type { Msg, NatsConnection } from 'nats';
 import type { JetStreamApi } from '@loopstack/jetstream';
-import type { EventFeed } from './event-consumer.js';
 import { serveRedrives } from './redrive.js';
 
 describe('requests to use events again', () => {

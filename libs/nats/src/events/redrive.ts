@@ -1,9 +1,8 @@
+import { type EventFeed, type StoredEvent } from '@loopstack/core';
 import { recordHeaders, type JetStreamApi } from '@loopstack/jetstream';
 import type { RedriveAnswer } from '@loopstack/operations';
 import { LoopstackError, printable, readDeadLetter, runIdTime, type WireNames } from '@loopstack/shared/contract';
 import type { Msg, NatsConnection, Subscription } from 'nats';
-import type { EventFeed } from './event-consumer.js';
-import type { StoredEvent } from './event-message.js';
 
 /** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
 const AT_ONCE = 16;

@@ -1,31 +1,22 @@
 import {
-  causeDepthOf,
-  commandAsStored,
   framesOf,
   settle,
   type Outcome,
   type PreparedRun,
   type RegisteredWorkflow,
   type Settlement,
+  factsOfRun,
+  originOf,
+  recordedError,
+  redactedBody,
 } from '@loopstack/core';
-import {
-  HEADER,
-  LoopstackError,
-  encodeRunEvent,
-  isOutcome,
-  printable,
-  monotonicMs,
-  type DeadLetterFacts,
-  type RecordedError,
-  type RunEvent,
-} from '@loopstack/shared';
+import { LoopstackError, encodeRunEvent, isOutcome, printable, monotonicMs, type RecordedError, type RunEvent } from '@loopstack/shared';
 import { isUnavailable, type ServerClock } from '@loopstack/jetstream';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { HandOver } from '../topology/hand-over.js';
 import type { Alarms } from '../health/health.js';
-import { deadReasonOf, recordedError } from './recorded-error.js';
 import type { HistoryEnd } from '@loopstack/jetstream';
 import { FencedError, type RunEvents } from './run-events.js';
 
@@ -152,22 +143,10 @@ export class Settler {
     attempts: number,
     error: RecordedError | undefined,
   ): Promise<void> {
-    const facts: DeadLetterFacts = {
-      reason: deadReasonOf(error),
-      code: error?.code ?? 'HANDLER_FAILED',
-      message: error?.message ?? '',
-      ...(error?.errors ? { errors: error.errors } : {}),
-      attempts,
-      runId: run.runId,
-      ...(run.command ? { userId: run.command.userId } : {}),
-      stream: this.stream,
-      sequence: message.sequence,
-      subject: message.subject,
-      time: this.#clock.isoNow(),
-    };
+    const facts = factsOfRun(run, attempts, error, { stream: this.stream, time: this.#clock.isoNow() });
     const alarm = `dead-letter:${this.entry.workspace}.${this.entry.workflow}`;
     try {
-      await this.deadLetters.write(this.entry, message, facts, this.#redacted(run));
+      await this.deadLetters.write(this.entry, message, facts, redactedBody(this.entry.options.redactor, run));
       this.alarms.clear(alarm);
     } catch (cause) {
       this.alarms.raise(
@@ -176,15 +155,6 @@ export class Settler {
       );
       throw cause;
     }
-  }
-
-  /** Body of a letter that keeps values out. One whose payload cannot be read has none. */
-  #redacted(run: PreparedRun): Uint8Array | undefined {
-    const { redactor } = this.entry.options;
-    if (!redactor?.masksBodies) return undefined;
-    const command = commandAsStored(run);
-    if (!command) return new Uint8Array();
-    return Buffer.from(JSON.stringify({ payload: redactor.payload(command.payload), userId: command.userId }));
   }
 
   /** The happy path of `record`: one append, and the acknowledgement when it is stored. What goes wrong takes the long way. */
@@ -275,17 +245,6 @@ export class Settler {
     const content = message.content === undefined ? {} : { content: message.content };
     return { type, at: this.#clock.isoNow(), attempt, sequence: message.sequence, worker: this.worker, ...content, ...more };
   }
-}
-
-/** On whose behalf a run is, and what it passes on to what its outcome starts. */
-function originOf({ command, delivery: { headers } }: PreparedRun): Pick<RunEvent, 'userId' | 'correlationId' | 'causeDepth'> {
-  const correlationId = headers.get(HEADER.CORRELATION_ID);
-  const causeDepth = causeDepthOf(headers.get(HEADER.CAUSE_DEPTH));
-  return {
-    ...(command ? { userId: command.userId } : {}),
-    ...(correlationId === undefined ? {} : { correlationId: printable(correlationId, 256) }),
-    ...(causeDepth === 0 ? {} : { causeDepth }),
-  };
 }
 
 /** The event of the happy path, written by hand: the result is JSON text already. Fields in the order of `event()`. */

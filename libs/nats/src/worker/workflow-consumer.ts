@@ -1,4 +1,4 @@
-import { disowned, examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
+import { disowned, examine, recordsStart, type Outcome, type PreparedRun, type WorkflowRunner, PriorityRotation } from '@loopstack/core';
 import { LoopstackError, keyConflict, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import type { CanceledIds, CanceledRuns } from './canceled-runs.js';
@@ -8,9 +8,6 @@ import type { HistoryEnd } from '@loopstack/jetstream';
 import { FencedError, type RunEvents } from './run-events.js';
 import type { Settler } from './settler.js';
 import type { CrashIsolationGate } from './crash-isolation-gate.js';
-
-/** Picks the lane that is served next: of any ten runs that start while all lanes have some, high gets six, normal three, low one. */
-const PRIORITY_ROTATION = ['high', 'high', 'normal', 'high', 'high', 'normal', 'low', 'high', 'normal', 'high'] as const;
 
 /**
  * Runs the commands of one workflow: takes them from its lanes while slots are free, looks at the history of those that
@@ -22,7 +19,7 @@ export class WorkflowConsumer implements LaneOwner {
   #active = 0;
   #pumping = false;
   #stopping = false;
-  #turn = 0;
+  readonly #rotation = new PriorityRotation();
   /** Suspects whose turn it is, and that wait for a free slot. */
   readonly #waitingForSlot: (() => void)[] = [];
   #finished = 0;
@@ -120,15 +117,7 @@ export class WorkflowConsumer implements LaneOwner {
 
   #next(): CommandMessage | undefined {
     if (this.lanes.length === 1) return (this.lanes[0] as Lane).take();
-    for (let i = 0; i < PRIORITY_ROTATION.length; i++) {
-      const priority = PRIORITY_ROTATION[(this.#turn + i) % PRIORITY_ROTATION.length];
-      const message = this.lanes.find((lane) => lane.priority === priority)?.take();
-      if (message) {
-        this.#turn = (this.#turn + i + 1) % PRIORITY_ROTATION.length;
-        return message;
-      }
-    }
-    return undefined;
+    return this.#rotation.next((priority) => this.lanes.find((lane) => lane.priority === priority)?.take());
   }
 
   #begin(message: CommandMessage): void {

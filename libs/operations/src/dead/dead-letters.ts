@@ -1,31 +1,21 @@
 import { ambiguous } from '@loopstack/client';
-import {
-  headerBlock,
-  headerLines,
-  API,
-  JetStreamApiError,
-  type Publisher,
-  type JetStreamApi,
-  type StreamMessage,
-} from '@loopstack/jetstream';
+import { headerBlock, API, JetStreamApiError, type Publisher, type JetStreamApi, type StreamMessage } from '@loopstack/jetstream';
 import { requestRedrive } from './request-redrive.js';
 import {
   HEADER,
   LoopstackError,
   assertPlace,
   decodeRunEvent,
-  emptyHeaders,
   encodeRunEvent,
-  isServerHeader,
-  isSignatureHeader,
   readDeadLetter,
-  statusOf,
   type CommandSigner,
   type DeadLetter,
   type DeadReason,
   type ErrorCode,
-  type RunEvent,
   type WireNames,
+  headerLines,
+  RedriveDecision,
+  redriveHeaders,
 } from '@loopstack/shared/contract';
 
 export interface DeadLetterFilter {
@@ -157,12 +147,7 @@ export class DeadLetters {
       await requestRedrive(this.api.nc, this.names, letter, letter.binding);
       return this.remove(letter.deadSequence);
     }
-    const headers = Object.assign(emptyHeaders(), letter.headers);
-    // The run id is the letter's: also for a command that came without one, whose id was derived from where it was stored.
-    headers[HEADER.RUN_ID] = letter.runId;
-    headers[HEADER.REDRIVEN] = String(letter.redriven + 1);
-    for (const name of Object.keys(headers)) if (isServerHeader(name) || isSignatureHeader(name)) delete headers[name];
-    headers[HEADER.MSG_ID] = `redrive:${streams.dead}:${letter.deadSequence}`;
+    const headers = redriveHeaders(letter, streams.dead);
     const subject = this.names.parseRun(letter.subject) ? letter.subject : this.names.run(letter);
     Object.assign(headers, this.sign?.({ subject, headers, data, nowMs: this.api.clock.nowMs() }));
     // A run is opened only for a command that can be written.
@@ -189,21 +174,15 @@ export class DeadLetters {
   private async reopen(letter: DeadLetter): Promise<number | undefined> {
     const subject = this.names.event(letter, letter.runId);
     let last = 0;
-    let redriven = 0;
-    let event: RunEvent | undefined;
-    let known = 0;
+    const decision = new RedriveDecision(letter);
     for await (const stored of this.api.scan(this.names.streams.events, subject)) {
       last = stored.sequence;
-      const decoded = decodeRunEvent(stored.data);
       // What is no event says nothing of the run.
-      if (!decoded) continue;
-      event = decoded;
-      known = stored.sequence;
-      if (event.redriveOf === letter.deadSequence) redriven = stored.sequence;
+      const event = decodeRunEvent(stored.data);
+      if (event) decision.seen(event);
     }
-    if (redriven > 0) return redriven === known ? 0 : undefined;
-    // A run whose events have aged out failed last as far as anybody knows.
-    if (event && event.type !== 'failed') throw new LoopstackError('RUN_NOT_FAILED', { runId: letter.runId, status: statusOf(event) });
+    const reopening = decision.decide();
+    if (reopening !== 'reopen') return reopening === 'opened' ? 0 : undefined;
     const queued = encodeRunEvent({ type: 'queued', at: this.api.clock.isoNow(), attempt: 0, redriveOf: letter.deadSequence });
     return (await this.publisher.publish(subject, queued, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(last) })).sequence;
   }

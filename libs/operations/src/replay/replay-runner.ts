@@ -1,4 +1,4 @@
-import { NO_PLACE, signedLines, JetStreamApiError, type JetStreamApi } from '@loopstack/jetstream';
+import { NO_PLACE, JetStreamApiError, type JetStreamApi } from '@loopstack/jetstream';
 import {
   HEADER,
   LoopstackError,
@@ -9,6 +9,7 @@ import {
   type CommandSigner,
   type RunAddress,
   type WireNames,
+  signedLines,
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandBatches, DUPLICATE_IN_BATCH, TakenOverError, type WrittenCommand } from './command-batch.js';

@@ -1,4 +1,4 @@
-import { headerLines, type JetStreamApi } from '@loopstack/jetstream';
+import { type JetStreamApi } from '@loopstack/jetstream';
 import {
   LoopstackError,
   assertName,
@@ -7,6 +7,7 @@ import {
   sequenceRunId,
   type RunAddress,
   type WireNames,
+  headerLines,
 } from '@loopstack/shared/contract';
 import { wouldBeSigned } from '../../dead/dead-letters.js';
 import { SourceReader, asLoopstackError, keptHeaders, replayMessage, type Candidate, type Reading } from './candidate.js';

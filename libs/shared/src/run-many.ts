@@ -1,34 +1,42 @@
-import {
-  integerFrom,
-  LoopstackError,
-  assertRunItem,
-  type RunAddress,
-  type RunFailure,
-  type RunHandle,
-  type RunItem,
-  type RunManyOptions,
-  type RunManyProgress,
-  type RunManyReport,
-} from '@loopstack/shared/contract';
-import type { FastIngest, IngestListener, EncodedMessage } from '@loopstack/jetstream';
+import { assertRunItem, type RunFailure, type RunManyOptions, type RunManyProgress, type RunManyReport } from './batch.js';
+import { LoopstackError } from './error.js';
+import { integerFrom } from './option.js';
+import type { RunHandle, RunItem } from './run.js';
+import type { RunAddress } from './subject.js';
+
+/** What stores commands by the thousand. `T` stands for an item. */
+export interface Bulk<Message, T> {
+  readonly usable: boolean;
+  /** False: it takes no more. */
+  put(message: Message, tag: T): boolean;
+  flush(): void;
+  close(): void;
+}
+
+export interface BulkListener<T> {
+  /** The broker has them. */
+  stored(tags: readonly T[]): void;
+  /** The broker did not say that it has them: each is stored by itself. */
+  left(tags: readonly T[]): void;
+}
 
 /** How items are started. */
-export interface Starter {
+export interface Starter<Message> {
   /** Throws, or rejects, with what refuses the item. */
   readonly check: ((item: RunItem) => void | Promise<void>) | undefined;
   start(item: RunItem): Promise<RunHandle>;
   /** The command of an item that may go with thousands of others; undefined: it goes alone. */
-  bulk(item: RunItem): EncodedMessage | undefined;
+  bulk(item: RunItem): Message | undefined;
   /** Undefined: the server takes no bulk. */
-  ingest(listener: IngestListener<Taken>): FastIngest<Taken> | undefined;
+  ingest(listener: BulkListener<Taken<Message>>): Bulk<Message, Taken<Message>> | undefined;
   /** Writes a command that bulk left over. */
-  publish(message: EncodedMessage): Promise<unknown>;
+  publish(message: Message): Promise<unknown>;
 }
 
 /** What is kept of an item until it is stored: its payload is not, or the collector would move all of them. */
-interface Taken extends RunAddress {
+export interface Taken<Message> extends RunAddress {
   readonly index: number;
-  readonly message: EncodedMessage;
+  readonly message: Message;
 }
 
 const PROGRESS_EVERY = 1000;
@@ -41,9 +49,9 @@ const IN_BULK = 1024;
  * is room, so a stream of any length needs constant memory. An item that fails stops no other one.
  * @throws what the source or a callback throws, once the items that were taken are done
  */
-export async function runMany(
+export async function runMany<Message>(
   items: Iterable<RunItem> | AsyncIterable<RunItem>,
-  starter: Starter,
+  starter: Starter<Message>,
   options: RunManyOptions = {},
 ): Promise<RunManyReport> {
   const many = new Many(starter, options);
@@ -68,13 +76,13 @@ export async function runMany(
   return many.report();
 }
 
-class Many {
-  readonly #starter: Starter;
+class Many<Message> {
+  readonly #starter: Starter<Message>;
   readonly #options: RunManyOptions;
   readonly #concurrency: number;
   readonly #maxFailures: number;
   readonly #failures: RunFailure[] = [];
-  readonly #ingest: FastIngest<Taken> | undefined;
+  readonly #ingest: Bulk<Message, Taken<Message>> | undefined;
   #accepted = 0;
   #duplicates = 0;
   #failed = 0;
@@ -82,7 +90,7 @@ class Many {
   #room: (() => void) | undefined;
   #thrown: unknown[] = [];
 
-  constructor(starter: Starter, options: RunManyOptions) {
+  constructor(starter: Starter<Message>, options: RunManyOptions) {
     this.#starter = starter;
     this.#options = options;
     this.#concurrency = integerFrom('concurrency', 1, options.concurrency ?? CONCURRENCY);
@@ -155,7 +163,7 @@ class Many {
     }
   }
 
-  #again(tags: readonly Taken[]): void {
+  #again(tags: readonly Taken<Message>[]): void {
     for (const taken of tags) {
       this.#starter.publish(taken.message).then(
         () => this.#stored(1),

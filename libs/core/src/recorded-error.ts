@@ -1,5 +1,5 @@
-import { isA, textOf } from '@loopstack/core';
 import { printable, type DeadReason, type ErrorCode, type LoopstackError, type RecordedError } from '@loopstack/shared';
+import { isA, textOf } from './thrown.js';
 
 /** An error as an event records it. */
 export function recordedError(error: LoopstackError): RecordedError {

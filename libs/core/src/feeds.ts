@@ -1,29 +1,107 @@
 import {
-  NonRetryableError,
-  headersFromEvent,
-  reasonOf,
-  runNotice,
-  useEvent,
-  useOutcome,
-  type EventInfo,
-  type EventPolicy,
-  type Reaction,
-  type ResolvedChain,
-  type RunNotice,
-  type WorkflowBinding,
-} from '@loopstack/core';
-import {
   DURABLE_METADATA,
+  HEADER,
   LoopstackError,
   capturedTokens,
   decodeRunEvent,
   eventDurable,
+  eventRunId,
+  messageId,
+  type DurableKind,
   type Headers,
+  type RunAddress,
   type WireNames,
+  type MessageHeaders,
 } from '@loopstack/shared';
-import type { EventFeed } from './event-consumer.js';
-import type { StoredEvent } from './event-message.js';
-import { DONE, type RunStarter } from './run-starter.js';
+import { assertCauseDepth, headersFromEvent } from './cause.js';
+import type { EventOutcome, EventPolicy, EventUse } from './event-use.js';
+import { useEvent, type EventInfo, type StartFrom } from './on-event.js';
+import type { Reaction } from './on-run.js';
+import type { Redactor } from './redact.js';
+import { runNotice, type RunNotice } from './run-notice.js';
+import { NonRetryableError } from './runner.js';
+import type { WorkflowBinding } from './subscriptions.js';
+import { useOutcome, type ResolvedChain } from './then.js';
+import { reasonOf } from './thrown.js';
+
+/** An event as it is handled: delivered, or read back for a redrive. */
+export interface StoredEvent {
+  readonly stream: string;
+  readonly subject: string;
+  readonly sequence: number;
+  /** Milliseconds since the epoch; when it was stored. */
+  readonly timeMs: number;
+  readonly data: Uint8Array;
+  readonly headers: MessageHeaders;
+  /** From 1. */
+  readonly deliveries: number;
+}
+
+/** A durable on a stream of events, as it is wanted. */
+export interface DesiredEventConsumer {
+  readonly stream: string;
+  readonly durable: string;
+  readonly kind: DurableKind;
+  readonly subject: string;
+  readonly from: StartFrom;
+  readonly leaseMs: number;
+  /** What else its metadata says in clear. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What consumes a durable of events, and how. */
+export interface EventFeed {
+  readonly consumer: DesiredEventConsumer;
+  /** For people: in the log, in alarms, in health. */
+  readonly title: string;
+  /** Under which its dead letters are kept. */
+  readonly address: RunAddress;
+  readonly policy: EventPolicy;
+  /** Events handled at a time, in one process. */
+  readonly concurrency: number;
+  /** Handles one event. Never rejects. */
+  readonly handle: (event: StoredEvent) => EventOutcome | Promise<EventOutcome>;
+  /** Keeps values of events and of errors out of what is written. */
+  readonly redactor?: Redactor | undefined;
+}
+
+/** Publishes what an event comes to. */
+export interface RunStarter {
+  start(target: RunAddress, event: StoredEvent, use: EventUse, headers: Headers): Promise<EventOutcome>;
+}
+
+export const DONE: EventOutcome = { kind: 'done' };
+
+/** Errors of what was to be published; any other one is the broker's, and passes. */
+const OF_THE_EVENT: ReadonlySet<string> = new Set(['PAYLOAD_TOO_LARGE', 'OPTION_INVALID', 'CAUSE_TOO_DEEP']);
+
+/** What an error says of the event whose run could not be started. */
+export function notStarted(error: LoopstackError): EventOutcome {
+  return { kind: OF_THE_EVENT.has(error.code) ? 'invalid' : 'unavailable', error };
+}
+
+/**
+ * The run that an event starts, and the headers of its command. The same event is the same run, however often it comes.
+ * @throws LoopstackError CAUSE_TOO_DEEP. Here and not only in the worker: a run that fails of it could be what the circle is made of
+ */
+export function runOfEvent(
+  target: RunAddress,
+  { stream, sequence, timeMs }: StoredEvent,
+  headers: Headers,
+  maxCauseDepth: number,
+): { readonly runId: string; readonly headers: Headers } {
+  const runId = eventRunId(target.workspace, target.workflow, stream, sequence, timeMs);
+  assertCauseDepth(headers[HEADER.CAUSE_DEPTH], maxCauseDepth);
+  return {
+    runId,
+    headers: {
+      [HEADER.MSG_ID]: messageId(target, runId),
+      [HEADER.RUN_ID]: runId,
+      [HEADER.EVENT]: `${stream}:${sequence}`,
+      ...headers,
+    },
+  };
+}
 
 /** Events that a binding has in work at a time, in one process: their commands are published side by side. */
 const BINDING_CONCURRENCY = 64;

@@ -1,18 +1,22 @@
-import {
-  HEADER,
-  LoopstackError,
-  decodeRunCommand,
-  keyedRunId,
-  runIdOrigin,
-  runIdTime,
-  type ErrorCode,
-  type RunOptions,
-} from '@loopstack/shared/contract';
-import { prepareCommand, type PreparedCommand } from './command.js';
-import { resolveClientOptions, type ClientOptions } from '../options.js';
+import { localMs } from './clock.js';
+import { decodeRunCommand } from './command.js';
+import type { ErrorCode, LoopstackError } from './error.js';
+import { HEADER } from './header.js';
+import { prepareCommand, type PreparedCommand, type Producing } from './prepared-command.js';
+import { keyedRunId, runIdOrigin, runIdTime } from './run-id.js';
+import type { RunOptions } from './run.js';
+import { wireNames } from './subject.js';
 
-const prepare = (options?: RunOptions, client: ClientOptions = {}, payload: unknown = { n: 1 }): PreparedCommand =>
-  prepareCommand(resolveClientOptions(client), 'F', 'W', payload, 'u1', options);
+const PRODUCING: Producing = {
+  names: wireNames(),
+  clock: { nowMs: localMs, need: () => undefined },
+  publishTimeoutMs: 5000,
+  context: undefined,
+  sign: undefined,
+};
+
+const prepare = (options?: RunOptions, producing: Partial<Producing> = {}, payload: unknown = { n: 1 }): PreparedCommand =>
+  prepareCommand({ ...PRODUCING, ...producing }, 'F', 'W', payload, 'u1', options);
 
 const lines = (command: PreparedCommand): Record<string, string> =>
   Object.fromEntries(
@@ -82,7 +86,7 @@ describe('a prepared command', () => {
     const command = prepare(
       { correlationId: 'c', headers: { 'X-A': 'b' }, priority: 'low', timeout: '2s' },
       {
-        prefix: 'p',
+        names: wireNames('p'),
         context: () => ({ [HEADER.CAUSE]: 'run-1' }),
         sign: ({ subject, headers }) => {
           signed.push(`${subject} ${Object.keys(headers).join(' ')}`);

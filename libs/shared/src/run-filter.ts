@@ -1,0 +1,36 @@
+import { RUN_STATUSES, type RunInfo, type RunStatus } from './event.js';
+import { integerFrom, invalidOption } from './option.js';
+import type { RunFilter } from './run.js';
+import { assertPlace } from './subject.js';
+
+const DEFAULT_LIMIT = 100;
+
+/**
+ * A filter of runs, checked; without `statuses` any status is wanted.
+ * @throws LoopstackError NAME_INVALID, OPTION_INVALID
+ */
+export function resolveRunFilter(filter: RunFilter): { readonly limit: number; readonly statuses: ReadonlySet<RunStatus> | undefined } {
+  const { limit = DEFAULT_LIMIT, since } = filter;
+  assertPlace(filter);
+  integerFrom('limit', 1, limit);
+  if (since !== undefined && !(since instanceof Date && !Number.isNaN(since.getTime())))
+    throw invalidOption('since', 'a valid Date', since);
+  return { limit, statuses: statusSet(filter.status) };
+}
+
+/** Order of a list: those that changed last first. Ids begin with the time, and count within a millisecond. */
+export function newestFirst(a: RunInfo, b: RunInfo): number {
+  return timeOf(b) - timeOf(a) || (a.id < b.id ? 1 : -1);
+}
+
+function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefined {
+  if (status === undefined) return undefined;
+  const statuses: readonly RunStatus[] = typeof status === 'string' ? [status] : Array.isArray(status) ? status : [];
+  const wrong = statuses.find((one) => !RUN_STATUSES.includes(one));
+  if (wrong !== undefined || statuses.length === 0) throw invalidOption('status', `some of ${RUN_STATUSES.join(', ')}`, wrong ?? status);
+  return new Set(statuses);
+}
+
+function timeOf({ updatedAt, queuedAt }: RunInfo): number {
+  return Date.parse(updatedAt ?? queuedAt ?? '') || 0;
+}
