@@ -1,4 +1,4 @@
-// Links of the pages, and what comments and pages name of this repository: decision records, files and folders.
+// Links and wording of the pages, and what comments and pages name of this repository: decision records, files and folders.
 // Each finding is [line, rule, text].
 import { basename, posix } from 'node:path';
 
@@ -13,6 +13,8 @@ const RECORD = /\bADR (\d{4})\b|\bdocs\/adr\/(\d{4})/g;
 const NAMED_PATH = /(?<![\w./@:$-])(?:docs|test|libs|src|config)\/[\w./-]*\w/g;
 /** A page by its name alone; in capitals also without its ending, before the number of a section. */
 const NAMED_PAGE = /(?<![\w./<>*-])[\w-]+\.md\b|\b(?:DESIGN|GUIDE|HOUSE|STYLE)(?= \d)/g;
+/** Pronouns that leave open who acts, and words of this project alone. */
+const WORDING = /\b(?:somebody|nobody|whoever|anybody|everybody|bur(?:y|ies|ied)|looked at|what is promised)\b/i;
 const LINK = /\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]*))?\)/g;
 
 /** Without code blocks, and without `code` where `inline` is false; lines stay where they are. */
@@ -91,6 +93,13 @@ function linkProblems(project, path, lines) {
   return findings;
 }
 
+function wordingProblems(lines) {
+  return proseOf(lines, false).flatMap((line, index) => {
+    const [word] = WORDING.exec(line) ?? [];
+    return word === undefined ? [] : [[index + 1, 'wording', `say who does what, not "${word}"`]];
+  });
+}
+
 function nameProblems(project, path, lines, isPage) {
   const findings = [];
   for (const [index, line] of lines.entries()) {
@@ -124,6 +133,7 @@ export function referencesOf(texts, paths) {
     const lines = texts.get(path)?.split('\n') ?? [];
     const isPage = PAGE.test(path);
     const isRead = READ.test(path) && (isPage || SLASH_COMMENTS.test(path) || HASH_COMMENTS.test(path));
-    return [...(isPage ? linkProblems(project, path, lines) : []), ...(isRead ? nameProblems(project, path, lines, isPage) : [])];
+    const ofPage = isPage ? [...linkProblems(project, path, lines), ...wordingProblems(lines)] : [];
+    return [...ofPage, ...(isRead ? nameProblems(project, path, lines, isPage) : [])];
   };
 }

@@ -159,6 +159,7 @@ const TEXT: readonly Plant[] = [
   ['spelling', 'libs/core/src/colors.ts', `export const ${COLOR} = 1;\n`],
   ['link', 'docs/links.md', 'See [the page](missing.md), and `[not](this.md)`.\n'],
   ['anchor', 'docs/anchors.md', 'See [the end](#the-end-1) of [the first](adr/0001-first.md#context).\n\n## The end\n'],
+  ['wording', 'docs/wording.md', 'A redrive `nobody` asked for is for whoever wants it.\n'],
   ['record', 'libs/core/src/record.ts', `// See ADR 0999, and ADR 0001.\n`],
   ['record', 'libs/nats/src/record.ts', `export const hint = 'docs/adr/0998';\n`],
   ['page', 'libs/core/src/page.ts', '// The streams of DESIGN 4.\n'],

@@ -76,7 +76,7 @@ export const ERRORS = {
   BODY_TOO_DEEP: entry(400, 'The body is nested deeper than {limit} levels', 'Flatten the payload.'),
   COMMAND_INVALID: entry(400, 'The run command was refused: {summary}', 'Send {"payload":{...},"userId":"..."}.'),
   UNTRUSTED: entry(403, 'The run command is not trusted: {reason}', 'Sign it with a key that the worker accepts, by version 2 of docs/security.md: every header is signed, Nats-Msg-Id and Loopstack-Run-Id among them.'),
-  RELAYED: entry(403, 'The run command was not published for this workflow: {reason}', 'Publish commands yourself, and start runs from events with @Workflow({ on }), not with republish. If nobody did, find out who may publish requests in this account, and give tenants their own accounts (docs/security.md).'),
+  RELAYED: entry(403, 'The run command was not published for this workflow: {reason}', 'Publish commands yourself, and start runs from events with @Workflow({ on }), not with republish. If you did neither, find out who may publish requests in this account, and give tenants their own accounts (docs/security.md).'),
   HANDLER_FAILED: entry(500, '{workflow} failed: {reason}', 'Correct the workflow or its input, then redrive the dead letter.', true),
   HANDLER_TIMEOUT: entry(500, '{workflow} did not settle within {timeoutMs} ms', 'Raise its timeout, or find what never settles.', true),
   WORKER_DIED: entry(500, 'The worker died or lost its lease in attempt {attempt}, the last one', 'Find what ended the process (memory, signal, crash), then redrive the dead letter.'),

@@ -51,10 +51,10 @@ export function merged(before: Report, own: Report): Report {
 const verdict = (met: boolean | null): string => (met === null ? 'not judged' : met ? 'yes' : '**no**');
 
 export function markdown({ machine, versions, cases, targets, notes }: Report): string {
-  const busy = machine.loadBefore > machine.cores ? ' Others were at work on the machine: read ratios, not rates.' : '';
+  const busy = machine.loadBefore > machine.cores ? ' Other work kept the machine busy: read ratios, not rates.' : '';
   return `# Benchmarks
 
-Written by \`npm run bench\`; the same figures are in [benchmarks.json](benchmarks.json). Every claim of speed in this
+\`npm run bench\` writes this page; [benchmarks.json](benchmarks.json) has the same figures. Every claim of speed in this
 repository has its row here.
 
 Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}; load average ${machine.loadBefore} before the run.${busy}
@@ -62,20 +62,18 @@ Versions: ${Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ')}.
 
-How it is measured: the server, the producer and each worker are processes of their own, as in a deployment. The
-contenders of a case take turns, round by round, each when the servers have been idle for a moment: a redis-server that writes
-its append-only file anew takes a core for seconds. The table shows the median of the rounds and their spread. A new worker
-process drains a queue in each round, and its first third is warm-up. Each round counts every order: one that is lost or
-executed twice ends the case. The bare loop is the \`nats\` client in callback mode with \`JSON.parse\` and an
-acknowledgement: no validation, no framework. Nats by hand is the same client with an acknowledgement inbox of its own, and with
-fast-ingest batches (NATS ADR-50), without headers. BullMQ runs through \`@nestjs/bullmq\` on a redis-server with its
-append-only file synced every second, and validates in its processor with class-transformer and class-validator.
-Loopstack consumes what its own client published, headers included.
+The server, the producer and each worker run in separate processes, as in a deployment. The contenders of a case take turns, round by round, each when
+the servers have been idle for a moment: a redis-server that rewrites its append-only file takes a core for seconds. The table shows the median of the
+rounds and their spread. In each round a new worker process drains a queue, and the first third is warm-up. Each round counts every order; if one is
+lost or executes twice, the case fails. "The bare loop" is the \`nats\` client in callback mode with \`JSON.parse\` and an acknowledgement: no
+validation, no framework. "Nats by hand" is the same client with its own acknowledgement inbox and with fast-ingest batches (NATS ADR-50), without
+headers. BullMQ runs through \`@nestjs/bullmq\` on a redis-server that syncs its append-only file every second, and validates in its processor with
+class-transformer and class-validator. Loopstack consumes what its own client published, headers included.
 ${notes.map((note) => `\n${note}\n`).join('')}
 ## Targets
 
-Ratios are the median of the ratios of each round. By hand: what code on the bare client reaches that is written for the
-case alone, without headers, message ids, validation or outcomes. A goal beyond that is out of reach on this machine.
+Ratios are the median of the ratios of each round. "By hand" is the figure of code on the bare client that is written for the case alone, without
+headers, message ids, validation or outcomes. A goal beyond that is out of reach on this machine.
 
 | target | goal | value | by hand | met |
 |---|---|---|---|---|
