@@ -90,51 +90,51 @@ export const VARIABLES = {
   ),
   NATS_CREDS: variable('Path of a NATS credentials file (user JWT and NKey seed).', undefined, (path) => readFile(path)),
   JWT_SECRET: variable(
-    'Key of the HS256 tokens that protected endpoints ask for, at least 32 bytes. Outside of production one is made up at each start.',
+    'Key of the HS256 tokens that protected endpoints require, at least 32 bytes. Outside production the worker generates one at each start.',
     undefined,
     secret,
   ),
   JWT_ISSUER: variable('Issuer that tokens must name (`iss`). Default: loopstack; production must set it.', undefined, (text) => text),
   JWT_AUDIENCE: variable('Audience that tokens must name (`aud`). Default: loopstack; production must set it.', undefined, (text) => text),
   JWT_MAX_AGE: variable(
-    'Longest validity of a token, from `iat` to `exp`, such as 1h. A token for longer is refused.',
+    'Longest validity of a token, from `iat` to `exp`, such as 1h. The worker refuses tokens that are valid for longer.',
     '24h',
     duration('JWT_MAX_AGE'),
   ),
-  RATE_LIMIT: variable('Requests a minute that one client address may make of this process; 0 takes any number.', '600', (text) =>
+  RATE_LIMIT: variable('Requests a minute that one client address may send to this process; 0 allows any number.', '600', (text) =>
     integer(text, 0, 1_000_000),
   ),
   TRUSTED_PROXIES: variable(
-    'Number of reverse proxies in front of this process. The client address of RATE_LIMIT is read from their X-Forwarded-For.',
+    'Number of reverse proxies in front of this process. RATE_LIMIT reads the client address from their X-Forwarded-For.',
     '0',
     (text) => integer(text, 0, 10),
   ),
   STRIPE_WEBHOOK_SECRET: variable(
-    "Signing secret of Stripe's webhook endpoint (whsec_...). Without it every delivery is refused.",
+    "Signing secret of Stripe's webhook endpoint (whsec_...). Without it the worker refuses every delivery.",
     undefined,
     (text) => text,
   ),
-  LOG_LEVEL: variable(`Least important level that is logged: ${LOG_LEVELS.join(', ')}.`, 'log', (text) =>
+  LOG_LEVEL: variable(`Lowest level to log: ${LOG_LEVELS.join(', ')}.`, 'log', (text) =>
     LOG_LEVELS.slice(LOG_LEVELS.indexOf(oneOf(LOG_LEVELS, text))),
   ),
   LOG_FORMAT: variable('text or json. Default: json in production, else text.', undefined, (text) => oneOf(['text', 'json'], text)),
   LOOPSTACK_PREFIX: variable(
-    'First token of every subject, and in upper case of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.',
+    'First token of every subject and, in upper case, of every stream. 1 to 64 of A-Z a-z 0-9 _ and -.',
     'loopstack',
     name,
   ),
   LOOPSTACK_REPLICAS: variable(
-    'Copies of each stream in a cluster: 1, 3 or 5. Default: as the streams are, 1 for new ones.',
+    'Copies of each stream in a cluster: 1, 3 or 5. Default: unchanged, 1 for new streams.',
     undefined,
     (text) => Number(oneOf(['1', '3', '5'], text)),
   ),
   SHUTDOWN_GRACE: variable(
-    'Time that running workflows get to finish when the process is asked to stop, such as 25s.',
+    'Time that running workflows get to finish when the process is told to stop, such as 25s.',
     '25s',
     duration('SHUTDOWN_GRACE'),
   ),
   MAX_BLOCKED: variable(
-    'Time for which a workflow may block the event loop before the process is ended, such as 10m. Default: four times the longest lease, at least 2m.',
+    'Time for which a workflow may block the event loop before the process is killed, such as 10m. Default: four times the longest lease, at least 2m.',
     undefined,
     (text) => durationMs('MAX_BLOCKED', text as Duration),
   ),

@@ -28,12 +28,12 @@ export const INCLUDES = [`include "${FILES.exports}"`, `include "${FILES.index}"
 const HEAD = '# loopstack tenant ';
 
 export function mainText({ account }: Offer): string {
-  return `# nats-server with an account for the workers and one for each tenant (docs/security.md). \`loopstack tenant add\` makes tenants.
+  return `# nats-server with an account for the workers and one for each tenant (docs/security.md). \`loopstack tenant add\` adds tenants.
 #
-#   WORKER_PASSWORD=… nats-server -c tenants.conf -sd /data      # -sd: without it the data lies in /tmp
+#   WORKER_PASSWORD=… nats-server -c tenants.conf -sd /data      # without -sd the data goes to /tmp
 
 listen: 0.0.0.0:4222
-# It tells names of accounts and what they import: for operators only.
+# For operators only: it shows the accounts and their imports.
 http: 127.0.0.1:8222
 
 # See durable.conf.
@@ -42,7 +42,7 @@ jetstream {
 }
 
 accounts {
-  # Of workers and operators. All in it are trusted with every workspace.
+  # For workers and operators, who are trusted with every workspace.
   "${account}" {
     jetstream: enabled
     users: [ { user: worker, password: $WORKER_PASSWORD } ]
@@ -56,7 +56,7 @@ accounts {
 /** What every tenant may be given; what each is given stands in its imports, which only this configuration can write. */
 export function exportsText({ names }: Offer): string {
   const lines = tenantExports(names).map(({ kind, subject, why }) => `  { ${kind}: ${JSON.stringify(subject)} }  # ${why}`);
-  return `# What the account of the workers offers to tenants. Written by \`loopstack tenant add\`.
+  return `# What the workers' account offers to tenants. Written by \`loopstack tenant add\`.
 exports: [
 ${lines.join('\n')}
 ]
