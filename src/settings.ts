@@ -123,10 +123,8 @@ export const VARIABLES = {
     'loopstack',
     name,
   ),
-  LOOPSTACK_REPLICAS: variable(
-    'Copies of each stream in a cluster: 1, 3 or 5. Default: unchanged, 1 for new streams.',
-    undefined,
-    (text) => Number(oneOf(['1', '3', '5'], text)),
+  LOOPSTACK_REPLICAS: variable('Copies of each stream in a cluster: 1, 3 or 5. Default: unchanged, 1 for new streams.', undefined, (text) =>
+    Number(oneOf(['1', '3', '5'], text)),
   ),
   SHUTDOWN_GRACE: variable(
     'Time that running workflows get to finish when the process is told to stop, such as 25s.',
