@@ -11,13 +11,13 @@ const PAGE = join(dirname(fileURLToPath(import.meta.url)), '..', 'docs', 'errors
 
 const INTRO = `# Errors
 
-Every error of this project is a \`LoopstackError\` with one of these codes. An HTTP answer, a dead letter and a run's last
-event carry the same code. In the texts, \`{name}\` stands for a detail of the case; it is also in \`error.details\`.
+Every error of this project is a \`LoopstackError\` with one of these codes. HTTP responses, dead letters and a run's last event carry the same
+code. In the texts, \`{name}\` stands for a detail, which is also in \`error.details\`.
 
-- **Status** is what Nest's HTTP layer answers with.
+- **Status** is the status of the response from Nest's HTTP layer.
 - **Retryable** says whether the same call may succeed later without a change.
 
-This page is written by \`node .ci/errors-page.mjs --write\` from \`libs/shared/src/error.ts\`; a test holds the two together.
+\`node .ci/errors-page.mjs --write\` generates this page from \`libs/shared/src/error.ts\`, and a test compares the two.
 `;
 
 /** @param {Catalogue} catalogue */
