@@ -65,7 +65,7 @@ describe('two runs with one id', () => {
     await nc.request(names.run({ workspace, workflow }), '{"userId":"u1"}', { headers: given, timeout: 5000 });
   }
 
-  it('are canceled one by one: by address, never by id', async () => {
+  it('runs with one id are canceled by address', async () => {
     const runs = app.get(RunService);
     for (const workspace of ['Orders', 'Payments']) await store(workspace, 'Hold', 'shared-1');
     await until('both run', () => begun.includes('Orders shared-1') && begun.includes('Payments shared-1'));
@@ -83,7 +83,7 @@ describe('two runs with one id', () => {
       await expect(runs.cancel(wrong as never)).rejects.toMatchObject({ code: 'NAME_INVALID' });
   });
 
-  it('are redriven and discarded one by one', async () => {
+  it('runs with one id are redriven one by one', async () => {
     const letters = app.get(DeadLetters);
     for (const workspace of ['Orders', 'Payments']) await store(workspace, 'Mend', 'shared-2');
     const found = await until('both are dead letters', async () => {

@@ -33,7 +33,7 @@ class Shop {}
 const names = wireNames();
 const address = { workspace: 'Shop', workflow: 'Pay' };
 
-describe('a key of another producer', () => {
+describe('keys of other producers', () => {
   let server: NatsServer;
   let app: INestMicroservice;
   let client: LoopstackClient;
@@ -68,7 +68,7 @@ describe('a key of another producer', () => {
   const letterOf = (sequence: number): Promise<DeadLetter> =>
     until('its dead letter', async () => (await letters.list({ limit: 1000 })).find((letter) => letter.sequence === sequence));
 
-  it('that stands for something else makes a dead letter of the command, and leaves the run alone', async () => {
+  it('a conflicting key dead-letters the command only', async () => {
     const subject = names.run(address);
     const runId = keyedRunId('Shop', 'Pay', '/tills\0e1');
     await store(subject, event('e1', 5));
@@ -97,7 +97,7 @@ describe('a key of another producer', () => {
     });
   });
 
-  it('of a delayed run is kept for what it stands for', async () => {
+  it('a delayed run keeps its key', async () => {
     const delayed = await client.run<string>('Pay', 'Shop', { amount: 8 }, 'u8', { idempotencyKey: 'later', delay: '2s' });
     const other = await store(names.run(address), { userId: 'u8', payload: { amount: 9 } }, { [HEADER.RUN_ID]: delayed.id });
     expect(await letterOf(other)).toMatchObject({ code: 'KEY_CONFLICT' });
@@ -105,7 +105,7 @@ describe('a key of another producer', () => {
     expect(ran.filter((line) => line.startsWith('u8'))).toEqual(['u8 8']);
   });
 
-  it('is taken by nobody who knows how message ids are made: the run executes', async () => {
+  it('a guessed message id steals no key', async () => {
     const runId = keyedRunId('Shop', 'Pay', 'guessed');
     await store(
       names.run({ workspace: 'Thief', workflow: 'Pay' }),
@@ -116,7 +116,7 @@ describe('a key of another producer', () => {
     expect([run.duplicate, await run.result()]).toEqual([false, 'u3 paid 3']);
   });
 
-  it('nor is the message id of a redrive: the run executes, and its letter goes', async () => {
+  it('a taken redrive id does not stop the redrive', async () => {
     const run = await client.run<string>('Mend', 'Shop', {}, 'u4');
     const letter = await letterOf(run.sequence);
     await store(

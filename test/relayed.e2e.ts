@@ -24,7 +24,7 @@ class Payments {}
 
 const PAYMENTS = { workspace: 'Payments', workflow: 'Job' };
 
-describe('in one account, an answer that is sent on', () => {
+describe('relayed answers in one account', () => {
   let server: NatsServer;
   let worker: INestMicroservice;
   let nc: NatsConnection;
@@ -56,7 +56,7 @@ describe('in one account, an answer that is sent on', () => {
       (await worker.get(DeadLetters).list({ reason: 'untrusted', limit: 1000 })).find((letter) => letter.sequence === sequence),
     );
 
-  it('is no event of the run that it is sent to: its key still starts a run, with its own result', async () => {
+  it('a relayed answer is no event of a run', async () => {
     const key = 'invoice-7';
     const victim = keyedRunId('Payments', 'Job', key);
     const subject = `loopstack.event.Payments.Job.${victim}`;
@@ -76,7 +76,7 @@ describe('in one account, an answer that is sent on', () => {
       'one among due commands',
       () => nc.publish('loopstack.run.Orders.Job', '{"userId":"mallory"}', { reply: 'loopstack.due.Payments.Job' }),
     ],
-  ])('is no command: %s', async (_, send) => {
+  ])('a relayed answer is no command: %s', async (_, send) => {
     const before = (await lastOn('LOOPSTACK_RUNS', 'loopstack.run.Payments.Job')) ?? 0;
     send();
     const sequence = await until('the answer is stored', async () => {
@@ -90,7 +90,7 @@ describe('in one account, an answer that is sent on', () => {
   it.each([
     ['Nats-Stream', { 'Nats-Stream': 'LOOPSTACK_EVENTS' }],
     ['Nats-Sequence', { 'Nats-Sequence': '1' }],
-  ])('is not run where it reads as a command and has %s', async (_, fields) => {
+  ])('a readable relayed answer with %s does not run', async (_, fields) => {
     const marked = headers();
     for (const [name, value] of Object.entries(fields)) marked.set(name, value);
     const { seq } = await nc.jetstream().publish('loopstack.run.Payments.Job', '{"userId":"mallory"}', { headers: marked });
@@ -98,7 +98,7 @@ describe('in one account, an answer that is sent on', () => {
     expect(ran).not.toContain('Payments mallory');
   });
 
-  it('is not run where the schedule of another workspace, or none, made it due', async () => {
+  it('a due command of a foreign schedule does not run', async () => {
     const at = headers();
     at.set('Nats-Schedule', `@at ${new Date(Date.now() + 200).toISOString()}`);
     at.set('Nats-Schedule-Target', 'loopstack.due.Payments.Job');

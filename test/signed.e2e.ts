@@ -73,7 +73,7 @@ const seed = new TextDecoder().decode(pair.getSeed());
 const sign = commandSigner(seed);
 const trust = { Payments: { signers: [pair.getPublicKey()] } };
 
-describe('in a workspace that demands signatures', () => {
+describe('a workspace that requires signatures', () => {
   let server: NatsServer;
   let worker: INestMicroservice;
   let nc: NatsConnection;
@@ -134,7 +134,7 @@ describe('in a workspace that demands signatures', () => {
     ['a key', { idempotencyKey: 'k' }],
     ['a delay', { delay: '300ms' }],
     ['a delay, a key and a priority', { delay: '300ms', idempotencyKey: 'k2', priority: 'high', headers: { 'X-Note': 'late' } }],
-  ])('a run with %s is executed', async (name, options) => {
+  ])('a signed run with %s executes', async (name, options) => {
     const handle = await run(name, options);
     expect(await handle.result()).toEqual({ id: name });
     expect(seenOf(name)).toHaveLength(1);
@@ -150,7 +150,7 @@ describe('in a workspace that demands signatures', () => {
     expect(seenOf('twice')).toHaveLength(1);
   });
 
-  it('batches are executed: all or nothing, and many', async () => {
+  it('signed batches execute', async () => {
     const handles = await client.fanOut(Array.from({ length: 20 }, (_, i) => item(`fan ${i}`)));
     await Promise.all(handles.map((handle) => handle.result()));
     const { accepted, failed } = await client.runMany(Array.from({ length: 400 }, (_, i) => item(`bulk ${i}`)));
@@ -174,7 +174,7 @@ describe('in a workspace that demands signatures', () => {
       'signed as it was for another body',
       (id) => Promise.resolve(sign({ subject: 'loopstack.run.Payments.Charge', headers: idsOf(id), data: Buffer.from('{"userId":"u1"}') })),
     ],
-  ])('a command that somebody stores first, %s, takes the key of no run', async (name, signature) => {
+  ])('an unsigned command stored first, %s, takes no key', async (name, signature) => {
     const id = `squatted, ${name}`;
     const body = JSON.stringify({ payload: { id }, userId: 'u1' });
     const first = await send({ ...idsOf(id), ...(await signature(id)) }, body, false);
@@ -185,7 +185,7 @@ describe('in a workspace that demands signatures', () => {
     expect(seenOf(id)).toHaveLength(1);
   });
 
-  it('a schedule that somebody stores first takes the key of no delayed run', async () => {
+  it('a schedule stored first takes no key of a delayed run', async () => {
     const id = 'squatted, delayed';
     const body = JSON.stringify({ payload: { id }, userId: 'u1' });
     const headers = natsHeaders();
@@ -232,7 +232,7 @@ describe('in a workspace that demands signatures', () => {
     return Promise.resolve({ ...stranger({ subject: 'loopstack.run.Payments.Charge', headers: idsOf(id), data }), ...more });
   }
 
-  it('attempts are counted, and a failure is redriven by whoever signs', async () => {
+  it('signed runs count attempts, and signers redrive them', async () => {
     const handle = await client.run('Charge', 'Payments', { id: 'retried', fails: 2 }, 'u1');
     await handle.result();
     expect(seenOf('retried').map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
@@ -250,7 +250,7 @@ describe('in a workspace that demands signatures', () => {
     ]);
   });
 
-  it('runs are started by runs, by what comes of them, and by events', async () => {
+  it('runs, outcomes and events start signed runs', async () => {
     const handle = await client.run('Charge', 'Payments', { id: 'parent', starts: 'child' }, 'u1');
     await handle.result();
     await until('the run that it starts', () => seenOf('child').length > 0);
@@ -261,7 +261,7 @@ describe('in a workspace that demands signatures', () => {
     expect(seenOf('of an event')[0]).toMatchObject({ userId: 'shop' });
   });
 
-  it('runs are replayed by whoever signs, as new ones and as the same', async () => {
+  it('signers replay runs as new and as the same', async () => {
     const handle = await client.run('Charge', 'Payments', { id: 'replayed', fails: 3 }, 'u1', { headers: { 'X-Note': 'kept' } });
     await letterOf(handle.sequence);
     const replays = worker.get(Replays);
@@ -297,7 +297,7 @@ describe('in a workspace that demands signatures', () => {
     expect(seenOf('waiting').map(({ attempt }) => attempt)).toEqual([1]);
   });
 
-  it('a delayed command that somebody publishes before or after its time starts nothing', async () => {
+  it('a copied delayed command starts nothing', async () => {
     const handle = await run('later', { delay: '1h' });
     const { message } = await api<{ message: { hdrs: string; data: string } }>('STREAM.MSG.GET.LOOPSTACK_SCHEDULES', {
       last_by_subj: `loopstack.schedule.Payments.Charge.${handle.id}`,
@@ -341,7 +341,7 @@ describe('in a workspace that demands signatures', () => {
   };
   const publish = async (block: string, data: Buffer) => letterOf((await publishRaw(block, data)).sequence);
 
-  it('a CloudEvent is executed in both modes, and its copies are one run', async () => {
+  it('a signed CloudEvent is one run in both modes', async () => {
     const attributes = (id: string) => ({ 'ce-specversion': '1.0', 'ce-id': id, 'ce-source': '/s', 'ce-type': 't', 'ce-userid': 'u%201' });
     for (const copy of [1, 2]) await send({ [HEADER.MSG_ID]: `Payments.Charge:binary-${copy}`, ...attributes('1') }, '{"id":"binary"}');
     const structured = { specversion: '1.0', id: '2', source: '/s', type: 't', userid: 'u2', data: { id: 'structured' } };
@@ -364,13 +364,13 @@ describe('in a workspace that demands signatures', () => {
   it.each<readonly [string, Headers]>([
     ['a message id', { [HEADER.RUN_ID]: newRunId() }],
     ['a run id', { [HEADER.MSG_ID]: 'Payments.Charge:x' }],
-  ])('a command without %s is refused, though it is signed', async (what, headers) => {
+  ])('a signed command without %s is refused', async (what, headers) => {
     const letter = await letterOf(await send(headers, `{"userId":"u1","payload":{"id":"without ${what}"}}`));
     expect(letter).toMatchObject({ reason: 'untrusted', code: 'UNTRUSTED' });
     expect(seenOf(`without ${what}`)).toEqual([]);
   });
 
-  it('a command of a workflow that nobody serves ends its own run if it is signed, and no other one if not', async () => {
+  it('an unserved unsigned command ends no other run', async () => {
     // In a worker of another workspace: its trust is that of all.
     const other = await startApp(
       [After, Elsewhere],
@@ -393,7 +393,7 @@ describe('in a workspace that demands signatures', () => {
     await claimed.cancel();
   });
 
-  it('a redrive or a replay signs nothing that was refused, unless it is named', async () => {
+  it('operators sign refused commands only by name', async () => {
     const sequence = await send({ [HEADER.RUN_ID]: 'claimed' }, '{"userId":"admin","payload":{"id":"laundered"}}', false);
     const letter = await letterOf(sequence);
     const report = await dead.redrive({ workspace: 'Payments', runId: letter.runId });
@@ -410,7 +410,7 @@ describe('in a workspace that demands signatures', () => {
   });
 });
 
-describe('a worker that demands signatures does not start', () => {
+describe('a worker that requires signatures refuses to start', () => {
   let server: NatsServer;
   let nc: NatsConnection;
   beforeAll(async () => {
@@ -429,7 +429,7 @@ describe('a worker that demands signatures does not start', () => {
       /^runs\.deduplication is 180000 ms, shorter than trust\.Payments\.maxValidity \(240000 ms\)/,
     ],
     ['events', { runs: { deduplication: '4m' }, events: { maxAge: '3m' } }, /^events\.maxAge is 180000 ms/],
-  ])('where %s are forgotten while signatures are good', async (_, options, message) => {
+  ])('the boot stops if %s are forgotten too early', async (_, options, message) => {
     const boot = (maxValidity: Duration): Promise<INestMicroservice> =>
       startApp(
         [Charge, After, Payments],
@@ -441,7 +441,7 @@ describe('a worker that demands signatures does not start', () => {
     await worker.close();
   });
 
-  it('where a stream that others made forgets them', async () => {
+  it('the boot stops if a foreign stream forgets ids', async () => {
     const worker = await startApp([Charge, After, Payments], { servers: server.url, inbound: true }, { trust });
     await worker.close();
     const jsm = await nc.jetstreamManager();
@@ -451,7 +451,7 @@ describe('a worker that demands signatures does not start', () => {
     await expect(bound).rejects.toMatchObject({ code: 'BOOT_FAILED', message: expect.stringMatching(/^runs\.deduplication is 0 ms/) });
   });
 
-  it('with a @Schedule, which nobody could sign', async () => {
+  it('the boot stops at a @Schedule without a signer', async () => {
     @Schedule({ every: '1h' })
     @Workflow()
     class Hourly {

@@ -40,7 +40,7 @@ class Texts {}
 
 const names = wireNames();
 
-describe('what a producer writes', () => {
+describe('texts of producers', () => {
   let server: NatsServer;
   let app: INestMicroservice;
   let client: LoopstackClient;
@@ -86,7 +86,7 @@ describe('what a producer writes', () => {
   );
   const headersOf = (pairs: readonly (readonly [string, string])[]): Headers => Object.fromEntries(pairs);
 
-  it('arrives as it is, or is refused: user ids, header names and values, correlation ids', async () => {
+  it('texts arrive unchanged or are refused', async () => {
     const cases = fc.sample(
       fc.record({ user: awkward, pairs: fc.array(fc.tuple(headerName, awkward), { maxLength: 3 }), correlation: awkward }),
       600,
@@ -133,13 +133,13 @@ describe('what a producer writes', () => {
     ['a list of headers', [['X-A', 'x']]],
     ['the headers of fetch', new globalThis.Headers({ 'X-A': 'x' })],
     ['null', null],
-  ])('is refused with %s as header, and nothing is stored', async (_, headers) => {
+  ])('a header with %s is refused before publishing', async (_, headers) => {
     const before = nc.stats().outMsgs;
     await expect(client.run('Tell', 'Texts', {}, 'u1', { headers: headers as Headers })).rejects.toMatchObject({ code: 'OPTION_INVALID' });
     expect(nc.stats().outMsgs).toBe(before);
   });
 
-  it('may be a header with the name __proto__', async () => {
+  it('a header may be named __proto__', async () => {
     const headers = JSON.parse('{"__proto__":"kept","constructor":"kept, too"}') as Headers;
     const came = (await arrival('u1', { headers })) as Arrived;
     expect(new Map(came.headers)).toEqual(
@@ -151,7 +151,7 @@ describe('what a producer writes', () => {
   });
 
   it.each(['line\nbreak', 'a\u001b[31m', 'a\u0085b', 'a\u2028b', 'a\u202eb', 'a\u0000b', 'a\u007fb'])(
-    'by another client is a dead letter where its user would forge a line (%j)',
+    'a user that forges log lines is dead-lettered (%j)',
     async (userId) => {
       const { seq } = await nc.jetstream().publish(names.run({ workspace: 'Texts', workflow: 'Tell' }), JSON.stringify({ userId }));
       const letters = app.get(DeadLetters);
@@ -167,7 +167,7 @@ describe('what a producer writes', () => {
     },
   );
 
-  it('by another client keeps the blanks of its headers, also when it is redriven', async () => {
+  it('header blanks survive delivery and redrive', async () => {
     const inbox = 'texts.answer';
     const block = 'NATS/1.0\r\nX-Blank:  both \r\nX-Tight:x\r\n__proto__: kept\r\n\r\n';
     const body = '{"userId":"u1","payload":{"once":true}}';
@@ -200,7 +200,7 @@ describe('what a producer writes', () => {
     );
   });
 
-  it('as correlation id by another client is on one line for those who log it', async () => {
+  it('foreign correlation ids are one printable line', async () => {
     const block = `NATS/1.0\r\n${HEADER.RUN_ID}: foreign-1\r\n${HEADER.CORRELATION_ID}: a\u2028b\u001b[0m\r\n\r\n`;
     const body = '{"userId":"u1"}';
     const raw = nc as unknown as { protocol: { sendCommand(command: Uint8Array): void } };

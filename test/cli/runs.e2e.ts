@@ -92,7 +92,7 @@ describe('loopstack runs', () => {
     expect(late.stderr).toContain('has already ended as succeeded');
   });
 
-  it('prints what anybody may have written on one line, without control characters', async () => {
+  it('foreign text prints on one clean line', async () => {
     const nc = await connect({ servers: rig.server.url });
     const evil = 'x\n2031-01-01 succeeded\u001b[2J\u009b31m\u2028\u202ey';
     const error = {
@@ -123,7 +123,7 @@ describe('loopstack runs', () => {
     }
   });
 
-  it('asks for the address where several runs have an id, and acts on the one that is named', async () => {
+  it('an ambiguous id needs the address', async () => {
     const id = await started('mine', 'hang');
     await until('it has started', async () => (await status(id)) === 'running');
     const nc = await connect({ servers: rig.server.url });

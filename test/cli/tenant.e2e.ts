@@ -124,7 +124,7 @@ describe('loopstack tenant', () => {
     });
   });
 
-  it('makes tenants that a server takes in and gives up while it runs', async () => {
+  it('a running server adds and removes tenants', async () => {
     await add('acme', '--workspaces', 'Orders');
     // A name that the command line gives and the file does not would be a change that a reload refuses.
     const main = await rig.file('conf/tenants.conf', `server_name: again\n${await rig.read('conf/tenants.conf')}`);
@@ -155,7 +155,7 @@ describe('loopstack tenant', () => {
     await Promise.all([acme?.close(), beta?.close()]);
   });
 
-  it('starts runs of a tenant and waits for them, and says what it cannot look up', async () => {
+  it('a tenant runs, waits, and learns what is closed', async () => {
     await add('acme', '--workspaces', 'Orders');
     server = await startNatsServer({ configFile: `${rig.home}/conf/tenants.conf`, env: { WORKER_PASSWORD: 'w' } });
     worker = await startApp([Ship, Orders], { servers: server.url, connect: { user: 'worker', pass: 'w' } });

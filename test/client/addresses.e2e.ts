@@ -14,7 +14,7 @@ import { Rig, codeOf, errorOf, names } from './rig.js';
 const MINE: RunAddress = { workspace: 'Payments', workflow: 'Pay' };
 const THEIRS: RunAddress = { workspace: 'Orders', workflow: 'Steal' };
 
-describe('the id of a run that others use, too', () => {
+describe('ids that several runs share', () => {
   let rig: Rig;
   let client: LoopstackClient;
   let ids = 0;
@@ -71,41 +71,38 @@ describe('the id of a run that others use, too', () => {
   ];
   const table = mine.flatMap(([kind, make]) => theirs.map(([what, forge]) => [kind, what, make, forge] as const));
 
-  it.each(table)(
-    '(%s; theirs is %s) is told of with both addresses, and only the run that is named is acted on',
-    async (_, what, make, forge) => {
-      const id = await make();
-      await forge(id);
-      const history = async (): Promise<string[]> => {
-        const { state } = await rig.api<{ state: { subjects?: Record<string, number> } }>(`STREAM.INFO.${names.streams.events}`, {
-          subjects_filter: `loopstack.*.*.*.${id}`,
-        });
-        return Object.entries(state.subjects ?? {}).map(([subject, count]) => `${subject} ${count}`);
-      };
-      const before = await history();
-      // Nobody knows an id that is derived from a sequence but by that: what is queued under it elsewhere is another one's copy.
-      const isCopy = what === 'queued' && runIdOrigin(id) === 'sequence';
-      if (!isCopy) {
-        for (const ask of [() => client.get(id), () => client.cancel(id)]) {
-          const error = await errorOf(ask());
-          expect(error).toMatchObject({ code: 'RUN_AMBIGUOUS', statusCode: 409 });
-          expect(error.message).toContain(`Orders.Steal.${id} and Payments.Pay.${id}`);
-          expect(error.fix).toContain('{ workspace, workflow, id }');
-        }
-        expect(await history()).toEqual(before);
-      } else expect(await client.get(id)).toMatchObject(MINE);
-      const reference: RunReference = { ...MINE, id };
-      expect(await client.get(reference)).toMatchObject({ ...reference, status: 'queued' });
-      expect(await client.get(id, MINE)).toMatchObject(reference);
-      expect(await client.cancel(reference)).toMatchObject({ ...reference, status: 'canceled' });
-      const now = await history();
-      expect(now.filter((line) => line.includes('Orders'))).toEqual(before.filter((line) => line.includes('Orders')));
-      expect(now).toContain(`${names.cancel(MINE, id)} 1`);
-      // What list() tells can be acted on as it is.
-      const [listed] = await client.list(MINE);
-      expect(await client.get(listed as RunReference)).toMatchObject({ ...reference, status: 'canceled' });
-    },
-  );
+  it.each(table)('an id shared by two runs needs an address (%s; theirs is %s)', async (_, what, make, forge) => {
+    const id = await make();
+    await forge(id);
+    const history = async (): Promise<string[]> => {
+      const { state } = await rig.api<{ state: { subjects?: Record<string, number> } }>(`STREAM.INFO.${names.streams.events}`, {
+        subjects_filter: `loopstack.*.*.*.${id}`,
+      });
+      return Object.entries(state.subjects ?? {}).map(([subject, count]) => `${subject} ${count}`);
+    };
+    const before = await history();
+    // Nobody knows an id that is derived from a sequence but by that: what is queued under it elsewhere is another one's copy.
+    const isCopy = what === 'queued' && runIdOrigin(id) === 'sequence';
+    if (!isCopy) {
+      for (const ask of [() => client.get(id), () => client.cancel(id)]) {
+        const error = await errorOf(ask());
+        expect(error).toMatchObject({ code: 'RUN_AMBIGUOUS', statusCode: 409 });
+        expect(error.message).toContain(`Orders.Steal.${id} and Payments.Pay.${id}`);
+        expect(error.fix).toContain('{ workspace, workflow, id }');
+      }
+      expect(await history()).toEqual(before);
+    } else expect(await client.get(id)).toMatchObject(MINE);
+    const reference: RunReference = { ...MINE, id };
+    expect(await client.get(reference)).toMatchObject({ ...reference, status: 'queued' });
+    expect(await client.get(id, MINE)).toMatchObject(reference);
+    expect(await client.cancel(reference)).toMatchObject({ ...reference, status: 'canceled' });
+    const now = await history();
+    expect(now.filter((line) => line.includes('Orders'))).toEqual(before.filter((line) => line.includes('Orders')));
+    expect(now).toContain(`${names.cancel(MINE, id)} 1`);
+    // What list() tells can be acted on as it is.
+    const [listed] = await client.list(MINE);
+    expect(await client.get(listed as RunReference)).toMatchObject({ ...reference, status: 'canceled' });
+  });
 
   it.each(mine)('(%s) names nothing at an address where it has no run', async (_, make) => {
     const id = await make();
@@ -116,7 +113,7 @@ describe('the id of a run that others use, too', () => {
     expect(await client.get(id)).toMatchObject({ ...MINE, id, status: 'canceled' });
   });
 
-  it('is told of in few words where it is at many addresses', async () => {
+  it('an id at many addresses gets a short error', async () => {
     const id = newRunId();
     await Promise.all(
       Array.from({ length: 40 }, (_, n) =>
@@ -129,7 +126,7 @@ describe('the id of a run that others use, too', () => {
     expect(error.message.length).toBeLessThan(500);
   });
 
-  it('belongs to the run that has recorded events, of two commands the later of which only copies an id of ours', async () => {
+  it('a copied id belongs to the run with events', async () => {
     const run = await client.run(MINE.workflow, MINE.workspace, {}, 'me');
     await rig.record(run.id, { type: 'started', sequence: run.sequence }, 0, MINE);
     await store(THEIRS, run.id);
@@ -146,7 +143,7 @@ describe('the id of a run that others use, too', () => {
     [null],
     [undefined],
     [5],
-  ])('is refused as part of no reference (%j)', async (wrong) => {
+  ])('an invalid reference is refused (%j)', async (wrong) => {
     expect(await codeOf(client.get(wrong as never))).toBe('NAME_INVALID');
     expect(await codeOf(client.cancel(wrong as never))).toBe('NAME_INVALID');
   });

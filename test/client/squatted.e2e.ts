@@ -14,7 +14,7 @@ interface Stored {
   readonly header: (name: string) => string;
 }
 
-describe('a message id that somebody else has stored first', () => {
+describe('message ids stored first by others', () => {
   let rig: Rig;
   let client: LoopstackClient;
   let keys = 0;
@@ -59,7 +59,7 @@ describe('a message id that somebody else has stored first', () => {
     ['the same workflow, with another run id', () => [names.run(ADDRESS), { [HEADER.RUN_ID]: 'mine' }]],
     ['the same workflow, without a run id', () => [names.run(ADDRESS), {}]],
     ['the marks of replays', () => ['loopstack.replay.x', {}]],
-  ])('for %s loses nobody a run with a key', async (_, subjectFor) => {
+  ])('a message id stored for %s costs no keyed run', async (_, subjectFor) => {
     const { idempotencyKey, id, runId } = key();
     const [subject, more] = subjectFor(runId);
     const squatted = await squat(subject, id, more);
@@ -73,13 +73,13 @@ describe('a message id that somebody else has stored first', () => {
     expect(await run(idempotencyKey)).toMatchObject({ id: runId, sequence: handle.sequence, duplicate: true });
   });
 
-  it('for the run itself, in another lane, is a duplicate', async () => {
+  it('a message id stored in another lane is a duplicate', async () => {
     const { idempotencyKey, id, runId } = key();
     const first = await squat(names.run(ADDRESS, 'high'), id, { [HEADER.RUN_ID]: runId }, '{"userId":"u1","payload":{"n":1}}');
     expect(await run(idempotencyKey)).toMatchObject({ id: runId, sequence: first, duplicate: true });
   });
 
-  it('loses nobody a delayed run with a key', async () => {
+  it('a stored message id costs no delayed run', async () => {
     const { idempotencyKey, id, runId } = key();
     const schedule = { 'Nats-Schedule': '@at 2099-01-01T00:00:00Z', 'Nats-Schedule-Target': names.due(ELSEWHERE) };
     await squat(names.schedule(ELSEWHERE, 'x'), id, schedule);
@@ -91,14 +91,14 @@ describe('a message id that somebody else has stored first', () => {
     expect([kept.header.get(HEADER.RUN_ID), kept.header.get(HEADER.MSG_ID)]).toEqual([runId, expect.stringContaining(`${id}~`)]);
   });
 
-  it('that is gone since loses nobody a run either', async () => {
+  it('a purged message id costs no run', async () => {
     const { idempotencyKey, id } = key();
     const squatted = await squat(names.run(ELSEWHERE), id);
     await rig.api(`STREAM.MSG.DELETE.${names.streams.runs}`, { seq: squatted });
     expect((await at(names.streams.runs, (await run(idempotencyKey)).sequence)).subject).toBe(names.run(ADDRESS));
   });
 
-  it('for an event that starts a run, and for a redrive, loses nobody that run', async () => {
+  it('a stored message id costs no event run or redrive', async () => {
     const publisher = new Publisher(rig.nc);
     const eventRun = `${newRunId().slice(0, 14)}8${newRunId().slice(15, 19)}b${newRunId().slice(20)}`;
     for (const [id, headers] of [
@@ -113,7 +113,7 @@ describe('a message id that somebody else has stored first', () => {
     await publisher.close();
   });
 
-  it('has the command signed anew', async () => {
+  it('a command with another id is signed again', async () => {
     const signed: string[] = [];
     const own = commandSigner(new TextDecoder().decode(nkeys.createUser().getSeed()));
     const signer = rig.client({
@@ -129,7 +129,7 @@ describe('a message id that somebody else has stored first', () => {
     expect(stored.header(HEADER.SIGNATURE)).toMatch(/^2\./);
   });
 
-  it('rejects no batch: it is written with other ids', async () => {
+  it('a taken message id rejects no batch', async () => {
     // Whoever listens to the subject sees the ids of a batch before it is committed.
     const items = Array.from({ length: 3 }, (_, n) => ({ ...ADDRESS, workflow: 'Batched', payload: { n }, userId: 'u1' }));
     const { overheard, taken } = await overheardClient();
@@ -160,7 +160,7 @@ describe('a message id that somebody else has stored first', () => {
   }
 });
 
-describe('an idempotency key', () => {
+describe('idempotency keys', () => {
   let rig: Rig;
   let client: LoopstackClient;
   let keys = 0;
@@ -179,7 +179,7 @@ describe('an idempotency key', () => {
   };
   const past = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
 
-  it('with another payload or user is refused, and with the same a duplicate, at once and for the life of the events', async () => {
+  it('a key stands for one payload and user', async () => {
     const key = `c${++keys}`;
     const first = await start(key);
     const expectAll = async (): Promise<void> => {
@@ -208,7 +208,7 @@ describe('an idempotency key', () => {
     expect(await start(key, { a: 2 })).toMatchObject({ duplicate: true });
   });
 
-  it('of a delayed run stands for its payload, too', async () => {
+  it('the key of a delayed run stands for its payload', async () => {
     const key = `c${++keys}`;
     const first = await start(key, { a: 1 }, 'u1', { delay: '1h' });
     await conflict(start(key, { a: 2 }, 'u1', { delay: '1h' }));
@@ -216,7 +216,7 @@ describe('an idempotency key', () => {
     expect(await start(key, { a: 1 })).toMatchObject({ id: first.id, duplicate: true });
   });
 
-  it('that callers use at the same time for different things is one run, and an error for the others', async () => {
+  it('concurrent callers with different payloads share no key', async () => {
     const connections = await Promise.all(Array.from({ length: 4 }, () => connect({ servers: rig.server.url })));
     const clients = connections.map((nc) => new LoopstackClient(nc));
     for (let round = 0; round < 15; round++) {
@@ -238,14 +238,14 @@ describe('an idempotency key', () => {
     await Promise.all(connections.map((nc) => nc.close()));
   });
 
-  it('is refused item by item where there are many', async () => {
+  it('runMany refuses conflicting keys item by item', async () => {
     const idempotencyKey = `c${++keys}`;
     const items = [{ n: 1 }, { n: 2 }, { n: 1 }].map((payload) => ({ ...ADDRESS, payload, userId: 'u1', options: { idempotencyKey } }));
     const report = await client.runMany(items, { concurrency: 1 });
     expect(report).toMatchObject({ accepted: 2, duplicates: 1, failed: 1, failures: [{ index: 1, error: { code: 'KEY_CONFLICT' } }] });
   });
 
-  it.each(['', 'a\nb', 'a\u0000', '\ud800', 5, null])('is refused where it is %j', async (wrong) => {
+  it.each(['', 'a\nb', 'a\u0000', '\ud800', 5, null])('the key %j is refused', async (wrong) => {
     expect(await codeOf(start(wrong as string))).toBe('OPTION_INVALID');
   });
 });

@@ -14,7 +14,7 @@ authorization {
   ]
 }`;
 
-describe('an acknowledgement that is lost', () => {
+describe('lost acknowledgements', () => {
   let rig: Rig;
   let proxy: Proxy;
   afterEach(async () => {
@@ -22,7 +22,7 @@ describe('an acknowledgement that is lost', () => {
     await rig.end();
   });
 
-  it('(of a publish, whose caller retries with the same key) leaves one run', async () => {
+  it('a publish retried with its key leaves one run', async () => {
     rig = await Rig.start();
     await rig.worker();
     proxy = await Proxy.start(rig.url);
@@ -49,7 +49,7 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of publishes lost, caller retries', balance);
   });
 
-  it('(of a publish, with the connection) leaves one run, and the caller learns of it', async () => {
+  it('a publish across a reconnect leaves one run', async () => {
     rig = await Rig.start();
     await rig.worker();
     proxy = await Proxy.start(rig.url);
@@ -69,7 +69,7 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of publishes lost with the connection', balance);
   });
 
-  it('(of an outcome) leaves one outcome and one effect', async () => {
+  it('an unacknowledged outcome is recorded once', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '1s' } });
     proxy = await Proxy.start(rig.url);
     const gate = rig.gate();
@@ -87,7 +87,7 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of outcomes lost', balance);
   });
 
-  it('(of an outcome, with the connection) is asked for again over the next one, whatever the timeouts', async () => {
+  it('an outcome is confirmed over the next connection', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '5m' } });
     proxy = await Proxy.start(rig.url);
     const gate = rig.gate();
@@ -107,7 +107,7 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of outcomes lost with the connection', balance);
   });
 
-  it('(of a start) is waited for: the run is not taken for one that its worker died of', async () => {
+  it('a start without acknowledgement does not mark a suspect', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
     proxy = await Proxy.start(rig.url);
     const once = { ...JOB, options: { ...JOB.options, lease: '30s', retry: { attempts: 1 } } } as const;
@@ -127,7 +127,7 @@ describe('an acknowledgement that is lost', () => {
     held('acknowledgements of starts lost, for three timeouts', balance);
   });
 
-  it('(of messages) leaves one outcome and one effect, and the stream settles when acknowledgements pass again', async () => {
+  it('lost message acknowledgements leave one outcome and effect', async () => {
     rig = await Rig.start({ server: { config: ACCOUNTS } });
     const mute = await rig.worker({ connect: { user: 'mute', pass: 'mute' } });
     await rig.runs(scaled(1000, 100));
@@ -143,7 +143,7 @@ describe('an acknowledgement that is lost', () => {
   });
 });
 
-describe('progress whose acknowledgement is lost', () => {
+describe('progress without acknowledgement', () => {
   let rig: Rig;
   let proxy: Proxy;
   const full = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full', retry: { attempts: 1 } } } as const;
@@ -178,12 +178,12 @@ describe('progress whose acknowledgement is lost', () => {
     held(name, balance);
   }
 
-  it('does not take the run from the worker that told of it', async () => {
+  it('unacknowledged progress does not cost the run', async () => {
     await gate.open();
     await expectOnce('acknowledgement of progress lost');
   });
 
-  it('does not keep the run from being given back', async () => {
+  it('unacknowledged progress does not block a shutdown', async () => {
     await until('the worker is back', async () => (await worker.ready()).up);
     await worker.kill('SIGTERM');
     await gate.open();
@@ -192,7 +192,7 @@ describe('progress whose acknowledgement is lost', () => {
   });
 });
 
-describe('a question that is lost with the connection', () => {
+describe('questions lost with the connection', () => {
   let rig: Rig;
   let proxy: Proxy;
   afterEach(async () => {
@@ -200,7 +200,7 @@ describe('a question that is lost with the connection', () => {
     await rig.end();
   });
 
-  it('(of a worker, about a run that comes again) is asked again over the next one', async () => {
+  it('a history is read again over the next connection', async () => {
     rig = await Rig.start();
     proxy = await Proxy.start(rig.url);
     const retry = { attempts: 3, delay: '2s' } as const;
@@ -220,11 +220,11 @@ describe('a question that is lost with the connection', () => {
   });
 });
 
-describe('an idempotency key', () => {
+describe('idempotency keys', () => {
   let rig: Rig;
   afterEach(() => rig.end());
 
-  it('that is used again after the deduplication window is the same run: one outcome, and the caller learns that it is a duplicate', async () => {
+  it('a key outlives the deduplication window', async () => {
     rig = await Rig.start({ nats: { runs: { deduplication: '500ms' } } });
     await rig.worker();
     const options = { idempotencyKey: 'order-1' };
@@ -248,7 +248,7 @@ describe('an idempotency key', () => {
     held('same key after the deduplication window', balance);
   });
 
-  it('that two callers use at the same time is one run', async () => {
+  it('concurrent callers of one key share a run', async () => {
     rig = await Rig.start({ nats: { runs: { deduplication: '100ms' } } });
     await rig.worker();
     await rig.worker();

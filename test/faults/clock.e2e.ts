@@ -38,7 +38,7 @@ describe.each(STEPS)('a clock that is set %s by an hour', (_, step) => {
 
   const set = (offset: string): Promise<unknown> => Promise.all(clocks.map((clock) => clock.set(offset)));
 
-  it('under workers loses no lease: nothing is aborted, nothing runs twice', async () => {
+  it('a clock step costs workers no lease', async () => {
     await start(2);
     await rig.runs(8, { job: { do: 'slow', ms: 4000 } });
     const blocking = await rig.run({ job: { do: 'block', ms: 3000 } });
@@ -54,7 +54,7 @@ describe.each(STEPS)('a clock that is set %s by an hour', (_, step) => {
     held(`clock set by ${step}`, balance);
   });
 
-  it('moves neither timeouts nor the waits between attempts', async () => {
+  it('a clock step moves no timeout or retry', async () => {
     await start(1);
     const never = await rig.run({ workflow: 'Limited', job: { do: 'never' } });
     const slow = await rig.run({ workflow: 'Limited', job: { do: 'slow', ms: 1500 } });
@@ -74,7 +74,7 @@ describe.each(STEPS)('a clock that is set %s by an hour', (_, step) => {
     expect(Math.abs(Date.now() - Date.parse(retrying?.at ?? ''))).toBeLessThan(SOON_MS);
   });
 
-  it('makes nothing red, and a connection that is lost afterwards is made anew', async () => {
+  it('a clock step does not prevent a reconnect', async () => {
     await start(1);
     const worker = await rig.worker({}, undefined, clocks[0]?.wrapper);
     await set(step);
@@ -92,7 +92,7 @@ describe.each(OFFSETS)('a worker whose clock is an hour %s', (side, offset) => {
     rig = await Rig.start();
   });
 
-  it('runs what has not expired, and nothing that has', async () => {
+  it('a worker with a wrong clock expires only overdue runs', async () => {
     await provisioned();
     const late = await rig.run({}, { expiresIn: '1s' });
     const storedAt = await storedMs();
@@ -104,7 +104,7 @@ describe.each(OFFSETS)('a worker whose clock is an hour %s', (side, offset) => {
     expect(rig.journal.of(late.id)).toEqual([]);
   });
 
-  it('records what happens at the time at which it happens, and judges the age of a queue by it', async () => {
+  it('a worker with a wrong clock records right times', async () => {
     const worker = await rig.worker(
       {},
       [{ ...JOB, options: { ...JOB.options, concurrency: 1, record: 'full' } }],
@@ -124,7 +124,7 @@ describe.each(OFFSETS)('a worker whose clock is an hour %s', (side, offset) => {
     for (const { at } of await rig.eventsOf(first.id)) expect(Math.abs(Date.now() - Date.parse(at))).toBeLessThan(SOON_MS);
   });
 
-  it('says so once in its log, and in its readiness, which stays green', async () => {
+  it('a worker reports its wrong clock and stays ready', async () => {
     const worker = await rig.worker({}, undefined, (await rig.clock(offset)).wrapper);
     const { up, clock } = await worker.ready();
     expect(up).toBe(true);
@@ -138,7 +138,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     rig = await Rig.start();
   });
 
-  it('starts a delayed run when it is due', async () => {
+  it('a producer with a wrong clock delays runs exactly', async () => {
     await rig.worker();
     const producer = await rig.producerWith(await rig.clock(offset));
     expect(Math.abs((await producer.now()) - Date.now())).toBeGreaterThan(HOUR_MS - SOON_MS);
@@ -153,7 +153,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     }
   });
 
-  it('starts runs with a deadline, alone, in bulk and in a batch, that do not expire before it', async () => {
+  it('a producer with a wrong clock expires no run early', async () => {
     await rig.worker();
     const producer = await rig.producerWith(await rig.clock(offset));
     await producer.run({ expiresIn: '30s' });
@@ -163,7 +163,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     expect(rig.journal.effects().size).toBe(24);
   });
 
-  it('starts runs whose deadline passes while nobody runs them, and they expire', async () => {
+  it('a producer with a wrong clock expires overdue runs', async () => {
     await provisioned();
     const producer = await rig.producerWith(await rig.clock(offset));
     const id = await producer.run({ expiresIn: '1s' });
@@ -173,7 +173,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     await until('it is recorded', async () => (await rig.eventsOf(id)).at(-1)?.type === 'expired');
   });
 
-  it('signs for a time at which the server stores what it signs', async () => {
+  it('a producer with a wrong clock signs valid commands', async () => {
     const key = nkeys.createUser();
     const seed = new TextDecoder().decode(key.getSeed());
     await rig.worker({}, undefined, [], { trust: { [WORKSPACE]: { signers: [key.getPublicKey()] } } });
@@ -184,7 +184,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     expect(await rig.deadLetters()).toEqual([]);
   });
 
-  it('finds and cancels its queued runs by their ids alone', async () => {
+  it('a producer with a wrong clock still finds queued runs', async () => {
     await provisioned();
     const producer = await rig.producerWith(await rig.clock(offset));
     const ids = [await producer.run(), await producer.run({ delay: '1h' }), ...(await producer.fanOut(2))];
@@ -195,7 +195,7 @@ describe.each(OFFSETS)('a producer whose clock is an hour %s', (_, offset) => {
     }
   });
 
-  it('is set right while it runs, and goes on by the time of the server', async () => {
+  it('a producer survives the correction of its clock', async () => {
     await provisioned();
     const clock = await rig.clock(offset);
     const producer = await rig.producerWith(clock);
@@ -216,7 +216,7 @@ authorization {
   ]
 }`;
 
-  it('says so when it needs it, and finds its queued runs all the same', async () => {
+  it('a producer without server time warns and works', async () => {
     rig = await Rig.start({ server: { config: DENIED } });
     await provisioned({ connect: { user: 'admin', pass: 'admin' } });
     const producer = await rig.producerWith(await rig.clock(offset), { user: 'untold', pass: 'untold' });

@@ -4,11 +4,11 @@ import { Rig, STREAMS, WORKSPACE, held, until } from '../rig/rig.js';
 
 const workflows = [{ workspace: WORKSPACE, name: 'Job', options: { lease: '1s', retry: { attempts: 2, delay: '50ms' } } }] as const;
 
-describe('a dead letter', () => {
+describe('dead letters', () => {
   let rig: Rig;
   afterEach(() => rig.end());
 
-  it('of a command that is nearly as large as the server accepts points to it, and the command is not tried for ever', async () => {
+  it('a command near the size limit gets a pointer', async () => {
     rig = await Rig.start({ workflows });
     await rig.worker();
     const limit = rig.nc.info?.max_payload ?? 0;
@@ -30,7 +30,7 @@ describe('a dead letter', () => {
     held('failing command of nearly max_payload', await rig.balance());
   });
 
-  it('that the worker that recorded the failure did not write is written by the one that gets the command', async () => {
+  it('the next worker writes a missing dead letter', async () => {
     const [job] = workflows;
     rig = await Rig.start({ workflows: [{ ...job, options: { ...job.options, record: 'full' } }] });
     await rig.worker();
@@ -51,7 +51,7 @@ describe('a dead letter', () => {
     held('failure without its dead letter', await rig.balance());
   });
 
-  it('of a command whose headers are nearly as large as the server accepts points to it', async () => {
+  it('headers near the size limit get a pointer', async () => {
     rig = await Rig.start({ workflows });
     await rig.worker();
     const run = await rig.run({ job: { do: 'throw' } }, { headers: { 'X-Large': 'x'.repeat(64 * 1024 - 300), 'X-Order': '42' } });
@@ -64,7 +64,7 @@ describe('a dead letter', () => {
     held('failing command with headers of nearly 64 KiB', await rig.balance());
   });
 
-  it('that may not be written keeps its command, with an alarm in the log and in readiness, until somebody can write it', async () => {
+  it('a forbidden dead letter keeps its command and alarms', async () => {
     rig = await Rig.start({ workflows, server: { config: GAGGED } });
     const gagged = await rig.worker({ connect: { user: 'gagged', pass: 'gagged' } });
     const run = await rig.run({ job: { do: 'throw' } });
@@ -86,7 +86,7 @@ describe('a dead letter', () => {
     held('dead letters denied', await rig.balance());
   });
 
-  it('is written although a stream with its name was deleted and its sequences begin anew', async () => {
+  it('dead letters survive a stream that starts over', async () => {
     rig = await Rig.start({ workflows });
     await rig.worker();
     const first = await rig.run({ job: { do: 'throw' } });

@@ -104,7 +104,7 @@ describe('two releases side by side', () => {
   it.each<[string, readonly [Release, Release]]>([
     ['rolled out', ['old', 'new']],
     ['rolled back', ['new', 'old']],
-  ])('each do what the other refuses, while one is %s', async (_, [first, second]) => {
+  ])('both releases run what the other refuses while one is %s', async (_, [first, second]) => {
     const sent: Sent[] = [];
     const workers = new Map<Release, WorkerProcess>([[first, await rig.worker({}, flows(first))]]);
     let rolling = true;

@@ -14,8 +14,8 @@ class EditedWorkspace {}
 /** As much later as it looks at its durables. */
 const MINUTE_MS = 60_000;
 
-describe('a durable that somebody edits under a worker', () => {
-  it('is put right within a minute', async () => {
+describe('edited durables', () => {
+  it('an edited durable is repaired within a minute', async () => {
     const rig = await Rig.start();
     // Only what is done now and then: it is not waited for.
     jest.useFakeTimers({

@@ -45,7 +45,7 @@ function canMount(): boolean {
 
 const onlyWithMounts = canMount() ? it : it.skip;
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   let disk: Disk;
   let rig: Rig;
   let client: LoopstackClient;
@@ -73,7 +73,7 @@ describe('a disk that is full', () => {
       (error: LoopstackError) => `${error.code}: ${error.message}`,
     );
 
-  onlyWithMounts('is what publishes, readiness and doctor name, until there is room and the server is started again', async () => {
+  onlyWithMounts('publishes, readiness and doctor report a full disk', async () => {
     const worker = await rig.worker();
     disk.fill(28);
     let answer = 'stored';

@@ -3,7 +3,7 @@ import { Rig, STREAMS, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 
 const LIMIT = scaled(10_000, 500);
 
-describe('a stream of runs that is full', () => {
+describe('a full runs stream', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({
@@ -19,7 +19,7 @@ describe('a stream of runs that is full', () => {
       (error: LoopstackError) => error.code,
     );
 
-  it('refuses a publish with a typed error and drops nothing that is queued; room is made of executed commands only', async () => {
+  it('a full stream refuses publishes and drops nothing queued', async () => {
     const gate = rig.gate();
     const worker = await rig.worker();
     // Sixteen hold the slots, and everything behind them is queued.
@@ -44,7 +44,7 @@ describe('a stream of runs that is full', () => {
     held('full stream', balance, { refused: 217 });
   });
 
-  it('keeps a command that waits for its retry, and those behind one that is not settled', async () => {
+  it('trimming keeps every unsettled command', async () => {
     const gate = rig.gate();
     await rig.worker();
     const slow = await rig.run({ job: { do: 'hold', gate: gate.path } });

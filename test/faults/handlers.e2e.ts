@@ -16,7 +16,7 @@ const FAILURES: readonly (readonly [name: string, job: Job, reason: string, mess
   ['rejects after its timeout', { do: 'reject-late', ms: 700 }, 'timeout', /did not settle within 500 ms/],
 ];
 
-describe('a handler', () => {
+describe('handlers', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({
@@ -27,7 +27,7 @@ describe('a handler', () => {
   });
   afterEach(() => rig.end());
 
-  it('that throws, rejects with nothing, throws what is no error, or never settles is classified, and the loop goes on', async () => {
+  it('every kind of failing handler is classified', async () => {
     const worker = await rig.worker();
     const copies = scaled(100, 5);
     const failing = new Map<string, (typeof FAILURES)[number]>();
@@ -46,7 +46,7 @@ describe('a handler', () => {
     held('handlers that fail in every way', balance);
   });
 
-  it('whose result the server does not take fails once, and its effect is not repeated', async () => {
+  it('an oversized result fails once without another effect', async () => {
     const small = await Rig.start({ server: { config: 'max_payload: 64KB' } });
     try {
       await small.worker();
@@ -62,7 +62,7 @@ describe('a handler', () => {
     }
   });
 
-  it('whose error would forge a line of the log is logged without control characters', async () => {
+  it('errors are logged without control characters', async () => {
     const worker = await rig.worker();
     await rig.run({ job: { do: 'throw-forged' } });
     await rig.settled();

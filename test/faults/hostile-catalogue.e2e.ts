@@ -64,7 +64,7 @@ const hostile = NAMES.map((name): Type<{ run(): string }> => {
 @Workspace({ workflows: [Ship, ...hostile] })
 class Depot {}
 
-describe('a catalogue that others have written into', () => {
+describe('a catalogue with foreign entries', () => {
   let rig: CliRig;
   let worker: INestMicroservice;
   let producer: INestMicroservice;
@@ -97,7 +97,7 @@ describe('a catalogue that others have written into', () => {
     await rig?.stop();
   });
 
-  it.each(NAMES)('leaves the payload of its workflow to the worker, with one warning: %s', async (name) => {
+  it.each(NAMES)('the schema of %s is left to the worker', async (name) => {
     const before = told.length;
     for (let i = 0; i < 3; i++) expect(await (await client.run(name, 'Depot', PAYLOAD, 'u')).result()).toBe(name);
     const [, warning] = ENTRIES[name] as (typeof ENTRIES)[string];
@@ -106,14 +106,14 @@ describe('a catalogue that others have written into', () => {
     expect(await (await producer.get(RunService).run(name, 'Depot', PAYLOAD, 'u')).result()).toBe(name);
   });
 
-  it('still refuses by the schemas of other workflows', async () => {
+  it('schemas of other workflows still refuse payloads', async () => {
     const refused = expect.objectContaining({ code: 'PAYLOAD_INVALID' }) as Error;
     await expect(client.run('Ship', 'Depot', { to: 5, grams: 1 }, 'u')).rejects.toEqual(refused);
     await expect(producer.get(RunService).run('Ship', 'Depot', { to: 'a' }, 'u')).rejects.toEqual(refused);
     await expect(client.run('Shop', 'Depot', {}, 'u')).rejects.toMatchObject({ code: 'WORKFLOW_UNKNOWN' });
   });
 
-  it('keeps no replay of its workspace from being tried, and no contract from being written', async () => {
+  it('foreign entries stop neither replays nor contracts', async () => {
     const tried = await rig.loopstack('replay', 'start', '--workspace', 'Depot', '--dry-run');
     expect({ exit: tried.code, out: tried.stdout }).toMatchObject({
       exit: 0,
@@ -132,8 +132,8 @@ describe('a catalogue that others have written into', () => {
   });
 });
 
-describe('a worker whose own schema cannot be checked', () => {
-  it('says so when it starts, with the workflow, and runs', async () => {
+describe('a worker with an uncheckable schema', () => {
+  it('a worker warns of its uncheckable schema and runs', async () => {
     class Wide {}
     for (let i = 0; i < 4000; i++) {
       IsOptional()(Wide.prototype, `p${i}`);

@@ -134,7 +134,7 @@ describe('hostile input', () => {
   });
   afterEach(() => rig.end());
 
-  it('is dead-lettered as invalid without a retry; the event loop stays free, Object.prototype clean, the log without control characters', async () => {
+  it('hostile input is dead-lettered without harm', async () => {
     const worker = await rig.worker();
     await rig.run();
     await rig.nc.jetstream().publish('loopstack.run.Rig.Strict', payload('{"amount":1}'));

@@ -61,13 +61,13 @@ describe('JSONTestSuite as payloads', () => {
     await server?.stop();
   });
 
-  it('runs with the value that JSON.parse gives', () => {
+  it('valid payloads arrive as JSON.parse reads them', () => {
     expect(good).toHaveLength(96);
     expect([...taken.keys()].toSorted()).toEqual(good.toSorted());
     for (const name of good) expect([name, taken.get(name)]).toEqual([name, JSON.parse((files.get(name) as Buffer).toString('utf8'))]);
   });
 
-  it('has a dead letter for everything else', () => {
+  it('every other payload becomes a dead letter', () => {
     expect([...dead].toSorted()).toEqual(names.filter((name) => !good.includes(name)).toSorted());
     expect(dead.size).toBe(222);
   });

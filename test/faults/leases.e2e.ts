@@ -2,7 +2,7 @@ import { JOB, Rig, STREAMS, held, scaled, until } from '../rig/rig.js';
 
 const LEASE_MS = 2000;
 
-describe('a lease', () => {
+describe('leases', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({ workflows: [{ ...JOB, options: { ...JOB.options, lease: LEASE_MS, concurrency: 2 } }] });
@@ -17,7 +17,7 @@ describe('a lease', () => {
     held(name, balance);
   }
 
-  it('is kept while a handler takes three times as long, and for the commands that wait behind it', async () => {
+  it('long handlers and waiting commands keep their leases', async () => {
     const first = await rig.worker();
     await rig.worker();
     // A worker that settles fast takes commands ahead of its slots: those wait, leased, behind the slow ones.
@@ -29,7 +29,7 @@ describe('a lease', () => {
     await expectOnce('handler of three leases');
   });
 
-  it('is kept while a handler blocks the event loop three times as long, and for the commands that wait behind it', async () => {
+  it('blocking handlers and waiting commands keep their leases', async () => {
     await rig.worker();
     await rig.worker();
     await rig.runs(scaled(2000, 400));
@@ -39,7 +39,7 @@ describe('a lease', () => {
     await expectOnce('handler that blocks for three leases');
   });
 
-  it('is kept at the server that it is of by a worker that is too busy to hear it', async () => {
+  it('a busy worker keeps leases at their server', async () => {
     const worker = await rig.worker({ servers: [rig.url, rig.url.replace('127.0.0.1', 'localhost')] });
     await rig.runs(8, { job: { do: 'block', ms: 2600 } });
     await rig.settled(60_000);
@@ -47,7 +47,7 @@ describe('a lease', () => {
     await expectOnce('handlers that block, several servers');
   });
 
-  it('is lost by a worker that is frozen for three times as long: its outcome is refused, its signal is aborted', async () => {
+  it('a worker frozen past its lease loses the run', async () => {
     const gate = rig.gate();
     const frozen = await rig.worker();
     const heeding = await rig.run({ job: { do: 'hold', gate: gate.path } });
@@ -97,7 +97,7 @@ describe('a lease', () => {
   const withLease = (lease: number) => [{ ...JOB, options: { ...JOB.options, lease } }];
   const ackWaitMs = async (): Promise<number> => (await rig.consumer()).config.ack_wait! / 1e6;
 
-  it('is not shortened by a worker that starts beside others, and by one that starts alone', async () => {
+  it('only a worker that starts alone shortens leases', async () => {
     const first = await rig.worker({}, withLease(30_000));
     const run = await rig.run({ job: { do: 'slow', ms: 6000 } });
     await rig.journal.started(run.id);
@@ -111,7 +111,7 @@ describe('a lease', () => {
     expect(await ackWaitMs()).toBe(1000);
   });
 
-  it('that somebody shortens on the server is renewed by what it is then', async () => {
+  it('workers follow a lease shortened on the server', async () => {
     const workers = [await rig.worker({}, withLease(30_000)), await rig.worker({}, withLease(30_000))];
     const run = await rig.run({ job: { do: 'slow', ms: 4000 } });
     await rig.journal.started(run.id);

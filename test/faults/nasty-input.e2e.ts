@@ -69,7 +69,7 @@ describe('the event loop of a worker', () => {
   });
   afterEach(() => rig.end());
 
-  it('is blocked by no header and no body that one producer sends in numbers', async () => {
+  it('expensive headers and bodies block no event loop', async () => {
     const worker = await rig.worker();
     await rig.run();
     await rig.settled();
@@ -111,7 +111,7 @@ describe('the log of a worker', () => {
   });
   afterEach(() => rig.end());
 
-  it('stays short under a flood of bad commands, each of which has its dead letter', async () => {
+  it('a flood of bad commands keeps the log short', async () => {
     const worker = await rig.worker();
     const began = performance.now();
     const count = scaled(20_000, 3000);

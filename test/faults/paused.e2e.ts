@@ -5,7 +5,7 @@ import type { WorkerProcess } from '../rig/worker-process.js';
 
 const job = (priorities: boolean): readonly PlannedWorkflow[] => [{ workspace: WORKSPACE, name: 'Job', options: { priorities } }];
 
-describe('a durable that somebody has paused', () => {
+describe('paused durables', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
@@ -21,7 +21,7 @@ describe('a durable that somebody has paused', () => {
   const ready = async (worker: WorkerProcess) => (await worker.ask<HealthResult<'loopstack'>>('ready')).loopstack;
   const TOLD = /WARN .*Consumer Rig~Job was paused by somebody until .*: its messages wait.*: nats consumer resume LOOPSTACK_RUNS Rig~Job/;
 
-  it('is told of in the log and in readiness, which stays green, until it is resumed', async () => {
+  it('log and green readiness report a paused durable', async () => {
     await rig.worker();
     await pause(HOUR_MS);
     const worker = await rig.worker({ stalledAfter: '1ms' });
@@ -41,14 +41,14 @@ describe('a durable that somebody has paused', () => {
     held('durable paused by hand', await rig.balance());
   });
 
-  it('is told of by a worker that runs when it is paused', async () => {
+  it('running workers report a durable paused later', async () => {
     const worker = await rig.worker();
     await pause(HOUR_MS);
     await until('the worker tells', async () => 'paused' in (await ready(worker)));
     expect(worker.log()).toMatch(TOLD);
   });
 
-  it('is neither resumed nor split by a worker that wants lanes; it is split by the first that starts when it is resumed', async () => {
+  it('a paused durable is split only after resuming', async () => {
     const first = await rig.worker({}, job(false));
     await first.kill('SIGTERM');
     await pause(HOUR_MS);

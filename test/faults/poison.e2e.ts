@@ -60,7 +60,7 @@ class Supervisor {
 const job = (name: string): Published => ({ workflow: 'Poison', job: { do: name as 'spin' } });
 const payload = (value: object): Published => ({ workflow: 'Heavy', job: value });
 
-describe('a payload whose workflow', () => {
+describe('poison payloads', () => {
   let rig: Rig;
   const supervisors: Supervisor[] = [];
   beforeEach(async () => {
@@ -88,7 +88,7 @@ describe('a payload whose workflow', () => {
     ['exits', job('exit')],
     ['is transformed without end', payload({ transformed: 'spin' })],
     ['is matched without end', payload({ matched: `${'a'.repeat(40)}!` })],
-  ])('%s uses its attempts and is a dead letter, while the others go on', async (name, published) => {
+  ])('a workflow that %s ends as a dead letter alone', async (name, published) => {
     await supervise();
     const poison = await rig.run(published);
     const publishedAt = Date.now();
@@ -113,14 +113,14 @@ describe('a payload whose workflow', () => {
   });
 });
 
-describe('a process that stands still', () => {
+describe('blocked processes', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({ workflows: [POISON, HEALTHY], nats: { maxBlocked: MAX_BLOCKED_MS } });
   });
   afterEach(() => rig.end());
 
-  it('says which run it was, where it stood and what to do, and is ended', async () => {
+  it('a blocked process names its run and is killed', async () => {
     const worker = await rig.worker();
     const run = await rig.run(job('spin'));
     expect(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' });
@@ -129,13 +129,13 @@ describe('a process that stands still', () => {
     expect(worker.log()).toContain('raise maxBlocked of NatsModule only for work that must block for longer');
   });
 
-  it('is ended also where its thread cannot connect and keeps no leases', async () => {
+  it('a blocked process without lease connection is killed', async () => {
     const worker = await rig.worker({ connect: { authenticator: 'none' as never } });
     await rig.run(job('spin'));
     expect((await worker.exited).signal).toBe('SIGKILL');
   });
 
-  it('is not ended for as long as it was frozen', async () => {
+  it('a frozen process is not killed as blocked', async () => {
     const worker = await rig.worker();
     worker.signal('SIGSTOP');
     const until3 = Date.now() + 3 * MAX_BLOCKED_MS;
@@ -146,7 +146,7 @@ describe('a process that stands still', () => {
     expect(worker.running).toBe(true);
   });
 
-  it('is not ended while its handler blocks for less, again and again', async () => {
+  it('repeated short blocks do not kill the process', async () => {
     const worker = await rig.worker();
     await rig.runs(4, { workflow: 'Healthy', job: { do: 'block', ms: MAX_BLOCKED_MS / 2 } });
     await rig.settled();
@@ -154,14 +154,14 @@ describe('a process that stands still', () => {
     expect(await rig.balance()).toMatchObject({ executed: 4, duplicates: 0 });
   });
 
-  it('is not ended while a debugger may hold it', async () => {
+  it('a process under a debugger is not killed', async () => {
     const worker = await rig.worker({}, undefined, ['env', 'NODE_OPTIONS=--inspect=127.0.0.1:0']);
     const run = await rig.run({ workflow: 'Healthy', job: { do: 'block', ms: 2 * MAX_BLOCKED_MS } });
     await rig.journal.find('the run has its effect', (entry) => entry.run === run.id && entry.kind === 'effect');
     expect(worker.running).toBe(true);
   });
 
-  it('keeps its run until then, whatever the timeout: no second worker has it meanwhile', async () => {
+  it('a blocked process keeps its run until killed', async () => {
     const brief = [{ ...HEALTHY, options: { ...options, timeout: '500ms' as const } }];
     const [first] = await Promise.all([rig.worker({ maxBlocked: '1h' }, brief), rig.worker({ maxBlocked: '1h' }, brief)]);
     const run = await rig.run({ workflow: 'Healthy', job: { do: 'block', ms: 4 * LEASE_MS } });
@@ -170,7 +170,7 @@ describe('a process that stands still', () => {
     expect(rig.journal.of(run.id).map(({ kind, attempt }) => `${kind} ${attempt}`)).toEqual(['start 1', 'effect 1']);
   });
 
-  onlyWithNamespaces('is ended also as the first process of a container, which no signal of its own ends', async () => {
+  onlyWithNamespaces('a blocked first process of a container is killed', async () => {
     const worker = await rig.worker({}, undefined, NAMESPACE);
     await rig.run(job('spin'));
     expect((await worker.exited).code).toBe(137);

@@ -24,7 +24,7 @@ describe('priorities', () => {
   const startsOf = (id: string): number => rig.journal.of(id).filter(({ kind, attempt }) => kind === 'start' && attempt === 1).length;
   const commandsLeft = async (): Promise<number> => (await rig.jsm.streams.info(STREAMS.runs)).state.messages;
 
-  it('that are taken off a workflow leave nothing queued behind, and nothing is trimmed that was not executed', async () => {
+  it('removing priorities loses no command', async () => {
     const gate = rig.gate();
     const first = await rig.worker({ shutdownGrace: '200ms' }, job(true));
     const slow = await Promise.all(Array.from({ length: 20 }, () => high({ job: { do: 'hold-first', gate: gate.path } })));
@@ -44,7 +44,7 @@ describe('priorities', () => {
     held('priorities taken off', balance);
   });
 
-  it('that are given to a workflow while workers without them run: what these have is not run again, and nothing is lost', async () => {
+  it('adding priorities beside older workers repeats no run', async () => {
     const gate = rig.gate();
     const old = await rig.worker({ runs: KEPT }, job(false));
     const running = await Promise.all(Array.from({ length: 3 }, () => high({ job: { do: 'hold', gate: gate.path } })));
@@ -67,7 +67,7 @@ describe('priorities', () => {
     held('priorities given in a rolling deployment', balance);
   });
 
-  it('of a durable that was left with lanes by a worker before this rule: what waits in them is run', async () => {
+  it('lanes left by older releases are drained', async () => {
     const first = await rig.worker({}, job(true));
     await first.kill('SIGTERM');
     const waiting = await high({});
@@ -110,7 +110,7 @@ describe('the split of a durable into lanes', () => {
     ['before the durable is narrowed', `${API}.DURABLE.CREATE.*.Rig~Job`],
     ['before the first lane is made', `${API}.DURABLE.CREATE.*.Rig~Job~high`],
     ['before the last lane is made', `${API}.DURABLE.CREATE.*.Rig~Job~low`],
-  ])('that ends %s is ended by the next worker: nothing is lost, and nothing is run again', async (when, denied) => {
+  ])('a split interrupted %s is completed without loss', async (when, denied) => {
     rig = await Rig.start({ server: { config: gagged(denied) } });
     await rig.worker(ADMIN, unrecorded(false));
     await highs(10);
@@ -126,7 +126,7 @@ describe('the split of a durable into lanes', () => {
     await expectOnce(`split that ended ${when}`);
   });
 
-  it('is made without the right to pause: what is held is not run again, and nothing is lost', async () => {
+  it('a split without pausing repeats no held command', async () => {
     rig = await Rig.start({ server: { config: gagged(`${API}.PAUSE.>`) } });
     await rig.worker(ADMIN, unrecorded(false));
     const gate = rig.gate();

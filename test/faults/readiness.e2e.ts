@@ -18,7 +18,7 @@ describe('readiness', () => {
   });
   afterEach(() => rig.end());
 
-  it('tells how many runs are queued and how long the oldest has waited, also for those that no process holds yet', async () => {
+  it('readiness reports queue length and oldest age', async () => {
     const gate = rig.gate();
     const worker = await rig.worker();
     const running = await rig.run({ job: { do: 'hold', gate: gate.path } });
@@ -46,7 +46,7 @@ describe('readiness', () => {
     expect(loopstack).toMatchObject({ status: 'up', busy: [] });
   });
 
-  it('is green again after what was queued has been purged', async () => {
+  it('readiness recovers after a purge', async () => {
     const gate = rig.gate();
     const worker = await rig.worker();
     const [running] = await rig.runs(20, { job: { do: 'hold', gate: gate.path } });

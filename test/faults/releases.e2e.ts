@@ -20,7 +20,7 @@ const young = (options?: PlannedWorkflow['options']): PlannedWorkflow[] => [flow
 
 const refusalsOf = (events: readonly RunEvent[] = []): readonly RunEvent[] => events.filter(({ refusal }) => refusal !== undefined);
 
-describe('a command that a release refuses', () => {
+describe('commands that a release refuses', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
@@ -39,7 +39,7 @@ describe('a command that a release refuses', () => {
     await kv.put(noticeKey(WORKSPACE, 'claimed'), JSON.stringify({ silenceMs, contracts: { Job: 'anything' } }));
   }
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)('is dead soon after the last worker of the other release got %s', async (signal) => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)('refused commands die soon after the other release got %s', async (signal) => {
     const silence = { releaseSilence: '4s' } as const;
     const first = await rig.worker(silence, old());
     await rig.worker(silence, young());
@@ -64,7 +64,7 @@ describe('a command that a release refuses', () => {
     expect(refusalsOf(await rig.eventsOf(late.id))).toEqual([]);
   });
 
-  it('is dead at once where no other release is to be waited for', async () => {
+  it('without another release refused commands die at once', async () => {
     await rig.worker({}, old({ waitForRelease: '0s' }));
     const other = await rig.worker({}, young({ waitForRelease: '0s' }));
     const runs = await rig.runs(40, { job: NEW });
@@ -76,7 +76,7 @@ describe('a command that a release refuses', () => {
     expect([...(await rig.events()).values()].flatMap(refusalsOf)).toEqual([]);
   });
 
-  it('waits for no longer than it may, whatever the catalogue claims', async () => {
+  it('a forged catalogue cannot extend the wait', async () => {
     const worker = await rig.worker({}, old({ waitForRelease: '3s' }));
     await claim(3_600_000);
     const { id } = await rig.run({ job: NEW });
@@ -91,7 +91,7 @@ describe('a command that a release refuses', () => {
     expect(worker.running).toBe(true);
   });
 
-  it('is told of once in the log, and shown by health and by the run', async () => {
+  it('the log, health and the run show the wait', async () => {
     const worker = await rig.worker({}, old());
     await claim(3_600_000);
     const runs = await rig.runs(20, { job: NEW });
@@ -113,7 +113,7 @@ describe('a command that a release refuses', () => {
     ['has a single attempt', { retry: { attempts: 1 } }, undefined],
     ['has queues for priorities', { priorities: true }, { priority: 'high' }],
     ['is started by key', {}, { idempotencyKey: 'k' }],
-  ])('is done by the other one in its first attempt where the workflow %s', async (_, options, start) => {
+  ])('the other release runs the command where the workflow %s', async (_, options, start) => {
     const workers = [await rig.worker({}, old(options)), await rig.worker({}, young(options))];
     const key = start?.idempotencyKey;
     const sent = Array.from(
@@ -137,7 +137,7 @@ describe('a command that a release refuses', () => {
     expect(given).toBeGreaterThan(0);
   });
 
-  it('can be canceled while it waits', async () => {
+  it('a waiting command can be canceled', async () => {
     await rig.worker({}, old());
     await claim(3_600_000);
     const { id } = await rig.run({ job: NEW });
@@ -148,7 +148,7 @@ describe('a command that a release refuses', () => {
     expect(await rig.deadLetters()).toEqual([]);
   });
 
-  it('goes to the release whose own rules take it, where the schemas are equal', async () => {
+  it('custom rules decide between releases with equal schemas', async () => {
     const even = await rig.worker({}, [flow({ amount: 'even' })], [], { release: '1.0' });
     const odd = await rig.worker({}, [flow({ amount: 'odd' })], [], { release: '1.1' });
     const amounts = Array.from({ length: 40 }, (_, i) => i);
@@ -165,7 +165,7 @@ describe('a command that a release refuses', () => {
     for (const { id } of nobodys) expect(refusalsOf(events.get(id)).at(-1)?.refusal?.by).toHaveLength(1);
   });
 
-  it('costs few reads of the catalogue, however many there are', async () => {
+  it('many refused commands cost few catalogue reads', async () => {
     await rig.worker({}, old());
     let reads = 0;
     rig.nc.subscribe(`$JS.API.STREAM.MSG.GET.KV_${BUCKET}`, { callback: () => reads++ });
@@ -181,7 +181,7 @@ describe('a command that a release refuses', () => {
     held('flood of refused commands', await rig.balance(), { reads, 'looks at most': looks });
   });
 
-  it('is dead at once where there is no catalogue', async () => {
+  it('without a catalogue refused commands die at once', async () => {
     await rig.worker({}, old());
     await rig.jsm.streams.delete(`KV_${BUCKET}`);
     const { id } = await rig.run({ job: NEW });
@@ -190,7 +190,7 @@ describe('a command that a release refuses', () => {
   });
 });
 
-describe('releases that differ in settings', () => {
+describe('releases with different settings', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
@@ -202,7 +202,7 @@ describe('releases that differ in settings', () => {
     return { ack_wait, max_ack_pending, max_deliver, filter_subjects };
   };
 
-  it('take turns at the same runs, and leave the durable as it is', async () => {
+  it('releases share runs and leave the durable alone', async () => {
     const first: PlannedWorkflow[] = [
       {
         workspace: WORKSPACE,
@@ -230,7 +230,7 @@ describe('releases that differ in settings', () => {
     expect({ executed, duplicates, dead: await rig.deadLetters() }).toEqual({ executed: runs.length, duplicates: 0, dead: [] });
   });
 
-  it('make the attempts that the other one has announced', async () => {
+  it('releases make the attempts that others announced', async () => {
     const options = (attempts: number): PlannedWorkflow[] => [
       { workspace: WORKSPACE, name: 'Job', options: { concurrency: 1, retry: { attempts, delay: '200ms', factor: 1, jitter: 0 } } },
     ];
@@ -263,7 +263,7 @@ class Before extends After {}
 @Workspace({ name: WORKSPACE, workflows: [After, Before] })
 class Renamed {}
 
-describe('workflows that only one release has', () => {
+describe('workflows of one release only', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
@@ -272,7 +272,7 @@ describe('workflows that only one release has', () => {
 
   const named = (...names: string[]): PlannedWorkflow[] => names.map((name) => ({ workspace: WORKSPACE, name, options: { lease: '2s' } }));
 
-  it('are served under their old names, too, by a class that extends the new one', async () => {
+  it('an empty subclass serves the old name', async () => {
     const client = await rig.producer();
     const app = await startApp([After, Before, Renamed], { servers: rig.url });
     try {
@@ -285,7 +285,7 @@ describe('workflows that only one release has', () => {
     }
   });
 
-  it('are run by it: new ones, removed ones and renamed ones, from the first command to the last', async () => {
+  it('new, removed and renamed workflows run every command', async () => {
     const first = await rig.worker({}, named('Job', 'Gone', 'Before'));
     // Producers may be faster than workers.
     const early = await rig.runs(10, { workflow: 'Young' });

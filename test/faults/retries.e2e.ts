@@ -3,7 +3,7 @@ import { Rig, WORKSPACE, held, scaled } from '../rig/rig.js';
 /** Nominal waits after the first, second, third and fourth attempt: doubled, and capped. */
 const NOMINAL_MS = [1000, 2000, 3000, 3000];
 
-describe('the wait before a retry', () => {
+describe('retry delays', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({
@@ -18,7 +18,7 @@ describe('the wait before a retry', () => {
   });
   afterEach(() => rig.end());
 
-  it('follows the policy within a fifth, with jitter, and never beyond its cap', async () => {
+  it('retry delays follow the policy and its cap', async () => {
     await rig.worker();
     const runs = await rig.runs(scaled(500, 50), { job: { do: 'throw' } });
     await rig.settled();

@@ -1,6 +1,6 @@
 import { Rig, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 
-describe('a worker that is asked to stop', () => {
+describe('shutdown', () => {
   let rig: Rig;
   beforeEach(async () => {
     // A long lease: what is given back must not wait for it.
@@ -8,7 +8,7 @@ describe('a worker that is asked to stop', () => {
   });
   afterEach(() => rig.end());
 
-  it('finishes twenty runs within its grace period, is redelivered nothing, and exits with 0', async () => {
+  it('a stopping worker finishes its runs and exits 0', async () => {
     const first = await rig.worker();
     const runs = await rig.runs(20, { job: { do: 'slow', ms: 1500 } });
     for (const { id } of runs) await rig.journal.started(id);
@@ -29,7 +29,7 @@ describe('a worker that is asked to stop', () => {
     held('SIGTERM within the grace period', balance, { redelivered: num_redelivered });
   });
 
-  it('aborts what its grace period does not suffice for and gives it back: another worker runs it at once, as the same attempt', async () => {
+  it('runs past the grace period move without losing attempts', async () => {
     const gate = rig.gate();
     const first = await rig.worker({ shutdownGrace: '500ms' });
     const runs = await rig.runs(20, { job: { do: 'hold', gate: gate.path } });
@@ -51,7 +51,7 @@ describe('a worker that is asked to stop', () => {
     held('SIGTERM past the grace period', balance, { 'run elsewhere after': `${lateMs} ms` });
   });
 
-  it('gives back what it has not started: in a flood, nothing waits for the lease of a worker that is gone', async () => {
+  it('a stopping worker returns commands it has not started', async () => {
     const workers = [await rig.worker(), await rig.worker()];
     const count = scaled(20_000, 4000);
     const published = rig.runs(count);
@@ -69,7 +69,7 @@ describe('a worker that is asked to stop', () => {
     held('rolling restart in a flood', balance);
   });
 
-  it('ends within its grace period although the server is gone', async () => {
+  it('a stopping worker exits in time without a server', async () => {
     const gate = rig.gate();
     const worker = await rig.worker({ shutdownGrace: '1s', publishTimeout: '1s' });
     const { id } = await rig.run({ job: { do: 'hold', gate: gate.path } });

@@ -251,7 +251,7 @@ const GARBAGE: readonly (readonly [string, string | Buffer, string?])[] = [
   ],
 ];
 
-describe('a signed command that somebody else has a copy of', () => {
+describe('copies of a signed command', () => {
   let server: NatsServer;
   let workers: INestMicroservice[];
   let nc: NatsConnection;
@@ -317,7 +317,7 @@ describe('a signed command that somebody else has a copy of', () => {
     return sequences;
   }
 
-  it('is changed in as many ways as it has parts', () => {
+  it('the test changes every part of a command', () => {
     expect(CHANGED.length).toBeGreaterThan(70);
     const one = genuine('x');
     for (const [name, change] of [...CHANGED, ...SAME.slice(1)]) {
@@ -326,7 +326,7 @@ describe('a signed command that somebody else has a copy of', () => {
     }
   });
 
-  it('is executed once, whatever is sent while it is executed and afterwards', async () => {
+  it('changed copies start no second execution', async () => {
     const open = close('during');
     const command = genuine('during');
     await send(command);
@@ -349,7 +349,7 @@ describe('a signed command that somebody else has a copy of', () => {
     return sequences;
   }
 
-  it('is executed as it was signed, also where changed copies are stored before it', async () => {
+  it('changed copies stored first change nothing', async () => {
     const command = genuine('before');
     const sequences = await settledAll(command, 0);
     expect(executions('before')).toEqual([]);
@@ -360,7 +360,7 @@ describe('a signed command that somebody else has a copy of', () => {
     expect(executions('before')).toEqual([{ id: 'before', runId: command.runId, userId: 'u1', note: 'genuine', workflow: 'Process' }]);
   });
 
-  it.each(SAME)('and its copy with %s are one run, whichever comes first', async (name, change) => {
+  it.each(SAME)('a copy with %s is the same run', async (name, change) => {
     const command = genuine(name);
     await send(change(command));
     await send(command);
@@ -369,7 +369,7 @@ describe('a signed command that somebody else has a copy of', () => {
     expect(await historyOf(command.runId)).toEqual(['queued', 'succeeded']);
   });
 
-  it('is executed once by two workers that get many copies at once', async () => {
+  it('two workers execute many copies once', async () => {
     const commands = Array.from({ length: 20 }, (_, i) => genuine(`many ${i}`));
     for (let round = 0; round < 4; round++) {
       await Promise.all(commands.map((command) => send(command)));
@@ -381,7 +381,7 @@ describe('a signed command that somebody else has a copy of', () => {
     }
   });
 
-  it('has one dead letter when it fails, and stays failed', async () => {
+  it('copies of a failed command stay failed', async () => {
     const command = genuine('fails', newRunId(), {}, { fails: true });
     await send(command);
     await settled();
@@ -392,7 +392,7 @@ describe('a signed command that somebody else has a copy of', () => {
     expect(executions('fails')).toHaveLength(1);
   });
 
-  it('is not ended by garbage with its run id, while it is executed and afterwards', async () => {
+  it('garbage with a signed run id ends nothing', async () => {
     const open = close('victim');
     const command = genuine('victim');
     await send(command);
@@ -417,7 +417,7 @@ describe('a signed command that somebody else has a copy of', () => {
     expect(await historyOf(command.runId)).toEqual(['queued', 'succeeded']);
   });
 
-  it('that is redriven is executed once for each redrive', async () => {
+  it('each redrive executes a signed command once', async () => {
     const command = genuine('redriven', newRunId(), {}, { fails: true });
     await send(command);
     await settled();

@@ -90,7 +90,7 @@ const CASES: readonly Case[] = Object.entries(STRANGE).flatMap(([name, strange])
   { name: `${name}, keyed`, strange, workflow: 'Outcome', key: newRunId() },
 ]);
 
-describe('a message that is no event, on the subject of a run', () => {
+describe('foreign messages on an event subject', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({ workflows: WORKFLOWS });
@@ -140,7 +140,7 @@ describe('a message that is no event, on the subject of a run', () => {
     held(title, { runs: runs.length });
   }
 
-  it('before its start does not keep it from running once, with an outcome that stands', async () => {
+  it('foreign messages before a run do not disturb it', async () => {
     await (await rig.worker()).kill('SIGTERM');
     const runs = await Promise.all(CASES.map(start({})));
     await disturb(runs);
@@ -154,7 +154,7 @@ describe('a message that is no event, on the subject of a run', () => {
     expect(problems.join()).toMatch(/LOOPSTACK_EVENTS has a message that is no run event, at \d+ on loopstack\.event\.Rig/);
   });
 
-  it('while it runs does not keep its outcome, or its progress, from being recorded', async () => {
+  it('foreign messages during a run do not disturb it', async () => {
     const first = rig.gate();
     const last = rig.gate();
     await rig.worker();
@@ -171,7 +171,7 @@ describe('a message that is no event, on the subject of a run', () => {
     await expectOnce(runs, 'strangers while it runs');
   });
 
-  it('after its outcome leaves the outcome standing, also when its command comes again', async () => {
+  it('foreign messages after an outcome do not undo it', async () => {
     const worker = await rig.worker();
     const runs = await Promise.all(CASES.map(start({})));
     await rig.settled(60_000);
@@ -190,7 +190,7 @@ describe('a message that is no event, on the subject of a run', () => {
     }
   });
 
-  it('does not keep it from being canceled, selected by its outcome, or redriven', async () => {
+  it('foreign messages do not block cancels, selection or redrives', async () => {
     const gate = rig.gate();
     await rig.worker();
     const canceled = await Promise.all(CASES.map(start({ do: 'hold', gate: gate.path })));

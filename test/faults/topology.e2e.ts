@@ -3,7 +3,7 @@ import { Rig, STREAMS, WORKSPACE, held, timed, until } from '../rig/rig.js';
 
 const WITHIN_MS = 10_000;
 
-describe('a stream or consumer that is deleted under a worker', () => {
+describe('deleted streams and consumers', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start({ nats: { publishTimeout: '2s' } });
@@ -12,7 +12,7 @@ describe('a stream or consumer that is deleted under a worker', () => {
 
   const recorded = (id: string) => async (): Promise<boolean> => (await rig.eventsOf(id)).some(({ type }) => type === 'succeeded');
 
-  it('(the consumer) is made anew, and what was executed before is not executed again', async () => {
+  it('a recreated consumer repeats no executed command', async () => {
     await rig.worker();
     await rig.worker();
     await rig.runs(200);
@@ -26,7 +26,7 @@ describe('a stream or consumer that is deleted under a worker', () => {
     held('consumer deleted', balance, { 'running again after': `${Math.round(ms)} ms` });
   });
 
-  it('(the consumer) while all slots are busy is made anew, and what runs is not run again by another worker after its end', async () => {
+  it('a consumer recreated under load repeats no run', async () => {
     const gate = rig.gate();
     await rig.worker({}, [{ workspace: WORKSPACE, name: 'Job', options: { lease: '1s', concurrency: 2 } }]);
     const runs = await rig.runs(2, { job: { do: 'hold', gate: gate.path } });
@@ -41,30 +41,27 @@ describe('a stream or consumer that is deleted under a worker', () => {
     held('consumer deleted under busy slots', balance);
   });
 
-  it.each(['runs', 'events', 'dead'] as const)(
-    '(the stream of %s) is made anew, and the next run is executed and recorded',
-    async (which) => {
-      const worker = await rig.worker();
-      await rig.runs(20);
-      await rig.settled();
-      await rig.jsm.streams.delete(STREAMS[which]);
-      const ms = await timed(async () => {
-        const run = await until(
-          'a run is stored',
-          () => rig.run({ job: { do: which === 'dead' ? 'throw' : 'ok' } }).catch(() => undefined),
-          WITHIN_MS,
-        );
-        if (which === 'dead') await until('its dead letter is written', async () => (await rig.deadLetters()).length === 1, WITHIN_MS);
-        else await until('it is recorded', recorded(run.id), WITHIN_MS);
-      });
-      expect(ms).toBeLessThan(WITHIN_MS);
-      await rig.settled();
-      await until('readiness is green', async () => (await worker.ready()).up);
-      held(`stream of ${which} deleted`, { 'running again after': `${Math.round(ms)} ms` });
-    },
-  );
+  it.each(['runs', 'events', 'dead'] as const)('the %s stream is recreated and serves the next run', async (which) => {
+    const worker = await rig.worker();
+    await rig.runs(20);
+    await rig.settled();
+    await rig.jsm.streams.delete(STREAMS[which]);
+    const ms = await timed(async () => {
+      const run = await until(
+        'a run is stored',
+        () => rig.run({ job: { do: which === 'dead' ? 'throw' : 'ok' } }).catch(() => undefined),
+        WITHIN_MS,
+      );
+      if (which === 'dead') await until('its dead letter is written', async () => (await rig.deadLetters()).length === 1, WITHIN_MS);
+      else await until('it is recorded', recorded(run.id), WITHIN_MS);
+    });
+    expect(ms).toBeLessThan(WITHIN_MS);
+    await rig.settled();
+    await until('readiness is green', async () => (await worker.ready()).up);
+    held(`stream of ${which} deleted`, { 'running again after': `${Math.round(ms)} ms` });
+  });
 
-  it('makes readiness red with the reason, within ten seconds, where the worker may not provision', async () => {
+  it('without provisioning a deleted stream turns readiness red', async () => {
     const provisioner = await rig.worker();
     const worker = await rig.worker({ provision: false });
     await rig.runs(20);
@@ -82,14 +79,14 @@ describe('a stream or consumer that is deleted under a worker', () => {
   });
 });
 
-describe('a stream or durable that exists with other settings', () => {
+describe('streams and durables with other settings', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
   });
   afterEach(() => rig.end());
 
-  it('is updated where the server allows it', async () => {
+  it('settings are updated where the server allows it', async () => {
     await rig.jsm.streams.add({
       name: STREAMS.runs,
       subjects: ['loopstack.run.>'],
@@ -134,16 +131,13 @@ describe('a stream or durable that exists with other settings', () => {
       /Stream LOOPSTACK_RUNS exists with storage = memory, needed is file.*Delete or rename it, choose another prefix/,
     ],
     ['retention', { retention: RetentionPolicy.Workqueue }, /Stream LOOPSTACK_RUNS exists with retention = workqueue, needed is limits/],
-  ] as const)(
-    'stops the boot, with the field and the remedy, where the server does not allow it (stream, %s)',
-    async (field, config, message) => {
-      await rig.jsm.streams.add({ name: STREAMS.runs, subjects: ['loopstack.run.*.*'], ...config });
-      await expect(rig.worker()).rejects.toThrow(message);
-      held(`stream with another ${field}`, { boot: 'stopped' });
-    },
-  );
+  ] as const)('an immutable %s of a stream stops the boot', async (field, config, message) => {
+    await rig.jsm.streams.add({ name: STREAMS.runs, subjects: ['loopstack.run.*.*'], ...config });
+    await expect(rig.worker()).rejects.toThrow(message);
+    held(`stream with another ${field}`, { boot: 'stopped' });
+  });
 
-  it('stops the boot, with the field and the remedy, where the server does not allow it (durable)', async () => {
+  it('an immutable setting of a durable stops the boot', async () => {
     const worker = await rig.worker();
     await worker.end();
     await rig.jsm.consumers.delete(STREAMS.runs, 'Rig~Job');
@@ -157,7 +151,7 @@ describe('a stream or durable that exists with other settings', () => {
     held('durable with another deliver_policy', { boot: 'stopped' });
   });
 
-  it('that makes the server refuse pulls makes readiness red with the reason', async () => {
+  it('settings that refuse pulls turn readiness red', async () => {
     const first = await rig.worker();
     await first.end();
     const { config } = await rig.consumer();
@@ -171,7 +165,7 @@ describe('a stream or durable that exists with other settings', () => {
     held('durable with too small a max_waiting', { readiness: 'red' });
   });
 
-  it('is a problem that is named, and nothing is touched, where provision is off', async () => {
+  it('without provisioning different settings are only reported', async () => {
     const worker = await rig.worker();
     await worker.end();
     await rig.jsm.consumers.update(STREAMS.runs, 'Rig~Job', { ack_wait: 60e9 });

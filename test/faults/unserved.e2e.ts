@@ -15,7 +15,7 @@ describe('names that no worker serves', () => {
     Object.keys((await rig.jsm.streams.info(names.streams.runs, { subjects_filter: 'loopstack.run.Made.*' })).state.subjects ?? {}).length;
   const told = (log: string): readonly string[] => log.split('\n').filter((line) => /Made\.|ever served/.test(line));
 
-  it('wait, a thousand of them; what is sent to others is a dead letter, and the log of a worker stays short', async () => {
+  it('a thousand unserved names wait, others become dead letters', async () => {
     const first = await rig.worker();
     const producer = await rig.producer();
     const count = scaled(20_000, 2500);
@@ -47,7 +47,7 @@ describe('names that no worker serves', () => {
     held(`unserved names (${count})`, await rig.balance(), { letters: letters.length, lines: told(first.log()).length });
   });
 
-  it('become dead letters after their time, which a worker that comes later can redrive; what is younger waits', async () => {
+  it('unserved commands expire into dead letters and can be redriven', async () => {
     await rig.worker({ runs: { unservedAfter: '8s' } });
     const old = await rig.run({ workspace: WORKSPACE, workflow: 'Late' });
     const canceled = await rig.run({ workspace: WORKSPACE, workflow: 'Late' });

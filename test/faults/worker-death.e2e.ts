@@ -6,7 +6,7 @@ import { JOB, Rig, STREAMS, held, scaled, until, type Published } from '../rig/r
 /** Sixteen at a time and three attempts, the first of which may die. */
 const untilGate = (gate: string): Published => ({ job: { do: 'hold-first', gate } });
 
-describe('a worker that is killed', () => {
+describe('worker death', () => {
   let rig: Rig;
   beforeEach(async () => {
     rig = await Rig.start();
@@ -25,7 +25,7 @@ describe('a worker that is killed', () => {
     }
   }
 
-  it('leaves its runs to another worker, which runs them again within the lease and five seconds', async () => {
+  it('runs of a killed worker resume within lease plus five seconds', async () => {
     const rounds = scaled(5, 1);
     const latest: number[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -48,7 +48,7 @@ describe('a worker that is killed', () => {
     held('SIGKILL in the middle of a run', balance, { 'run again after': `${Math.max(...latest)} ms` });
   });
 
-  it('in the last attempt of a run leaves a dead letter with the reason and the original headers, and the run is not executed again', async () => {
+  it('death in the last attempt leaves a dead letter', async () => {
     const gate = rig.gate();
     const first = await rig.worker();
     const run = await rig.run(
@@ -74,7 +74,7 @@ describe('a worker that is killed', () => {
     held('SIGKILL in the last attempt', await rig.balance());
   });
 
-  it('is what a payload does each time: it ends as a dead letter after its attempts, and the other runs go on', async () => {
+  it('a payload that always kills becomes a dead letter', async () => {
     let worker = await rig.worker();
     const poison = await rig.runs(2, { job: { do: 'kill' } });
     const healthy = await rig.runs(scaled(1000, 100), { job: { do: 'slow', ms: 20 } });
@@ -94,7 +94,7 @@ describe('a worker that is killed', () => {
     held('payload that kills its process', balance, { crashes });
   });
 
-  it('with fifty runs, one of which does it each time, buries that one, and lets the others begin in time', async () => {
+  it('one killer among fifty runs delays no other', async () => {
     const crowd = [{ ...JOB, options: { ...JOB.options, concurrency: 50, retry: { attempts: 2, delay: '100ms' } } }] as const;
     let worker = await rig.worker({}, crowd);
     const quick = await rig.runs(20, { job: { do: 'slow-again', ms: 50 } });
@@ -120,7 +120,7 @@ describe('a worker that is killed', () => {
     expect(last - first).toBeLessThan(30_000 + crashes * 20_000);
   });
 
-  it('with commands that it had not started leaves them to expire at their deadline: none runs late', async () => {
+  it('unstarted commands of a killed worker expire on time', async () => {
     // Its part is played here: a worker takes commands ahead of its places, and nobody sees which of them it starts.
     await (await rig.worker()).kill('SIGTERM');
     const late = await Promise.all(Array.from({ length: 5 }, () => rig.run({}, { expiresIn: '1s' })));
@@ -139,7 +139,7 @@ describe('a worker that is killed', () => {
     held('SIGKILL with commands that expire', { expired: late.length });
   });
 
-  it('does not make a run expire that has begun: its next attempt is made after the deadline, too', async () => {
+  it('a started run retries after its deadline', async () => {
     const options = { ...JOB.options, retry: { attempts: 3, delay: '1500ms', jitter: 0 } } as const;
     const worker = await rig.worker({}, [{ ...JOB, options }]);
     const run = await rig.run({ job: { do: 'fail-first' } }, { expiresIn: '1s' });

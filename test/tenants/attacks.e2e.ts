@@ -151,17 +151,17 @@ describe.each(FORMS)('a tenant of one workspace, by %s', (_, deploy) => {
     await deployment?.stop();
   });
 
-  it.each(Object.keys(targets(NOBODY)))('reaches nothing by publishes, replies and traces to %s', async (target) => {
+  it.each(Object.keys(targets(NOBODY)))('a tenant reaches nothing by publishing to %s', async (target) => {
     const { before, after } = await scene.attack(reach(targets(scene.victim)[target] as string));
     expect(after).toEqual(before);
   });
 
-  it.each(Object.keys(ATTACKS))('changes nothing of others by %s', async (name) => {
+  it.each(Object.keys(ATTACKS))('a tenant changes nothing of others by %s', async (name) => {
     const { before, after } = await scene.attack(ATTACKS[name] as Attack);
     expect(after).toEqual(before);
   });
 
-  it.each(Object.keys(readings(NOBODY)))('is told nothing by a question for %s', async (name) => {
+  it.each(Object.keys(readings(NOBODY)))('a tenant learns nothing by asking for %s', async (name) => {
     const [subject, body] = readings(scene.victim)[name] as [string, string];
     const answer = await scene.attacker.nc.request(subject, body, { timeout: 2000 }).catch(() => undefined);
     // Nobody answers, or its own account does: that it has no JetStream, or that the request is no request.
@@ -170,7 +170,7 @@ describe.each(FORMS)('a tenant of one workspace, by %s', (_, deploy) => {
     expect(answer?.headers?.get('Nats-Subject') ?? '').not.toContain('Payments');
   });
 
-  it('hears the events of its own workspace, and nothing else, whatever it subscribes to', async () => {
+  it('a tenant hears only events of its workspace', async () => {
     const heard: string[] = [];
     const subscriptions = ['>', '$JS.>', '_INBOX.>', 'loopstack.>', 'loopstack.event.Payments.>', 'loopstack.run.*.*', '*.event.>'].map(
       (subject) =>
@@ -186,7 +186,7 @@ describe.each(FORMS)('a tenant of one workspace, by %s', (_, deploy) => {
     expect(heard.filter((line) => line.includes('Payments') || line.includes(SECRET))).toEqual([]);
   });
 
-  it('has run nothing elsewhere, and the runs of all tenants go on', async () => {
+  it('attacks leave the runs of all tenants working', async () => {
     expect(ran.filter((line) => line.startsWith('Payments')).every((line) => line === 'Payments u1')).toBe(true);
     const keyed = await scene.payments.run('Job', 'Payments', { echo: 'genuine' }, 'u1', { idempotencyKey: '0123456789' });
     expect(await keyed.result({ timeout: '20s' })).toBe('genuine');
@@ -211,18 +211,18 @@ describe.each(FORMS)('a tenant with JetStream of its own and further rights, by 
     await deployment?.stop();
   });
 
-  it.each(Object.keys(targets(NOBODY)))('reaches nothing by publishes, replies and traces to %s', async (target) => {
+  it.each(Object.keys(targets(NOBODY)))('a tenant reaches nothing by publishing to %s', async (target) => {
     const { before, after } = await scene.attack(reach(targets(scene.victim)[target] as string), 'Stock');
     expect(after).toEqual(before);
   });
 
-  it.each(Object.keys(ATTACKS))('changes nothing of others by %s', async (name) => {
+  it.each(Object.keys(ATTACKS))('a tenant changes nothing of others by %s', async (name) => {
     const { before, after } = await scene.attack(ATTACKS[name] as Attack, 'Stock');
     expect(after).toEqual(before);
   });
 });
 
-describe('producers that share the account of the workers', () => {
+describe('producers in the account of the workers', () => {
   const config = `accounts { APP { jetstream: enabled, users: [
     { user: worker, password: w }
     { user: payments, password: p }
@@ -257,7 +257,7 @@ describe('producers that share the account of the workers', () => {
   });
 
   // What docs/security.md says in its first lines: if one of these fails, the server has become stricter.
-  it.each(['a stream, purged', 'a command', 'a dead letter'])('reach %s by a reply subject, whatever their permissions', async (target) => {
+  it.each(['a stream, purged', 'a command', 'a dead letter'])('producers in one account reach %s despite permissions', async (target) => {
     const { before, after } = await scene.attack(reach(targets(scene.victim)[target] as string));
     expect(after).not.toEqual(before);
   });

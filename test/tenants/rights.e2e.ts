@@ -109,11 +109,11 @@ describe.each(FORMS)('by %s', (_, deploy) => {
     ['a cancel', async () => (await plain.run('NobodyServesThis', 'Orders', {}, 'u1')).cancel()],
     ['the history of a run', async () => (await (await plain.run('Job', 'Orders', {}, 'u1')).events()[Symbol.asyncIterator]().next()).done],
     ['the list of runs', () => plain.list()],
-  ])('what is not opened is refused: %s', async (_what, act) => {
+  ])('a right that is not granted is refused: %s', async (_what, act) => {
     await expect(act()).rejects.toMatchObject({ code: expect.stringMatching(/^(PUBLISH|STREAM)_UNAVAILABLE$/) });
   });
 
-  it('what is opened works: lanes, delays, cancels, and the catalogue', async () => {
+  it('granted lanes, delays, cancels and catalogue work', async () => {
     expect(await (await trusted.run('Job', 'Orders', { echo: 'lane' }, 'u1', { priority: 'high' })).result({ timeout: '20s' })).toBe(
       'lane',
     );
@@ -125,8 +125,8 @@ describe.each(FORMS)('by %s', (_, deploy) => {
   });
 });
 
-describe('a payload that the catalogue refuses', () => {
-  it('is refused again without a question, to a tenant that may not ask for other releases', async () => {
+describe('payloads that the catalogue refuses', () => {
+  it('a repeated refusal costs a tenant no question', async () => {
     const deployment = await byConfiguration(TENANTS);
     const worker = await startApp([Job, Orders, Stock], { servers: deployment.server.url, ...deployment.worker });
     const nc = await connect(deployment.tenant('trusted'));
@@ -143,7 +143,7 @@ describe('a payload that the catalogue refuses', () => {
   });
 });
 
-describe('an account whose imports carry the activations of', () => {
+describe('activations in operator mode', () => {
   const thief = { name: 'thief', workspaces: ['Stock'], allow: [] } as const;
   let deployment: Deployment | undefined;
   let worker: INestMicroservice | undefined;
@@ -157,7 +157,7 @@ describe('an account whose imports carry the activations of', () => {
     ['another account', { name: 'plain' }, false],
     ['other workspaces', { workspaces: ['Orders'] }, false],
     ['that account and workspace', {}, true],
-  ])('%s: let in only where they were signed for it', async (_what, activated, starts) => {
+  ])('activations of %s are accepted only where they belong', async (_what, activated, starts) => {
     deployment = await byOperator([...TENANTS, thief], { activatedAs: { thief: activated } });
     worker = await startApp([Job, Orders, Stock], { servers: deployment.server.url, ...deployment.worker });
     const entered = LoopstackClient.connect(deployment.tenant('thief'));

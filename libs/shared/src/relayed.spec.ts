@@ -7,9 +7,9 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const ORDERS = { workspace: 'Orders', workflow: 'Job' };
 const DUE = 'LOOPSTACK_SCHEDULES 12 loopstack.due.*.* loopstack.run.{{wildcard(1)}}.{{wildcard(2)}} loopstack.due.Orders.Job x';
 
-describe('a message that is stored', () => {
+describe('relayed messages', () => {
   it.each(['Nats-Stream', 'Nats-Subject', 'Nats-Sequence', 'Nats-Time-Stamp', 'Nats-Last-Sequence', 'Nats-Num-Pending'])(
-    'is an answer that was sent on where it has %s',
+    'a message with %s is a relayed answer',
     (name) => {
       expect(relayedHeader(headerReader({ [name]: '1' }))).toBe(name);
       expect(relayedCommand(ORDERS, headerReader({ [name]: '1' }))).toContain(name);
@@ -48,7 +48,7 @@ describe('a message that is stored', () => {
     ],
     ['due, of what is no schedule', { 'Nats-Scheduler': 'loopstack.due.Orders.Job', 'Nats-Stream-Source': DUE }, false],
     ['among the due ones without a schedule', { 'Nats-Stream-Source': DUE }, false],
-  ])('is a command of its workflow or not: %s', (_, headers, is) => {
+  ])('commands count for their workflow or not: %s', (_, headers, is) => {
     expect(relayedCommand(ORDERS, headerReader(headers)) === undefined).toBe(is);
   });
 
@@ -63,15 +63,15 @@ describe('a message that is stored', () => {
     ['{"payload":{"type":"io.nats.x"},"userId":"u1"}', false],
     ['{"type":"succeeded","at":"x","attempt":1}', false],
     ['[]', false],
-  ])('has an answer of the server for a body or not: %s', (body, is) => {
+  ])('bodies count as server answers or not: %s', (body, is) => {
     expect(isServerAnswer(bytes(body))).toBe(is);
   });
 
-  it('has no such body where our own code wrote it', () => {
+  it('our own bodies are no server answers', () => {
     expect(isServerAnswer(encodeRunCommand({ payload: { stream: 'S', seq: 1 }, userId: 'u1' }))).toBe(false);
   });
 
-  it('is no event where it was sent on, whatever it says', () => {
+  it('a relayed answer is never an event', () => {
     const data = encodeRunEvent({ type: 'succeeded', at: new Date(0).toISOString(), attempt: 1 });
     expect(storedRunEvent({ data, relayed: false })).toMatchObject({ type: 'succeeded' });
     expect(storedRunEvent({ data, relayed: true })).toBeUndefined();
