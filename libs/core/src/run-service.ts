@@ -58,6 +58,11 @@ export class RunService {
     @Optional() private readonly gateway?: RunGateway,
   ) {}
 
+  /** The same service over another broker, or another connection to one: for the module of a broker. */
+  over(gateway: RunGateway | undefined): RunService {
+    return new RunService(this.registry, this.options, gateway);
+  }
+
   /**
    * Starts a run. Resolves when the server has stored the command; the run itself goes on in a worker.
    *

@@ -2,9 +2,6 @@ import { Logger } from '@nestjs/common';
 import { Events, connect, credsAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
 import type { ResolvedNatsOptions } from './options.js';
 
-/** Token of the process's one NATS connection. */
-export const NATS_CONNECTION = Symbol.for('loopstack:nats-connection');
-
 const ANNOUNCE_MS = 5000;
 
 /** Connects with the contents of a credentials file, if there are any, waiting for the first server. */

@@ -19,10 +19,10 @@ export {
   type ReplayRequest,
   type ReplaysOptions,
 } from '@loopstack/operations';
-export { NATS_CONNECTION } from './connection.js';
 export { JetStreamContext, type EventPatternOptions } from './events/event-handlers.js';
 export type { HealthResult } from './health/health.js';
 export { LoopstackHealth } from './health/loopstack-health.js';
 export { NatsModule, type NatsAsyncOptions } from './module.js';
-export type { NatsOptions } from './options.js';
+export type { NatsOptions, NatsRole } from './options.js';
+export { InjectNats, InjectRunService, NATS_CONNECTION, natsToken } from './tokens.js';
 export { JetStreamServer, type JetStreamServerEvents, type JetStreamServerStatus } from './server.js';

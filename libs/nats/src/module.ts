@@ -2,9 +2,9 @@ import { LoopstackClient } from '@loopstack/client';
 import { Publisher, JetStreamApi, type ServerClock } from '@loopstack/jetstream';
 import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
-import { RunGateway, Subscriptions, currentCauseHeaders } from '@loopstack/core';
+import { RunGateway, RunService, Subscriptions, Workers, currentCauseHeaders } from '@loopstack/core';
+import { LoopstackError } from '@loopstack/shared';
 import {
-  Inject,
   Logger,
   Module,
   type DynamicModule,
@@ -13,26 +13,51 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import type { NatsConnection } from 'nats';
 import { CatalogueWriter } from './topology/catalogue-writer.js';
-import { NATS_CONNECTION, openConnection } from './connection.js';
+import { openConnection } from './connection.js';
+import { DrainModule } from './drain.js';
 import { DeclaredSchedules } from './topology/declared-schedules.js';
 import { EventSubscriptions } from './events/event-subscriptions.js';
 import { Alarms } from './health/health.js';
 import { LoopstackHealth } from './health/loopstack-health.js';
 import { resolveNatsOptions, type NatsOptions, type ResolvedNatsOptions } from './options.js';
 import { JetStreamServer } from './server.js';
-import { NATS_OPTIONS } from './tokens.js';
+import { NATS_CONNECTION, NATS_OPTIONS, natsToken } from './tokens.js';
 import { Topology } from './topology/topology.js';
 import { Worker } from './worker/worker.js';
 
 export interface NatsAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  /** As `name` of the options, which the factory may leave out. */
+  readonly name?: string;
   readonly inject?: FactoryProvider['inject'];
   readonly useFactory: (...args: never[]) => NatsOptions | Promise<NatsOptions>;
 }
 
-const PROVIDERS: Provider[] = [
-  { provide: NATS_CONNECTION, inject: [NATS_OPTIONS], useFactory: openConnection },
+const CLOSER = Symbol.for('loopstack:closer');
+const ONE_OF_EACH_NAME = Symbol.for('loopstack:one-of-each-name');
+
+/** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
+class Closer implements OnApplicationShutdown {
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly options: ResolvedNatsOptions,
+    private readonly client: LoopstackClient,
+    private readonly publisher: Publisher,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.client.close();
+    await this.publisher.close();
+    if (!this.options.connection && !this.nc.isClosed()) await this.nc.close();
+  }
+}
+
+/** What one connection provides; a token stands for itself where the connection has no name. */
+const PROVIDERS: readonly FactoryProvider[] = [
+  // Nothing is opened by an application that does not start.
+  { provide: NATS_CONNECTION, inject: [NATS_OPTIONS, ONE_OF_EACH_NAME], useFactory: openConnection },
   {
     provide: JetStreamApi,
     inject: [NATS_CONNECTION, NATS_OPTIONS],
@@ -84,7 +109,11 @@ const PROVIDERS: Provider[] = [
     },
   },
   { provide: DeclaredSchedules, inject: [LoopstackClient], useFactory: (client: LoopstackClient) => new DeclaredSchedules(client) },
-  { provide: RunGateway, useExisting: LoopstackClient },
+  {
+    provide: RunGateway,
+    inject: [LoopstackClient, NATS_OPTIONS],
+    useFactory: (client: LoopstackClient, { roles }: ResolvedNatsOptions) => (roles.has('producer') ? client : undefined),
+  },
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
   {
     provide: Worker,
@@ -126,9 +155,60 @@ const PROVIDERS: Provider[] = [
     inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS, Publisher, Alarms, Subscriptions, Bindings, Topology],
     useFactory: (...args: ConstructorParameters<typeof EventSubscriptions>) => new EventSubscriptions(...args),
   },
+  {
+    provide: JetStreamServer,
+    inject: [NATS_CONNECTION, Worker, Workers, EventSubscriptions, CatalogueWriter, DeclaredSchedules, JetStreamApi, NATS_OPTIONS],
+    useFactory: (...args: ConstructorParameters<typeof JetStreamServer>) => new JetStreamServer(...args),
+  },
+  {
+    provide: LoopstackHealth,
+    inject: [NATS_CONNECTION, NATS_OPTIONS, Worker, EventSubscriptions],
+    useFactory: (...args: ConstructorParameters<typeof LoopstackHealth>) => new LoopstackHealth(...args),
+  },
+  {
+    provide: CLOSER,
+    inject: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient, Publisher],
+    useFactory: (...args: ConstructorParameters<typeof Closer>) => new Closer(...args),
+  },
+];
+
+/** Of the application and not of a connection. */
+const SHARED: readonly unknown[] = [Workers, Subscriptions];
+
+const EXPORTS = [
+  NATS_CONNECTION,
+  NATS_OPTIONS,
+  LoopstackClient,
+  RunGateway,
+  DeadLetters,
+  Replays,
+  Bindings,
   JetStreamServer,
   LoopstackHealth,
 ];
+
+function providersOf(name: string | undefined): Provider[] {
+  const own = (token: unknown) => (SHARED.includes(token) ? (token as never) : natsToken(token as never, name));
+  const providers: Provider[] = PROVIDERS.map(({ provide, inject = [], useFactory }) => {
+    return { provide: own(provide), inject: inject.map(own), useFactory: useFactory as (...args: unknown[]) => unknown };
+  });
+  if (name === undefined) return providers;
+  const useFactory = (service: RunService, gateway: RunGateway | undefined): RunService => service.over(gateway);
+  return [...providers, { provide: natsToken(RunService, name), inject: [RunService, own(RunGateway)], useFactory }];
+}
+
+/** Refuses a second connection of the same name, whose consumers nothing would start. */
+function oneOfEachName(name: string | undefined): Provider {
+  const useFactory = (modules: ModulesContainer): true => {
+    const same = [...modules.values()].filter((module) => module.metatype === NatsModule && module.providers.has(natsToken(CLOSER, name)));
+    if (same.length === 1) return true;
+    const which = name === undefined ? 'without a name' : `with the name ${name}`;
+    throw new LoopstackError('BOOT_FAILED', {
+      problems: `NatsModule.forRoot() is imported ${same.length} times ${which}: import it once, or give each its own \`name\``,
+    });
+  };
+  return { provide: natsToken(ONE_OF_EACH_NAME, name), inject: [ModulesContainer], useFactory };
+}
 
 /** Workers judge deadlines, and stamp what they record, by the server's clock. */
 async function tellOfClock(clock: ServerClock): Promise<void> {
@@ -138,50 +218,32 @@ async function tellOfClock(clock: ServerClock): Promise<void> {
   if (clock.skew === undefined) logger.warn(clock.finding);
 }
 
-/** JetStream as the broker of `LoopstackModule`. Global: import it once. One connection a process. */
+/**
+ * JetStream as the broker of `LoopstackModule`. Global: import it once, or once for each connection with a `name` of its own.
+ */
 @Module({})
-export class NatsModule implements OnApplicationShutdown {
-  constructor(
-    @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
-    @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
-    private readonly client: LoopstackClient,
-    private readonly publisher: Publisher,
-  ) {}
-
-  /** @throws LoopstackError OPTION_INVALID, NAME_INVALID; at boot TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
+export class NatsModule {
+  /** @throws LoopstackError OPTION_INVALID, NAME_INVALID; at boot BOOT_FAILED, TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
   static forRoot(options: NatsOptions = {}): DynamicModule {
-    return NatsModule.define({ provide: NATS_OPTIONS, useValue: resolveNatsOptions(options) });
+    const { name } = options;
+    return NatsModule.define(name, { provide: natsToken(NATS_OPTIONS, name), useValue: resolveNatsOptions(options) });
   }
 
-  static forRootAsync(options: NatsAsyncOptions): DynamicModule {
-    const useFactory = async (...args: never[]) => resolveNatsOptions(await options.useFactory(...args));
-    return NatsModule.define({ provide: NATS_OPTIONS, inject: options.inject ?? [], useFactory }, options.imports ?? []);
+  /** The name stands beside the factory: it names tokens before the factory is called. */
+  static forRootAsync({ name, inject = [], imports, useFactory: factory }: NatsAsyncOptions): DynamicModule {
+    const useFactory = async (...args: never[]): Promise<ResolvedNatsOptions> =>
+      resolveNatsOptions({ ...(await factory(...args)), ...(name === undefined ? {} : { name }) });
+    return NatsModule.define(name, { provide: natsToken(NATS_OPTIONS, name), inject, useFactory }, imports);
   }
 
-  private static define(options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+  private static define(name: string | undefined, options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+    const named = name === undefined ? [] : [natsToken(RunService, name)];
     return {
       module: NatsModule,
       global: true,
-      imports,
-      providers: [options, ...PROVIDERS],
-      exports: [
-        NATS_CONNECTION,
-        NATS_OPTIONS,
-        LoopstackClient,
-        RunGateway,
-        DeadLetters,
-        Replays,
-        Bindings,
-        JetStreamServer,
-        LoopstackHealth,
-      ],
+      imports: [...imports, ...DrainModule.of(name)],
+      providers: [options, ...providersOf(name), oneOfEachName(name)],
+      exports: [...EXPORTS.map((token) => natsToken(token as never, name)), ...named],
     };
-  }
-
-  /** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
-  async onApplicationShutdown(): Promise<void> {
-    await this.client.close();
-    await this.publisher.close();
-    if (!this.options.connection && !this.nc.isClosed()) await this.nc.close();
   }
 }

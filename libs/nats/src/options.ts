@@ -1,9 +1,39 @@
 import type { ConnectionOptions, NatsConnection } from 'nats';
 import { resolveStreamOptions, type ResolvedStreamOptions, type StreamOptions } from '@loopstack/operations';
-import { LoopstackError, durationMs, integerFrom, timerMs, type CommandSigner, type Duration } from '@loopstack/shared/contract';
+import {
+  LoopstackError,
+  assertName,
+  durationMs,
+  integerFrom,
+  invalidOption,
+  timerMs,
+  type CommandSigner,
+  type Duration,
+} from '@loopstack/shared/contract';
+
+export type NatsRole = 'producer' | 'worker';
+
+const ROLES: readonly string[] = ['producer', 'worker'] satisfies NatsRole[];
 
 /** Options of `NatsModule.forRoot`. All optional; sizes and counts that are not given are left as they are on the server. */
 export interface NatsOptions extends StreamOptions {
+  /**
+   * Name of this connection, where an application has several: two clusters, or two prefixes. What it provides is injected by
+   * `@InjectRunService(name)` and `@InjectNats(token, name)`. Default: none; one connection of an application may go without.
+   */
+  readonly name?: string;
+  /**
+   * What this process does over the connection. Without `worker` it consumes nothing, whatever is registered; without `producer`
+   * its `RunService` starts nothing. Default both.
+   */
+  readonly roles?: readonly NatsRole[];
+  /**
+   * Workspaces that this process serves over the connection, with their events, chains, and schedules. Default: all that are
+   * registered.
+   */
+  readonly workspaces?: readonly string[];
+  /** False: the worker consumes once `start()` of the `JetStreamServer` is called. Default true. */
+  readonly autoStart?: boolean;
   /** Default `nats://127.0.0.1:4222`. */
   readonly servers?: string | readonly string[];
   /** Contents of a credentials file: the user's JWT and NKey seed. */
@@ -44,6 +74,12 @@ export interface NatsOptions extends StreamOptions {
 }
 
 export interface ResolvedNatsOptions extends ResolvedStreamOptions {
+  readonly name: string | undefined;
+  readonly roles: ReadonlySet<NatsRole>;
+  /** Undefined: all that are registered. */
+  readonly workspaces: readonly string[] | undefined;
+  readonly serves: (workspace: string) => boolean;
+  readonly autoStart: boolean;
   readonly connection: NatsConnection | undefined;
   readonly connect: ConnectionOptions;
   readonly credentials: Uint8Array | undefined;
@@ -76,11 +112,30 @@ function resolveMaxBlocked(given: Duration): number {
   });
 }
 
+type ProcessOptions = Pick<ResolvedNatsOptions, 'name' | 'roles' | 'workspaces' | 'serves' | 'autoStart'>;
+
+/** What this process does over the connection. */
+function resolveProcess({ name, roles = ['producer', 'worker'], workspaces, autoStart = true }: NatsOptions): ProcessOptions {
+  if (name !== undefined) assertName('name', name);
+  const given: readonly unknown[] = Array.isArray(roles) ? roles : [roles];
+  const wrong = given.find((role) => !ROLES.includes(role as string));
+  if (given.length === 0 || wrong !== undefined) throw invalidOption('roles', `some of ${ROLES.join(', ')}`, wrong);
+  for (const workspace of workspaces ?? []) assertName('workspaces', workspace);
+  return {
+    name,
+    roles: new Set(roles),
+    workspaces,
+    serves: (workspace) => workspaces?.includes(workspace) ?? true,
+    autoStart,
+  };
+}
+
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
 export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions {
   const servers = given.servers ?? 'nats://127.0.0.1:4222';
   return Object.freeze({
     ...resolveStreamOptions(given),
+    ...resolveProcess(given),
     connection: given.connection,
     connect: {
       name: 'loopstack',

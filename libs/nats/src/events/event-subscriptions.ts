@@ -83,7 +83,9 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
 
   /** @throws LoopstackError BOOT_FAILED */
   async onApplicationBootstrap(): Promise<void> {
-    const reactions = this.subscriptions.reactions();
+    const { roles, serves } = this.options;
+    if (!roles.has('worker')) return;
+    const reactions = this.subscriptions.reactions().filter(({ workspace }) => workspace === '*' || serves(workspace));
     const durable = reactions.filter(({ delivery }) => delivery === 'durable');
     const start = await this.#prepare(
       durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)),
@@ -99,11 +101,17 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
    * @throws LoopstackError BOOT_FAILED
    */
   async prepareWorker(handlers: ReadonlyMap<string, MessageHandler>, around: AroundHandler): Promise<() => void> {
-    const { names } = this.options;
+    const { names, serves } = this.options;
     const { maxDepth, service } = this.subscriptions;
     const start = await this.#prepare([
-      ...this.subscriptions.bindings().map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
-      ...this.subscriptions.chains().map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
+      ...this.subscriptions
+        .bindings()
+        .filter(({ entry }) => serves(entry.workspace))
+        .map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
+      ...this.subscriptions
+        .chains()
+        .filter(({ upstream }) => serves(upstream.workspace))
+        .map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
       ...handlerFeeds(names, service, maxDepth, handlers, around),
     ]);
     return () => {

@@ -1,23 +1,19 @@
 import { monotonicMs } from '@loopstack/shared';
 import { ServerClock } from '@loopstack/jetstream';
-import { Inject, Injectable } from '@nestjs/common';
 import type { NatsConnection } from 'nats';
-import { NATS_CONNECTION } from '../connection.js';
 import { EventSubscriptions, type FeedState } from '../events/event-subscriptions.js';
 import type { HealthResult } from './health.js';
 import type { ResolvedNatsOptions } from '../options.js';
-import { NATS_OPTIONS } from '../tokens.js';
 import { Worker } from '../worker/worker.js';
 
 /** Longest wait for each answer of the server: a probe of an orchestrator has a deadline of its own. */
 const ANSWER_MS = 1000;
 
 /** Health of the worker, in the shape of Terminus indicators: `health.check([() => loopstackHealth.ready()])`. */
-@Injectable()
 export class LoopstackHealth {
   constructor(
-    @Inject(NATS_CONNECTION) private readonly nc: NatsConnection,
-    @Inject(NATS_OPTIONS) private readonly options: ResolvedNatsOptions,
+    private readonly nc: NatsConnection,
+    private readonly options: ResolvedNatsOptions,
     private readonly worker: Worker,
     private readonly fanOut: EventSubscriptions,
   ) {}
