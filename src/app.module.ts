@@ -16,7 +16,7 @@ import { ReportsModule } from './reports/reports.module.js';
 import { SETTINGS, type Settings } from './settings.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
-function natsOptions({ nats, prefix, replicas, shutdownGraceMs, maxBlockedMs }: Settings): NatsOptions {
+function natsOptions({ nats, prefix, replicas, roles, workspaces, shutdownGraceMs, maxBlockedMs }: Settings): NatsOptions {
   const { servers, user, password, token, tls, credentials } = nats;
   return {
     servers,
@@ -29,6 +29,8 @@ function natsOptions({ nats, prefix, replicas, shutdownGraceMs, maxBlockedMs }: 
     },
     prefix,
     ...(replicas === undefined ? {} : { replicas }),
+    roles,
+    ...(workspaces === undefined ? {} : { workspaces }),
     shutdownGrace: shutdownGraceMs,
     ...(maxBlockedMs === undefined ? {} : { maxBlocked: maxBlockedMs }),
   };

@@ -34,6 +34,8 @@ describe('readSettings', () => {
       nats: { servers: ['127.0.0.1:4222'], user: undefined, password: undefined, token: undefined, tls: false, credentials: undefined },
       prefix: 'loopstack',
       replicas: undefined,
+      roles: ['producer', 'worker'],
+      workspaces: undefined,
       shutdownGraceMs: 25_000,
       maxBlockedMs: undefined,
     });
@@ -60,6 +62,8 @@ describe('readSettings', () => {
       LOG_FORMAT: 'text',
       LOOPSTACK_PREFIX: 'tenant-1',
       LOOPSTACK_REPLICAS: '3',
+      LOOPSTACK_ROLES: 'worker',
+      LOOPSTACK_WORKSPACES: 'Orders, Audit',
       SHUTDOWN_GRACE: '1.5m',
       MAX_BLOCKED: '10m',
     });
@@ -77,6 +81,8 @@ describe('readSettings', () => {
       nats: { servers: ['a:4222', 'b:4222'], user: 'user', password: 'p@ss', token: undefined, tls: true, credentials: expect.anything() },
       prefix: 'tenant-1',
       replicas: 3,
+      roles: ['worker'],
+      workspaces: ['Orders', 'Audit'],
       shutdownGraceMs: 90_000,
       maxBlockedMs: 600_000,
     });
@@ -152,6 +158,8 @@ describe('readSettings', () => {
     ['LOG_LEVEL', 'info', 'expected one of verbose, debug, log, warn, error, fatal, received "info"'],
     ['LOG_FORMAT', 'xml', 'expected one of text, json, received "xml"'],
     ['LOOPSTACK_PREFIX', 'a.b', 'expected 1 to 64 of A-Z a-z 0-9 _ and -, received "a.b"'],
+    ['LOOPSTACK_ROLES', 'worker,web', 'expected one of producer, worker, received "web"'],
+    ['LOOPSTACK_WORKSPACES', 'a b', 'expected 1 to 64 of A-Z a-z 0-9 _ and -, received "a b"'],
     ['LOOPSTACK_REPLICAS', '2', 'expected one of 1, 3, 5, received "2"'],
     ['SHUTDOWN_GRACE', 'soon', expect.stringContaining('Option SHUTDOWN_GRACE is invalid')],
   ])('refuses %s=%s', (name, value, problem) => {

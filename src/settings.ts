@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { NatsRole } from '@loopstack/nats';
 import type { LogLevel } from '@nestjs/common';
 import { durationMs, isName, type Duration } from '@loopstack/shared';
 
@@ -20,6 +21,9 @@ export interface Settings {
   readonly nats: NatsAccess;
   readonly prefix: string;
   readonly replicas: number | undefined;
+  readonly roles: readonly NatsRole[];
+  /** Undefined: all that are registered. */
+  readonly workspaces: readonly string[] | undefined;
   readonly shutdownGraceMs: number;
   readonly maxBlockedMs: number | undefined;
 }
@@ -68,6 +72,8 @@ interface Variable<T> {
 
 const variable = <T>(doc: string, fallback: string | undefined, parse: (text: string) => T): Variable<T> =>
   fallback === undefined ? { doc, parse } : { doc, default: fallback, parse };
+
+const ROLES = ['producer', 'worker'] as const satisfies readonly NatsRole[];
 
 const LOG_LEVELS = ['verbose', 'debug', 'log', 'warn', 'error', 'fatal'] as const satisfies readonly LogLevel[];
 
@@ -126,6 +132,14 @@ export const VARIABLES = {
   LOOPSTACK_REPLICAS: variable('Copies of each stream in a cluster: 1, 3 or 5. Default: unchanged, 1 for new streams.', undefined, (text) =>
     Number(oneOf(['1', '3', '5'], text)),
   ),
+  LOOPSTACK_ROLES: variable(
+    `Tasks of this process, separated by commas: ${ROLES.join(', ')}. Without worker it consumes nothing; without producer it starts no runs.`,
+    ROLES.join(','),
+    (text) => Object.freeze(list(text).map((role) => oneOf(ROLES, role))),
+  ),
+  LOOPSTACK_WORKSPACES: variable('Workspaces that this process serves, separated by commas. Default: all of them.', undefined, (text) =>
+    Object.freeze(list(text).map(name)),
+  ),
   SHUTDOWN_GRACE: variable(
     'Time that running workflows get to finish when the process is told to stop, such as 25s.',
     '25s',
@@ -183,6 +197,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     nats: Object.freeze({ ...present.NATS_URL, credentials: known.NATS_CREDS }),
     prefix: present.LOOPSTACK_PREFIX,
     replicas: known.LOOPSTACK_REPLICAS,
+    roles: present.LOOPSTACK_ROLES,
+    workspaces: known.LOOPSTACK_WORKSPACES,
     shutdownGraceMs: present.SHUTDOWN_GRACE,
     maxBlockedMs: known.MAX_BLOCKED,
   });
@@ -210,6 +226,8 @@ function oneOf<const T extends string>(allowed: readonly T[], text: string): T {
     throw new Error(`expected one of ${allowed.join(', ')}, received ${JSON.stringify(text)}`);
   return text as T;
 }
+
+const list = (text: string): string[] => text.split(',').map((one) => one.trim());
 
 function integer(text: string, min: number, max: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -122,7 +122,7 @@ describe('the README', () => {
 describe('the pages of docs', () => {
   it.each([
     ['workflows.md', ['import-customers.workflow.ts', 'only-bob.guard.ts', 'crm.service.ts']],
-    ['deployment.md', ['worker.ts', 'configured.module.ts', 'health.controller.ts']],
+    ['deployment.md', ['worker.ts', 'configured.module.ts', 'two-clusters.module.ts', 'health.controller.ts']],
   ])('%s has files that compile beside those of the README', async (page, names) => {
     const folder = await newFolder();
     try {

@@ -90,7 +90,7 @@ export const ERRORS = {
   BINDING_START_FIXED: entry(500, 'Binding {binding} on stream {stream} exists with from = {actual}, wanted is {desired}', 'The start of a durable consumer cannot be changed. Put `from` back; or stop its workers, remove the binding (`loopstack bindings remove`), and start again: an event that has started a run starts no second one.'),
   STREAM_MISSING: entry(500, '{binding}: no stream captures {subject}', 'Make a stream for it, name one with `stream`, or let this application keep its own: NatsModule.forRoot({ inbound: true }).'),
   STREAM_AMBIGUOUS: entry(500, '{binding}: {subject} is captured by {streams}', 'Name one of them with `stream`.'),
-  BROKER_MISSING: entry(500, 'No broker is registered', 'Import NatsModule.forRoot() from @loopstack/nats beside LoopstackModule.forRoot().'),
+  BROKER_MISSING: entry(500, 'This process has no broker to start runs with', 'Import NatsModule.forRoot() from @loopstack/nats beside LoopstackModule.forRoot(), with the role producer.'),
   BOOT_FAILED: entry(500, '{problems}', 'Correct what is named and start again.'),
   TOPOLOGY_CONFLICT: entry(500, '{kind} {name} exists with {field} = {actual}, needed is {desired}', 'Delete or rename it, choose another prefix, or set the option to what exists.'),
   TOPOLOGY_MISSING: entry(500, '{kind} {name} does not exist and provision is off', 'Create it, or let this user provision it.'),
