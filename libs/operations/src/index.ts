@@ -21,7 +21,7 @@ export {
   ServerVersion,
   SPLIT_PAUSE_MS,
 } from './deployment/desired-topology.js';
-export type { ReplayProgress } from './replay/meter.js';
+export type { ReplayProgress } from './replay/run/meter.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';
 export { type ReplayHooks, type ReplayPace, Replays, type ReplaysOptions } from './replay/replays.js';

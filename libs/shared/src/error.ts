@@ -68,7 +68,7 @@ export const ERRORS = {
   REPLAY_BUSY: entry(409, 'Replay {id} is being worked on by {runner}', 'Wait for it, or pause or abort it.'),
   REPLAY_FINISHED: entry(409, 'Replay {id} has ended: {status}', 'Start a new one.'),
   REPLAY_CHANGED: entry(409, 'Replay {id} cannot go on: {reason}', 'Resume it with what it was started with, or start a new one after sequence {position}.'),
-  REPLAY_LOST: entry(410, 'The place of replay {id} is lost: its marks are no longer in {stream}', 'See what it has published, and start a new one for the rest.'),
+  REPLAY_LOST: entry(410, 'The place of replay {id} is lost: its checkpoints are no longer in {stream}', 'See what it has published, and start a new one for the rest.'),
   COMMAND_LOST: entry(410, 'The command of run {runId} is no longer in its stream', 'It was trimmed or deleted; start a new run.'),
   BODY_NOT_UTF8: entry(400, 'The body is not valid UTF-8', 'Send JSON encoded as UTF-8.'),
   BODY_NOT_JSON: entry(400, 'The body is not valid JSON: {reason}', 'Send one JSON object.'),

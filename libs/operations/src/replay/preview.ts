@@ -1,13 +1,14 @@
 import { monotonicMs } from '@loopstack/shared/contract';
 import type { JetStreamApi } from '@loopstack/jetstream';
-import type { CommandSelector, ReadyCommand } from './select/command-selector.js';
-import { Meter, type ReplayProgress } from './meter.js';
-import { invalidCommand, type InvalidCommand, type ReplayCounts } from './replay-log.js';
+import { NO_COUNTS, type InvalidCommand, type ReplayCounts } from './replay-log.js';
+import { Meter, type ReplayProgress } from './run/meter.js';
+import { Tally } from './run/tally.js';
+import type { CommandSelector } from './select/command-selector.js';
 import type { ReplayCommand, ReplayOrigin } from './request.js';
 import type { ResolvedReplay } from './select/resolve.js';
 import { StreamScan, isPast } from './select/stream-scan.js';
 
-/** A command as it was and as it would be published. */
+/** A command as the source holds it and as the replay would publish it. */
 export interface ReplayExample {
   readonly origin: ReplayOrigin;
   readonly before: ReplayCommand;
@@ -39,54 +40,40 @@ export interface PreviewOptions {
 const USUAL_RATE = 25_000;
 const REPORT_MS = 250;
 
-/** Reads and judges as the replay would, and publishes nothing. */
+/** Reads and selects as the replay would, and publishes nothing. */
 export async function previewReplay(
   api: JetStreamApi,
   replay: ResolvedReplay,
-  judge: CommandSelector,
+  selector: CommandSelector,
   options: PreviewOptions,
 ): Promise<ReplayPreview> {
   const { id, bound, signal, onProgress } = options;
-  const counts = { read: 0, matched: 0, invalid: 0, replayed: 0, dropped: 0 };
+  const { stream, subjects, sinceMs, fromSequence, untilMs, limit } = replay;
+  const tally = new Tally({ counts: NO_COUNTS, position: 0, invalid: [] }, options.examples);
   const examples: ReplayExample[] = [];
-  const invalid: InvalidCommand[] = [];
-  const meter = new Meter(id, bound, replay.limit);
-  let ready = 0;
-  let scanned = 0;
+  const meter = new Meter(id, bound, limit);
   let reportedMs = monotonicMs();
-  const { stream, subjects, sinceMs, fromSequence, limit } = replay;
   const scan = new StreamScan(api, { stream, subjects, from: fromSequence, sinceMs, to: bound });
   search: for await (const messages of scan.lists(signal)) {
     meter.begin(messages[0]?.sequence ?? 1, 0);
-    for (const verdict of (await judge.judge(messages, signal)) ?? []) {
-      scanned = verdict.sequence;
-      counts.read++;
-      if (verdict.kind === 'replayed') counts.replayed++;
-      if (verdict.kind === 'replayed' || verdict.kind === 'other') continue;
-      counts.matched++;
-      if (verdict.kind === 'dropped') counts.dropped++;
-      if (verdict.kind === 'invalid') {
-        counts.invalid++;
-        if (invalid.length < options.examples) invalid.push(invalidCommand(verdict.sequence, verdict.error));
+    for (const selection of (await selector.select(messages, signal)) ?? []) {
+      tally.add(selection);
+      if (selection.kind === 'selected' && examples.length < options.examples) {
+        const { origin, original: before, command: after } = selection.command;
+        examples.push({ origin, before, after });
       }
-      if (verdict.kind === 'ready') {
-        ready++;
-        if (examples.length < options.examples) examples.push(example(verdict.ready));
-      }
-      if (counts.matched >= limit) break search;
+      if (tally.matched >= limit) break search;
     }
-    if (isPast(messages, replay.untilMs)) break;
+    if (isPast(messages, untilMs)) break;
     if (onProgress && monotonicMs() - reportedMs >= REPORT_MS) {
       reportedMs = monotonicMs();
-      onProgress(meter.progress({ ...counts, published: 0, busy: 0 }, scanned, undefined));
+      onProgress(meter.progress(tally.shown, tally.scanned, undefined));
     }
   }
   signal?.throwIfAborted();
   const { elapsedMs } = meter;
+  const { published: _published, busy: _busy, ...counts } = tally.shown;
+  const ready = counts.matched - counts.invalid - counts.dropped;
   const estimatedMs = Math.max(elapsedMs, Math.round((ready * 1000) / (replay.rate ?? USUAL_RATE)));
-  return { counts, ready, bound, examples, invalid, elapsedMs, estimatedMs };
-}
-
-function example({ origin, original, command }: ReadyCommand): ReplayExample {
-  return { origin, before: original, after: command };
+  return { counts, ready, bound, examples, invalid: tally.invalid, elapsedMs, estimatedMs };
 }

@@ -6,7 +6,7 @@ import type { ReplayRequest } from './request.js';
 
 /**
  * - `running`: a process works on it
- * - `paused`: a process, or nobody, waits with it
+ * - `paused`: on hold, with or without a process that waits for it
  * - `interrupted`: the process that worked on it has stopped or died; it can be resumed
  * - `completed`, `aborted`: it has ended
  */
@@ -28,6 +28,8 @@ export interface ReplayCounts {
   readonly busy: number;
 }
 
+export const NO_COUNTS: ReplayCounts = { read: 0, matched: 0, published: 0, invalid: 0, replayed: 0, dropped: 0, busy: 0 };
+
 /** A selected command that was refused. */
 export interface InvalidCommand extends Partial<RunAddress> {
   readonly sequence: number;
@@ -36,10 +38,10 @@ export interface InvalidCommand extends Partial<RunAddress> {
   readonly errors?: readonly FieldError[];
 }
 
-/** Of those that were refused, so many are kept. */
+/** Most refused commands that are kept. */
 export const KEPT_INVALID = 20;
 
-/** What is kept of a refused command. */
+/** A refused command, as the record keeps it. */
 export function invalidCommand(sequence: number, error: LoopstackError): InvalidCommand {
   const { code, errors } = error;
   return { sequence, code, message: printable(error.message, 300), ...(errors.length > 0 ? { errors: errors.slice(0, 5) } : {}) };
@@ -52,7 +54,7 @@ export interface ReplayAction {
   readonly at: string;
 }
 
-/** What was asked for; never changes. */
+/** The request, as it was given; never changes. */
 export interface ReplayOrder {
   readonly id: string;
   readonly request: ReplayRequest;
@@ -64,14 +66,14 @@ export interface ReplayOrder {
   readonly bound: number;
 }
 
-/** How it stands; the record when it has ended. Times are ISO 8601. */
+/** The state of a replay; its record when it has ended. Times are ISO 8601. */
 export interface ReplayState {
   readonly status: ReplayStatus;
   readonly counts: ReplayCounts;
   /** Sequence of the source up to which everything is done. */
   readonly position: number;
-  /** Sequence of the last mark in the runs stream. */
-  readonly markSequence: number;
+  /** Sequence of the last checkpoint in the runs stream. */
+  readonly checkpointSequence: number;
   /** Time that processes have worked on it, without pauses. */
   readonly workedMs: number;
   /** The first ones that were refused. */
@@ -85,14 +87,14 @@ export interface ReplayState {
   readonly actions: readonly ReplayAction[];
 }
 
-/** What others ask of the process that works on a replay. */
-export interface ReplayWish {
-  readonly wish: 'run' | 'pause' | 'abort';
+/** A request to the process that works on a replay. */
+export interface ControlRequest {
+  readonly request: 'run' | 'pause' | 'abort';
   readonly by: string;
   readonly at: string;
 }
 
-/** A replay as it is listed: who asked for what and when, and what came of it. */
+/** A replay as lists show it: who asked for what and when, and its result. */
 export interface ReplayReport extends ReplayOrder, ReplayState {}
 
 /** A process writes this often; one that has not for five times as long is dead. */
@@ -102,10 +104,10 @@ const DEAD_AFTER_MS = 5 * HEARTBEAT_MS;
 /** This process, as records name it. */
 export const PROCESS = `${hostname()}:${process.pid}`;
 
-/** One that works on a replay: two of one process are told apart. */
+/** Name of one that works on a replay: two of one process have two names. */
 export const newRunner = (): string => `${PROCESS}:${Math.random().toString(36).slice(2, 8)}`;
 
-/** Whether a process works, or waits, with this replay. One that died on this machine is known at once, others by their silence. */
+/** Whether a process works on this replay or waits with it. The death of one on this machine is known at once, of others by their silence. */
 export function isAlive(state: ReplayState, nowMs: number): boolean {
   if (state.status !== 'running' && state.status !== 'paused') return false;
   if (nowMs - Date.parse(state.heartbeatAt) >= DEAD_AFTER_MS) return false;
@@ -122,15 +124,17 @@ function isProcess(pid: number): boolean {
   }
 }
 
-/** The KV bucket of the replays: orders, states and wishes, kept for ever. */
+/** The KV bucket of the replays: orders, states and control requests, kept for ever. */
 export class ReplayLog {
+  readonly #nc: NatsConnection;
   readonly #bucket: Bucket;
 
   constructor(
-    private readonly nc: NatsConnection,
+    nc: NatsConnection,
     names: WireNames,
     options: { readonly domain?: string | undefined; readonly replicas?: number | undefined },
   ) {
+    this.#nc = nc;
     this.#bucket = new Bucket(nc, names.replays, {
       ...(options.domain === undefined ? {} : { domain: options.domain }),
       ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
@@ -147,33 +151,37 @@ export class ReplayLog {
   async get(id: string): Promise<ReplayReport> {
     const [order, state] = await Promise.all([this.#bucket.get<ReplayOrder>(`${id}.order`), this.#bucket.get<ReplayState>(`${id}.state`)]);
     if (!order) throw new LoopstackError('REPLAY_UNKNOWN', { id });
-    return report(ServerClock.of(this.nc).nowMs(), order, state);
+    return report(ServerClock.of(this.#nc).nowMs(), order, state);
   }
 
   /** Newest first. */
   async list(): Promise<readonly ReplayReport[]> {
     const orders = await this.#bucket.list<ReplayOrder>('*.order');
     const reports = await Promise.all(
-      orders.map(async (order) => report(ServerClock.of(this.nc).nowMs(), order, await this.#bucket.get<ReplayState>(`${order.id}.state`))),
+      orders.map(async (order) =>
+        report(ServerClock.of(this.#nc).nowMs(), order, await this.#bucket.get<ReplayState>(`${order.id}.state`)),
+      ),
     );
     return reports.toSorted((a, b) => b.at.localeCompare(a.at));
   }
 
-  /** Writes how it stands; the order does not change. */
+  /** Writes the state; the order does not change. */
   async write({ id, request: _request, by: _by, at: _at, stream: _stream, bound: _bound, ...state }: ReplayReport): Promise<void> {
     await this.#bucket.put(`${id}.state`, state satisfies ReplayState);
   }
 
-  async wish(id: string, wish: ReplayWish['wish'], by: string): Promise<void> {
-    await this.#bucket.put(`${id}.wish`, { wish, by, at: ServerClock.of(this.nc).isoNow() } satisfies ReplayWish);
+  /** Asks the process that works on a replay. */
+  async ask(id: string, request: ControlRequest['request'], by: string): Promise<void> {
+    await this.#bucket.put(`${id}.control`, { request, by, at: ServerClock.of(this.#nc).isoNow() } satisfies ControlRequest);
   }
 
-  wished(id: string): Promise<ReplayWish | undefined> {
-    return this.#bucket.get<ReplayWish>(`${id}.wish`);
+  /** The last control request. */
+  requested(id: string): Promise<ControlRequest | undefined> {
+    return this.#bucket.get<ControlRequest>(`${id}.control`);
   }
 }
 
-/** A replay of which nobody has been heard is interrupted, whatever it wrote last. */
+/** A replay whose process is silent is interrupted, whatever it wrote last. */
 function report(nowMs: number, order: ReplayOrder, state: ReplayState = newState(order.by, order.at)): ReplayReport {
   const status = state.status === 'running' && !isAlive(state, nowMs) ? 'interrupted' : state.status;
   return { ...order, ...state, status };
@@ -182,9 +190,9 @@ function report(nowMs: number, order: ReplayOrder, state: ReplayState = newState
 export function newState(by: string, at: string, runner = ''): ReplayState {
   return {
     status: 'running',
-    counts: { read: 0, matched: 0, published: 0, invalid: 0, replayed: 0, dropped: 0, busy: 0 },
+    counts: NO_COUNTS,
     position: 0,
-    markSequence: 0,
+    checkpointSequence: 0,
     workedMs: 0,
     invalid: [],
     runner,

@@ -2,15 +2,15 @@ import { Publisher, API, JetStreamApi, JetStreamApiError } from '@loopstack/jets
 import { LoopstackError, wireNames, monotonicMs, type CommandSigner, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from 'nats';
-import { CommandBatches } from './command-batch.js';
+import { CommandBatches } from './run/command-batches.js';
 import { CommandSelector, type PayloadCheck } from './select/command-selector.js';
-import { withCheckpoint } from './checkpoint.js';
-import type { ReplayProgress } from './meter.js';
+import { withCheckpoint } from './run/checkpoint.js';
+import type { ReplayProgress } from './run/meter.js';
 import type { ReplayFunctions, ReplayRequest } from './request.js';
 import { newReplayId, resolveReplay, type ResolvedReplay } from './select/resolve.js';
 import { previewReplay, type ReplayPreview } from './preview.js';
-import { PROCESS, ReplayLog, isAlive, newRunner, newState, type ReplayReport } from './replay-log.js';
-import { ReplayRunner } from './replay-runner.js';
+import { PROCESS, ReplayLog, isAlive, newRunner, newState, type ControlRequest, type ReplayReport } from './replay-log.js';
+import { runReplay } from './run/replay-runner.js';
 import { RunHistories } from './select/run-histories.js';
 
 /** All optional. */
@@ -30,7 +30,7 @@ export interface ReplaysOptions {
 }
 
 export interface ReplayHooks {
-  /** What the request cannot hold. */
+  /** The functions that a request, which is JSON, cannot hold. */
   readonly functions?: ReplayFunctions;
   /** Called about four times a second. */
   readonly onProgress?: (progress: ReplayProgress) => void;
@@ -46,11 +46,13 @@ export interface ReplayPace {
 
 /** Times that a process which has taken a replay over begins again, because the one before still published. */
 const TAKE_OVER_TRIES = 5;
-/** How long a wish waits for the process that works on the replay. */
-const HEED_MS = 15_000;
+/** How long a control request waits for the process that works on the replay. */
+const ANSWER_MS = 15_000;
+/** Between looks for its answer. */
+const POLL_MS = 200;
 
 /**
- * Batch replays: any slice of what was, again, as runs. A replay is named, recorded, and publishes each command exactly
+ * Batch replays: run any slice of the past again. A replay is named, recorded, and publishes each command exactly
  * once however often it is killed and resumed (docs/adr/0006). Works on a connection alone, without a framework.
  */
 export class Replays {
@@ -72,7 +74,7 @@ export class Replays {
   }
 
   /**
-   * What a replay would do: reads and checks everything, publishes nothing.
+   * Tells what a replay would do: reads and checks everything, publishes nothing.
    * @param examples commands that are shown, and refused ones. Default 3
    * @throws LoopstackError OPTION_INVALID, NAME_INVALID, STREAM_UNAVAILABLE
    */
@@ -80,12 +82,12 @@ export class Replays {
     const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
     const id = request.id ?? newReplayId(this.#api.clock.nowMs());
     const bound = await this.#bound(replay);
-    return previewReplay(this.#api, replay, this.#judge(id, replay), { id, bound, examples: hooks.examples ?? 3, ...hooks });
+    return previewReplay(this.#api, replay, this.#selector(id, replay), { id, bound, examples: hooks.examples ?? 3, ...hooks });
   }
 
   /**
    * Starts a replay and works on it. Resolves when it has ended, was aborted, or was interrupted (`signal`, or a server
-   * that was away for too long).
+   * that was away too long).
    * @throws LoopstackError OPTION_INVALID, NAME_INVALID, STREAM_UNAVAILABLE, REPLAY_EXISTS
    */
   async start(request: ReplayRequest, hooks: ReplayHooks = {}): Promise<ReplayReport> {
@@ -108,7 +110,7 @@ export class Replays {
     const report = await this.#unfinished(id);
     if (this.#isAlive(report)) {
       if (report.status !== 'paused') throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
-      return this.#wish(id, 'run', (status) => status !== 'paused');
+      return this.#ask(id, 'run', (status) => status !== 'paused');
     }
     const request = { ...report.request, ...hooks.pace } as ReplayRequest;
     const replay = resolveReplay(request, hooks.functions ?? {}, this.#names);
@@ -121,14 +123,14 @@ export class Replays {
   /** Holds a replay; resolves when it is held. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
   async pause(id: string): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
-    if (this.#isAlive(report)) return this.#wish(id, 'pause', (status) => status !== 'running');
+    if (this.#isAlive(report)) return this.#ask(id, 'pause', (status) => status !== 'running');
     return this.#record(report, 'pause', 'paused');
   }
 
   /** Ends a replay where it is; what is published stays. @throws LoopstackError REPLAY_UNKNOWN, REPLAY_FINISHED */
   async abort(id: string): Promise<ReplayReport> {
     const report = await this.#unfinished(id);
-    if (this.#isAlive(report)) return this.#wish(id, 'abort', (status) => status === 'aborted' || status === 'completed');
+    if (this.#isAlive(report)) return this.#ask(id, 'abort', (status) => status === 'aborted' || status === 'completed');
     return this.#record(report, 'abort', 'aborted');
   }
 
@@ -137,7 +139,7 @@ export class Replays {
     return this.#log.get(id);
   }
 
-  /** All replays that there ever were, newest first. */
+  /** All replays of the deployment's life, newest first. */
   list(): Promise<readonly ReplayReport[]> {
     return this.#log.list();
   }
@@ -151,16 +153,10 @@ export class Replays {
     return this.#options.by ?? PROCESS;
   }
 
-  #judge(id: string, replay: ResolvedReplay): CommandSelector {
-    return new CommandSelector(
-      id,
-      replay,
-      this.#names,
-      this.#api,
-      this.#histories,
-      this.#options.payloads,
-      this.#options.sign !== undefined,
-    );
+  #selector(id: string, replay: ResolvedReplay): CommandSelector {
+    const { payloads, sign } = this.#options;
+    const parts = { names: this.#names, api: this.#api, histories: this.#histories };
+    return new CommandSelector({ id, replay, ...parts, payloads, signs: sign !== undefined });
   }
 
   #batches(id: string): CommandBatches {
@@ -172,15 +168,15 @@ export class Replays {
       api: this.#api,
       names: this.#names,
       log: this.#log,
-      judge: this.#judge(report.id, replay),
+      selector: this.#selector(report.id, replay),
       histories: this.#histories,
       sign: this.#options.sign,
     };
     for (let current = report, tries = 1; ; tries++) {
       try {
-        return await new ReplayRunner(current, replay, { ...tools, batches: this.#batches(report.id) }, onProgress).run(signal);
+        return await runReplay(current, replay, { ...tools, batches: this.#batches(report.id) }, { onProgress, signal });
       } catch (error) {
-        // A batch of the process before was on its way when this one took over: the one that is written down goes on.
+        // A batch of the process before was on its way when this one took over: the process that the record names goes on.
         const ours = error instanceof LoopstackError && error.code === 'REPLAY_BUSY' && error.details['runner'] === report.runner;
         if (!ours || tries === TAKE_OVER_TRIES) throw error;
         current = await this.#log.get(report.id);
@@ -188,7 +184,7 @@ export class Replays {
     }
   }
 
-  /** The last sequence that there is now: what comes later, the replay's own commands too, is not its business. */
+  /** The last sequence at present: the replay leaves out later messages, its own commands among them. */
   async #bound(replay: ResolvedReplay): Promise<number> {
     try {
       const { state } = await this.#api.streamInfo(replay.stream);
@@ -211,25 +207,25 @@ export class Replays {
     return report;
   }
 
-  /** Asks the process that works on it, and waits until that shows. */
-  async #wish(id: string, wish: 'run' | 'pause' | 'abort', heeded: (status: ReplayReport['status']) => boolean): Promise<ReplayReport> {
-    await this.#log.wish(id, wish, this.#by);
-    const deadlineMs = monotonicMs() + HEED_MS;
+  /** Asks the process that works on it, and waits for a status that answers. */
+  async #ask(id: string, request: ControlRequest['request'], isAnswer: (status: ReplayReport['status']) => boolean): Promise<ReplayReport> {
+    await this.#log.ask(id, request, this.#by);
+    const deadlineMs = monotonicMs() + ANSWER_MS;
     for (;;) {
       const report = await this.#log.get(id);
-      if (heeded(report.status)) return report;
+      if (isAnswer(report.status)) return report;
       if (monotonicMs() > deadlineMs) throw new LoopstackError('REPLAY_BUSY', { id, runner: report.runner });
-      await delay(200);
+      await delay(POLL_MS);
     }
   }
 
-  /** Nobody works on it: its marks tell how far it came. */
+  /** No process works on it: its checkpoints tell how far it came. */
   async #record(report: ReplayReport, action: 'pause' | 'abort', status: 'paused' | 'aborted'): Promise<ReplayReport> {
     const at = this.#api.clock.isoNow();
     const batches = this.#batches(report.id);
-    const mark = await batches.open();
+    const checkpoint = await batches.open();
     const changed: ReplayReport = {
-      ...(mark === undefined ? report : withCheckpoint(report, mark, batches.markSequence)),
+      ...(checkpoint === undefined ? report : withCheckpoint(report, checkpoint, batches.checkpointSequence)),
       status,
       actions: [...report.actions, { action, by: this.#by, at }],
       ...(status === 'aborted' ? { finishedAt: at } : {}),

@@ -43,15 +43,18 @@ export function hasOutcome(outcome: ReplayOutcome, last: RunEvent | undefined, s
   return last === undefined || (last.attempt === 0 && (last.type === 'queued' || last.type === 'expired' || last.type === 'canceled'));
 }
 
-/** What the events stream knows of runs, many at a time; and the opening of runs that have ended. */
+/** Reads the histories of many runs at a time from the events stream, and opens runs that have ended. */
 export class RunHistories {
+  readonly #api: JetStreamApi;
+  readonly #publisher: Publisher;
+  readonly #names: WireNames;
   readonly #floors = new Map<string, { readonly floor: number | undefined; readonly atMs: number }>();
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly publisher: Publisher,
-    private readonly names: WireNames,
-  ) {}
+  constructor(api: JetStreamApi, publisher: Publisher, names: WireNames) {
+    this.#api = api;
+    this.#publisher = publisher;
+    this.#names = names;
+  }
 
   /** The end of the history of each run that has one, by the subject of its events. @throws JetStreamApiError */
   async last(runs: readonly AskedRun[]): Promise<ReadonlyMap<string, HistoryEnd>> {
@@ -64,7 +67,7 @@ export class RunHistories {
   }
 
   subject(run: AskedRun): string {
-    return this.names.event(run, run.runId);
+    return this.#names.event(run, run.runId);
   }
 
   /** The server ends an answer at a number of bytes, too: what is left is asked for again. */
@@ -79,9 +82,9 @@ export class RunHistories {
 
   /** @param left subjects; those that are answered are taken out @returns whether there are more */
   async #readSome(left: Set<string>, found: Map<string, HistoryEnd>): Promise<boolean> {
-    const path = `DIRECT.GET.${this.names.streams.events}`;
+    const path = `DIRECT.GET.${this.#names.streams.events}`;
     const query = encoder.encode(JSON.stringify({ multi_last: [...left], batch: left.size, max_bytes: MAX_BYTES }));
-    const answers = await this.api.nc.requestMany(`${this.api.prefix}.${path}`, query, {
+    const answers = await this.#api.nc.requestMany(`${this.#api.prefix}.${path}`, query, {
       maxWait: TIMEOUT_MS,
       strategy: RequestStrategy.SentinelMsg,
     });
@@ -107,7 +110,7 @@ export class RunHistories {
     if (more === undefined && answered > 0) more = true;
     if (more === undefined) throw new JetStreamApiError(0, `${path}: no answer within ${TIMEOUT_MS} ms`);
     for (const [subject, sequence] of strange) {
-      const before = await eventBefore(this.api, this.names.streams.events, subject, sequence);
+      const before = await eventBefore(this.#api, this.#names.streams.events, subject, sequence);
       found.set(subject, { event: before && withoutValues(before.event), sequence });
     }
     return more;
@@ -115,7 +118,7 @@ export class RunHistories {
 
   /** Whether a command still waits in its workflow's queue: it is not acknowledged, or nothing has ever taken from the queue. */
   async isQueued(address: RunAddress, priority: Priority, sequence: number): Promise<boolean> {
-    const floor = (await this.#floor(this.names.durable(address, priority))) ?? (await this.#floor(this.names.durable(address)));
+    const floor = (await this.#floor(this.#names.durable(address, priority))) ?? (await this.#floor(this.#names.durable(address)));
     return floor !== undefined && sequence > floor;
   }
 
@@ -124,7 +127,7 @@ export class RunHistories {
     if (known && monotonicMs() - known.atMs < QUEUE_AGE_MS) return known.floor;
     let floor: number | undefined;
     try {
-      floor = (await this.api.consumerInfo(this.names.streams.runs, durable)).ack_floor.stream_seq;
+      floor = (await this.#api.consumerInfo(this.#names.streams.runs, durable)).ack_floor.stream_seq;
     } catch (error) {
       if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
     }
@@ -136,28 +139,28 @@ export class RunHistories {
   /**
    * Records that runs are queued again, before their commands are: a worker that gets a command at once must not find
    * the old outcome standing. Runs that have not ended are left alone.
-   * @param mark says which command of which replay opens a run, so that it is opened once however often this is done
-   * @returns the indexes of the runs that are open now for this mark
+   * @param runs with a token that says which command of which replay opens each, so that it is opened once however often this is done
+   * @returns the indexes of the runs that are open now for their token
    */
-  async reopen(runs: readonly (AskedRun & { readonly mark: string })[]): Promise<ReadonlySet<number>> {
+  async reopen(runs: readonly (AskedRun & { readonly token: string })[]): Promise<ReadonlySet<number>> {
     const last = await this.last(runs);
     const open = new Set<number>();
-    const at = this.api.clock.isoNow();
+    const at = this.#api.clock.isoNow();
     const work = runs.map(async (run, index) => {
       const before = last.get(this.subject(run));
-      if (before?.event?.type === 'queued' && before.event.replay === run.mark) {
+      if (before?.event?.type === 'queued' && before.event.replay === run.token) {
         open.add(index);
         // It may have been interrupted before the notice was gone.
         return this.#forgetCancel(run);
       }
       if (before?.event && !isOutcome(before.event.type)) return;
-      const event = encodeRunEvent({ type: 'queued', at, attempt: 0, replay: run.mark });
+      const event = encodeRunEvent({ type: 'queued', at, attempt: 0, replay: run.token });
       try {
-        await this.publisher.publish(this.subject(run), event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(before?.sequence ?? 0) });
+        await this.#publisher.publish(this.subject(run), event, { [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(before?.sequence ?? 0) });
         open.add(index);
         if (before?.event?.type === 'canceled') await this.#forgetCancel(run);
       } catch (error) {
-        // Somebody else has moved the run on.
+        // Another writer has moved the run on.
         if (!(error instanceof LoopstackError) || error.details['errCode'] !== API.WRONG_LAST_SEQUENCE) throw error;
       }
     });
@@ -170,8 +173,8 @@ export class RunHistories {
    * that hold it against the run's last event; where purging is not permitted, it is left.
    */
   async #forgetCancel(run: AskedRun): Promise<void> {
-    const filter = this.names.cancel(run, run.runId);
-    await this.api.request(`STREAM.PURGE.${this.names.streams.events}`, { filter }).catch((error: unknown) => {
+    const filter = this.#names.cancel(run, run.runId);
+    await this.#api.request(`STREAM.PURGE.${this.#names.streams.events}`, { filter }).catch((error: unknown) => {
       if (!(error instanceof JetStreamApiError)) throw error;
     });
   }

@@ -1,28 +1,39 @@
 import { monotonicMs } from '@loopstack/shared/contract';
-import { inboxOf, JetStreamApiError, RawHeaders, type Config, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
+import {
+  deliveryFacts,
+  inboxOf,
+  JetStreamApiError,
+  RawHeaders,
+  type Config,
+  type ConsumerInfo,
+  type JetStreamApi,
+} from '@loopstack/jetstream';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 
 /** A message as a scan reads it. Headers are parsed when they are first asked for. */
 export class ScannedMessage {
+  readonly sequence: number;
+  /** Milliseconds since the epoch, by the server's clock. */
+  readonly timeMs: number;
+  readonly #msg: Msg;
   #headers: RawHeaders | undefined;
 
-  constructor(
-    private readonly msg: Msg,
-    readonly sequence: number,
-    /** Milliseconds since the epoch, by the server's clock. */
-    readonly timeMs: number,
-  ) {}
+  constructor(msg: Msg, sequence: number, timeMs: number) {
+    this.#msg = msg;
+    this.sequence = sequence;
+    this.timeMs = timeMs;
+  }
 
   get subject(): string {
-    return this.msg.subject;
+    return this.#msg.subject;
   }
 
   get data(): Uint8Array {
-    return this.msg.data;
+    return this.#msg.data;
   }
 
   get headers(): RawHeaders {
-    return (this.#headers ??= new RawHeaders(this.msg));
+    return (this.#headers ??= new RawHeaders(this.#msg));
   }
 }
 
@@ -38,7 +49,6 @@ export interface ScanRange {
 }
 
 const NS = 1_000_000;
-const NS_DIGITS = 6;
 const HEARTBEAT_MS = 1000;
 const SILENCE_MS = 3 * HEARTBEAT_MS;
 const EXPIRES_MS = 30_000;
@@ -47,8 +57,8 @@ const INACTIVE_MS = 60_000;
 const BATCH = 1000;
 /** Bounds what two pulls of large messages hold in memory. */
 const MAX_BYTES = 8 * 1024 * 1024;
-/** Between tries while the server does not answer, and how long that may last once the scan has begun. */
-const AGAIN_MS = 500;
+/** Between tries to open a consumer while the server does not answer, and how long that may last once the scan has begun. */
+const REOPEN_MS = 500;
 const PATIENCE_MS = 300_000;
 const CLUSTER_NOT_AVAILABLE = 10008;
 
@@ -65,6 +75,8 @@ interface Slot {
  * last message that was read. Memory is flat: what is asked for is bounded by what has been taken.
  */
 export class StreamScan {
+  readonly #api: JetStreamApi;
+  readonly #range: ScanRange;
   readonly #nc: NatsConnection;
   readonly #slots: readonly [Slot, Slot];
   #subscriptions: Subscription[] = [];
@@ -78,10 +90,9 @@ export class StreamScan {
   #ended = false;
   #wake: () => void = () => undefined;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly range: ScanRange,
-  ) {
+  constructor(api: JetStreamApi, range: ScanRange) {
+    this.#api = api;
+    this.#range = range;
     this.#nc = api.nc;
     this.#last = range.from - 1;
     this.#slots = [
@@ -91,7 +102,7 @@ export class StreamScan {
   }
 
   /**
-   * The messages, in lists of at most 1,000. Once it has begun it bears with a server that does not answer.
+   * The messages, in lists of at most 1,000. Once the scan has begun, it waits for a server that does not answer.
    * @throws JetStreamApiError where the server refuses (no such stream, no permission), or is away for five minutes
    */
   async *lists(signal?: AbortSignal): AsyncGenerator<readonly ScannedMessage[]> {
@@ -125,13 +136,13 @@ export class StreamScan {
 
   async #open(): Promise<void> {
     await this.#close();
-    if (this.#last >= this.range.to) {
+    if (this.#last >= this.#range.to) {
       this.#ended = true;
       return;
     }
     let name: string;
     try {
-      const { sinceMs, subjects } = this.range;
+      const { sinceMs, subjects } = this.#range;
       if (sinceMs !== undefined && this.#last === 0) this.#last = await this.#before(sinceMs);
       const start = { deliver_policy: 'by_start_sequence', opt_start_seq: this.#last + 1 };
       const created = await this.#create({ ...start, filter_subjects: subjects });
@@ -140,7 +151,7 @@ export class StreamScan {
     } catch (error) {
       const patient = this.#openedAtMs > 0 && monotonicMs() - Math.max(this.#openedAtMs, this.#heardAtMs) < PATIENCE_MS;
       if (!patient || !isTemporary(error) || this.#nc.isClosed()) throw error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, REOPEN_MS));
       return;
     }
     this.#consumer = name;
@@ -155,8 +166,8 @@ export class StreamScan {
   }
 
   /**
-   * The last sequence that was stored before a time. A consumer with several filters and a start time leaves out what
-   * matches one filter before the first match of another (seen with nats-server 2.15.1), so one without filters is asked.
+   * The last sequence that was stored before a time. A consumer with several filters and a start time leaves out messages that
+   * match one filter before the first match of another (seen with nats-server 2.15.1), so this asks one without filters.
    */
   async #before(timeMs: number): Promise<number> {
     const { name, delivered } = await this.#create({ deliver_policy: 'by_start_time', opt_start_time: new Date(timeMs).toISOString() });
@@ -165,15 +176,15 @@ export class StreamScan {
   }
 
   #create(config: Config): Promise<ConsumerInfo> {
-    const { stream } = this.range;
+    const { stream } = this.#range;
     const name = `scan-${createInbox('x').slice(2)}`;
     const common = { name, ack_policy: 'none', mem_storage: true, num_replicas: 1, inactive_threshold: INACTIVE_MS * NS };
-    return this.api.request(`CONSUMER.CREATE.${stream}.${name}`, { stream_name: stream, config: { ...common, ...config } });
+    return this.#api.request(`CONSUMER.CREATE.${stream}.${name}`, { stream_name: stream, config: { ...common, ...config } });
   }
 
   /** Only a courtesy: the server removes it by itself. */
   async #delete(consumer: string): Promise<void> {
-    if (!this.#nc.isClosed()) await this.api.request(`CONSUMER.DELETE.${this.range.stream}.${consumer}`).catch(() => undefined);
+    if (!this.#nc.isClosed()) await this.#api.request(`CONSUMER.DELETE.${this.#range.stream}.${consumer}`).catch(() => undefined);
   }
 
   async #close(): Promise<void> {
@@ -191,7 +202,7 @@ export class StreamScan {
     if (this.#slots.every(({ remaining }) => remaining === 0)) this.#heardAtMs = monotonicMs();
     slot.remaining = BATCH;
     const request = `{"batch":${BATCH},"max_bytes":${MAX_BYTES},"expires":${EXPIRES_MS * NS},"idle_heartbeat":${HEARTBEAT_MS * NS}}`;
-    const subject = `${this.api.prefix}.CONSUMER.MSG.NEXT.${this.range.stream}.${this.#consumer}`;
+    const subject = `${this.#api.prefix}.CONSUMER.MSG.NEXT.${this.#range.stream}.${this.#consumer}`;
     this.#nc.publish(subject, encoder.encode(request), { reply: slot.inbox });
   }
 
@@ -203,18 +214,18 @@ export class StreamScan {
     }
     slot.remaining--;
     if (this.#broken || this.#ended) return;
-    const place = placeOf(msg.reply as string);
+    const place = deliveryFacts(msg.reply as string);
     if (place.consumerSequence !== this.#consumerSequence + 1) {
       this.#fail();
       return;
     }
     this.#consumerSequence = place.consumerSequence;
-    if (place.sequence > this.range.to) {
+    if (place.sequence > this.#range.to) {
       this.#ended = true;
     } else {
       this.#last = place.sequence;
       this.#buffer.push(new ScannedMessage(msg, place.sequence, place.timeMs));
-      if (place.pending === 0 || place.sequence === this.range.to) this.#ended = true;
+      if (place.pending === 0 || place.sequence === this.#range.to) this.#ended = true;
     }
     if (slot.remaining === 0) this.#pull();
     this.#wake();
@@ -235,39 +246,12 @@ export class StreamScan {
   }
 }
 
-/** Clocks of servers that have led a stream one after the other may differ a little. */
+/** Clocks of servers that led a stream one after the other may differ a little. */
 const CLOCKS_MS = 60_000;
 
 /** Whether all that follows these messages is later than a time. */
 export function isPast(messages: readonly ScannedMessage[], timeMs: number): boolean {
   return (messages.at(-1)?.timeMs ?? 0) > timeMs + CLOCKS_MS;
-}
-
-/**
- * A place in the stream, from a reply subject (NATS ADR-15): `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.
- * <consumer sequence>.<time>.<pending>`, in the long form with domain and account before the stream and a token at the
- * end. Read from the end, because this is done a million times.
- */
-export function placeOf(reply: string): { sequence: number; consumerSequence: number; timeMs: number; pending: number } {
-  let end = reply.length;
-  if (isLong(reply)) end = reply.lastIndexOf('.');
-  const pending = reply.lastIndexOf('.', end - 1);
-  const time = reply.lastIndexOf('.', pending - 1);
-  const consumerSequence = reply.lastIndexOf('.', time - 1);
-  const sequence = reply.lastIndexOf('.', consumerSequence - 1);
-  return {
-    sequence: Number(reply.slice(sequence + 1, consumerSequence)),
-    consumerSequence: Number(reply.slice(consumerSequence + 1, time)),
-    timeMs: Number(reply.slice(time + 1, pending - NS_DIGITS)),
-    pending: Number(reply.slice(pending + 1, end)),
-  };
-}
-
-/** Eleven dots or more instead of eight. */
-function isLong(reply: string): boolean {
-  let dots = 0;
-  for (let at = reply.indexOf('.'); at >= 0; at = reply.indexOf('.', at + 1)) if (++dots > 8) return true;
-  return false;
 }
 
 /** No answer, or a server that is not ready. */
