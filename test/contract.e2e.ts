@@ -228,6 +228,7 @@ describe('the contract made from the catalogue of a worker', () => {
 });
 
 const PROGRAM = `
+import { LoopstackClient } from '@loopstack/client';
 import { workflows } from './workflows.js';
 
 const client = await LoopstackClient.connect({ servers: process.argv[2] });
