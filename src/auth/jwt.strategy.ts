@@ -7,7 +7,7 @@ import { userOf, type AuthenticatedUser, type Claims } from './claims.js';
 /** Bearer tokens signed with HS256; `sub` is the user's id. The strategy named `jwt` of `AuthGuard('jwt')`. */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
-  private readonly maxAgeS: number;
+  readonly #maxAgeS: number;
 
   constructor(@Inject(SETTINGS) { jwt: { secret, issuer, audience, maxAgeMs } }: Settings) {
     super({
@@ -18,12 +18,12 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
       issuer,
       audience,
     });
-    this.maxAgeS = maxAgeMs / 1000;
+    this.#maxAgeS = maxAgeMs / 1000;
   }
 
   /** False makes the answer a 401. */
   validate(claims: Claims): AuthenticatedUser | false {
     const nowS = Date.now() / 1000; // wall clock: the one by which passport-jwt judges `exp`
-    return userOf(claims, nowS, this.maxAgeS) ?? false;
+    return userOf(claims, nowS, this.#maxAgeS) ?? false;
   }
 }

@@ -39,14 +39,14 @@ function answerOfStatus(statusCode: number): ErrorAnswer {
 /** Answers every error of a request in one shape; no stack, cause or secret leaves the process. */
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
-  private readonly logger = new Logger('HTTP');
+  readonly #logger = new Logger('HTTP');
 
   constructor(private readonly adapters: HttpAdapterHost) {}
 
   catch(thrown: unknown, host: ArgumentsHost): unknown {
     if (host.getType() !== 'http') return throwError(() => thrown);
     const answer = answerOf(thrown);
-    this.log(answer, thrown);
+    this.#log(answer, thrown);
     const { httpAdapter } = this.adapters;
     const response = host.switchToHttp().getResponse<object>();
     if (httpAdapter.isHeadersSent(response)) {
@@ -58,10 +58,10 @@ export class HttpErrorFilter implements ExceptionFilter {
     httpAdapter.reply(response, answer, answer.statusCode);
     return undefined;
   }
-  private log({ code, statusCode, message }: ErrorAnswer, thrown: unknown): void {
+  #log({ code, statusCode, message }: ErrorAnswer, thrown: unknown): void {
     if (code === 'INTERNAL')
-      this.logger.error(thrown instanceof Error ? (thrown.stack ?? thrown.message) : `A request threw ${typeof thrown}`);
+      this.#logger.error(thrown instanceof Error ? (thrown.stack ?? thrown.message) : `A request threw ${typeof thrown}`);
     // Terminus logs what is not ready.
-    else if (statusCode >= 500 && code !== 'NOT_READY') this.logger.warn(`${code}: ${message}`);
+    else if (statusCode >= 500 && code !== 'NOT_READY') this.#logger.warn(`${code}: ${message}`);
   }
 }

@@ -13,7 +13,7 @@ export class OrderProcessingService {
   ) {}
 
   async processPendingOrders() {
-    const pendingOrders = await this.getPendingOrders();
+    const pendingOrders = await this.#getPendingOrders();
     const promises = pendingOrders.map((order) =>
       this.runService.run(
         ProcessOrderWorkflow.name,
@@ -28,7 +28,7 @@ export class OrderProcessingService {
     return { processed: pendingOrders.length };
   }
 
-  private async getPendingOrders(): Promise<Order[]> {
+  async #getPendingOrders(): Promise<Order[]> {
     return this.documents.list<Order>('orders');
   }
 }

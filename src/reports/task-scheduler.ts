@@ -17,7 +17,7 @@ export class TaskScheduler {
   async generateDailyReports(): Promise<void> {
     // To the hour: replicas fire some milliseconds apart, and a key stands for one payload.
     const reportDate = `${new Date().toISOString().slice(0, 13)}:00:00.000Z`; // wall clock: by which @Cron fires
-    const users = await this.getUsersWithReportsEnabled();
+    const users = await this.#getUsersWithReportsEnabled();
     const runs = users.map((user) =>
       this.runService.run(
         DailyReportWorkflow.name,
@@ -37,7 +37,7 @@ export class TaskScheduler {
       );
   }
 
-  private async getUsersWithReportsEnabled(): Promise<Subscriber[]> {
+  async #getUsersWithReportsEnabled(): Promise<Subscriber[]> {
     return this.subscriptions.subscribers();
   }
 }

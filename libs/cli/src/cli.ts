@@ -40,9 +40,12 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 /** Runs commands: what all of them share, so that each is only what it does. */
 export class Cli {
+  readonly #streams: Streams;
   exitCode: ExitCode = EXIT.DONE;
 
-  constructor(private readonly streams: Streams) {}
+  constructor(streams: Streams) {
+    this.#streams = streams;
+  }
 
   /** The action of a commander command. */
   action<Options, Args extends readonly unknown[] = []>(work: Work<Options, Args>): (...given: unknown[]) => Promise<void> {
@@ -62,7 +65,7 @@ export class Cli {
           options,
           terminal,
           settings,
-          streams: this.streams,
+          streams: this.#streams,
           session: open,
           get signal() {
             if (!listens) process.once('SIGINT', stopped).once('SIGTERM', stopped);
@@ -83,6 +86,6 @@ export class Cli {
 
   terminal(options: GlobalFlags): Terminal {
     const { json = false, yes = false, color } = options;
-    return new Terminal(this.streams, { json, yes, color: color !== false && wantsColor() });
+    return new Terminal(this.#streams, { json, yes, color: color !== false && wantsColor() });
   }
 }

@@ -44,10 +44,14 @@ export interface Ticker {
  * terminal: a command whose output is piped is quiet.
  */
 export class Terminal {
+  readonly #streams: Streams;
+
   constructor(
-    private readonly streams: Streams,
+    streams: Streams,
     readonly options: TerminalOptions,
-  ) {}
+  ) {
+    this.#streams = streams;
+  }
 
   get json(): boolean {
     return this.options.json;
@@ -66,7 +70,7 @@ export class Terminal {
 
   /** Said besides the result. */
   note(text: string): void {
-    if (this.#talks) this.streams.stderr.write(`${text}\n`);
+    if (this.#talks) this.#streams.stderr.write(`${text}\n`);
   }
 
   /** Columns without borders, cut to nothing. */
@@ -100,13 +104,13 @@ export class Terminal {
 
   /** Color on a terminal, the bare text elsewhere. */
   style(style: Style, text: string): string {
-    return this.options.color && this.streams.stdout.isTTY ? styled(style, text) : text;
+    return this.options.color && this.#streams.stdout.isTTY ? styled(style, text) : text;
   }
 
   /** @throws UsageError where nobody can answer and `--yes` was not given */
   async confirm(question: string): Promise<boolean> {
     if (this.options.yes) return true;
-    const { stdin, stderr } = this.streams;
+    const { stdin, stderr } = this.#streams;
     if (!stdin.isTTY) throw new UsageError(`${question} Nobody can answer here`, 'Pass --yes to go on without a question.');
     const prompt = createInterface({ input: stdin, output: stderr });
     try {
@@ -119,12 +123,12 @@ export class Terminal {
   /** Shows how something goes on, on a terminal. */
   async ticker(text: string): Promise<Ticker> {
     // Only where a line can be written over.
-    const say = (line: string): void => void (this.json || this.streams.stderr.write(`${line}\n`));
-    if (!this.#talks || !('cursorTo' in this.streams.stderr)) return { show: () => undefined, say, stop: () => undefined };
+    const say = (line: string): void => void (this.json || this.#streams.stderr.write(`${line}\n`));
+    if (!this.#talks || !('cursorTo' in this.#streams.stderr)) return { show: () => undefined, say, stop: () => undefined };
     const { default: ora } = await import('ora');
     const spinner = ora({
       text,
-      stream: this.streams.stderr as NodeJS.WriteStream,
+      stream: this.#streams.stderr as NodeJS.WriteStream,
       discardStdin: false,
       ...(this.options.color ? {} : { color: false }),
     }).start();
@@ -137,25 +141,25 @@ export class Terminal {
     if (this.json) {
       const code = error instanceof LoopstackError ? error.code : undefined;
       const told = { error: { code, message, fix, ...(errors.length > 0 ? { errors } : {}) } };
-      this.streams.stderr.write(`${printableJson(JSON.stringify(told))}\n`);
+      this.#streams.stderr.write(`${printableJson(JSON.stringify(told))}\n`);
       return;
     }
-    const red = this.options.color && this.streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
+    const red = this.options.color && this.#streams.stderr.isTTY ? styled('red', 'error:') : 'error:';
     // Errors of ours are on one line; what others said, or what was typed, may hold anything.
-    this.streams.stderr.write(`${red} ${printable(message, MAX_FACT)}\n`);
+    this.#streams.stderr.write(`${red} ${printable(message, MAX_FACT)}\n`);
     for (const field of errors) {
       const text = `${field.path === '' ? 'payload' : field.path}: ${field.message} (received ${field.received})`;
-      this.streams.stderr.write(`  ${printable(text)}\n`);
+      this.#streams.stderr.write(`  ${printable(text)}\n`);
     }
-    if (fix !== undefined) this.streams.stderr.write(`  ${printable(fix, MAX_FACT)}\n`);
+    if (fix !== undefined) this.#streams.stderr.write(`  ${printable(fix, MAX_FACT)}\n`);
   }
 
   get #talks(): boolean {
-    return !this.json && this.streams.stderr.isTTY === true;
+    return !this.json && this.#streams.stderr.isTTY === true;
   }
 
   #out(text: string): void {
-    this.streams.stdout.write(`${text}\n`);
+    this.#streams.stdout.write(`${text}\n`);
   }
 }
 

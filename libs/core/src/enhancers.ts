@@ -30,9 +30,9 @@ type Method = (...args: unknown[]) => unknown;
  */
 @Injectable()
 export class Enhancers {
-  private readonly creator: ExternalContextCreator;
-  private readonly pipes: PipesContextCreator;
-  private readonly pipesConsumer = new PipesConsumer();
+  readonly #creator: ExternalContextCreator;
+  readonly #pipes: PipesContextCreator;
+  readonly #pipesConsumer = new PipesConsumer();
 
   constructor(
     private readonly modules: ModulesContainer,
@@ -42,15 +42,15 @@ export class Enhancers {
     // All that these creators ask of the container is its modules.
     const container = { getModules: () => modules } as unknown as NestContainer;
     const globals = this.options.globalEnhancers ? this.config : undefined;
-    this.pipes = new PipesContextCreator(container, globals);
-    this.creator = new ExternalContextCreator(
+    this.#pipes = new PipesContextCreator(container, globals);
+    this.#creator = new ExternalContextCreator(
       new GuardsContextCreator(container, globals),
       new GuardsConsumer(),
       new InterceptorsContextCreator(container, globals),
       new InterceptorsConsumer(),
       modules,
-      this.pipes,
-      this.pipesConsumer,
+      this.#pipes,
+      this.#pipesConsumer,
       new ExternalExceptionFilterContext(container, globals),
     );
   }
@@ -58,21 +58,21 @@ export class Enhancers {
   invoker(entry: RegisteredWorkflow): Invoke {
     const { instance, type } = entry;
     const method = (instance as unknown as Record<string, Method>)['run'] as Method;
-    if (!this.applies(type, method)) return method.bind(instance) as Invoke;
+    if (!this.#applies(type, method)) return method.bind(instance) as Invoke;
 
-    const moduleKey = entry.moduleKey ?? this.creator.getContextModuleKey(type);
-    this.assertMade(entry, method, moduleKey);
-    const pipes = this.pipes.create(instance, method, moduleKey);
+    const moduleKey = entry.moduleKey ?? this.#creator.getContextModuleKey(type);
+    this.#assertMade(entry, method, moduleKey);
+    const pipes = this.#pipes.create(instance, method, moduleKey);
     const metatype = entry.options.payload;
     const piped: Method =
       pipes.length === 0
         ? async (...args) => method.apply(instance, args)
         : async (payload, context) =>
-            method.call(instance, await this.pipesConsumer.apply(payload, { type: 'body', metatype: metatype as never }, pipes), context);
+            method.call(instance, await this.#pipesConsumer.apply(payload, { type: 'body', metatype: metatype as never }, pipes), context);
     // Guards and interceptors read the method's metadata through the Reflector.
     for (const key of Reflect.getMetadataKeys(method) as unknown[]) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), piped);
-    const filters = this.has('__exceptionFilters__', type, method);
-    return this.creator.create(
+    const filters = this.#has('__exceptionFilters__', type, method);
+    return this.#creator.create(
       instance,
       piped,
       'run',
@@ -90,7 +90,7 @@ export class Enhancers {
    * of any other, silently.
    * @throws LoopstackError BOOT_FAILED
    */
-  private assertMade({ type, workflow }: RegisteredWorkflow, method: object, moduleKey: string): void {
+  #assertMade({ type, workflow }: RegisteredWorkflow, method: object, moduleKey: string): void {
     const module = this.modules.get(moduleKey);
     const missing = ENHANCERS.flatMap((key) => [type, method].flatMap((target) => declaredEnhancers(key, target))).filter(
       (enhancer) => typeof enhancer === 'function' && enhancer.prototype !== undefined && !module?.injectables.has(enhancer as Type),
@@ -101,7 +101,7 @@ export class Enhancers {
     throw new LoopstackError('BOOT_FAILED', { problems });
   }
 
-  private has(key: (typeof ENHANCERS)[number], type: object, method: object): boolean {
+  #has(key: (typeof ENHANCERS)[number], type: object, method: object): boolean {
     return (
       Reflect.hasMetadata(key, type) ||
       Reflect.hasMetadata(key, method) ||
@@ -109,13 +109,13 @@ export class Enhancers {
     );
   }
 
-  private applies(type: object, method: object): boolean {
+  #applies(type: object, method: object): boolean {
     const { config } = this;
     const global =
       this.options.globalEnhancers &&
       [config.getGlobalGuards(), config.getGlobalInterceptors(), config.getGlobalPipes(), config.getGlobalFilters()].some(
         (list) => list.length > 0,
       );
-    return global || ENHANCERS.some((key) => this.has(key, type, method));
+    return global || ENHANCERS.some((key) => this.#has(key, type, method));
   }
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { LoopstackError, isName, jsonType, type RunEventType } from '@loopstack/shared';
+import { LoopstackError, RUN_EVENT_TYPES, isName, jsonType, type RunEventType } from '@loopstack/shared';
 import { withCause } from './cause.js';
 import { mangledName } from './class-name.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
@@ -50,16 +50,6 @@ export interface Reaction {
 }
 
 const ON_RUN = Symbol.for('loopstack:on-run');
-const TYPES: readonly string[] = [
-  'queued',
-  'started',
-  'progress',
-  'retrying',
-  'succeeded',
-  'failed',
-  'canceled',
-  'expired',
-] satisfies RunEventType[];
 
 /**
  * Calls a method of any provider or controller, in any service, for what happens to runs of a workflow. At least once for
@@ -134,9 +124,9 @@ function resolveReaction(className: string, instance: object | undefined, declar
     refuse('delivery', 'LoopstackModule.forRoot({ service }) with the name of this service for a durable one', 'none');
   }
   if (!Number.isSafeInteger(concurrency) || concurrency < 1) refuse('concurrency', 'a positive integer', String(concurrency));
-  const unknown = declaration.types.find((type) => !TYPES.includes(type));
+  const unknown = declaration.types.find((type) => !RUN_EVENT_TYPES.includes(type));
   if (unknown !== undefined || declaration.types.length === 0)
-    refuse('types', TYPES.join(', '), unknown === undefined ? 'none' : JSON.stringify(unknown));
+    refuse('types', RUN_EVENT_TYPES.join(', '), unknown === undefined ? 'none' : JSON.stringify(unknown));
   if (typeof declaration.workflow !== 'string' && typeof declaration.workflow !== 'function') {
     refuse('workflow', 'a workflow or its name', jsonType(declaration.workflow));
   }

@@ -58,19 +58,22 @@ export function resolveRedaction(option: string, own: RedactOptions = {}, applic
 
 /** Keeps values of payloads, and what errors say, out of everything that is written. */
 export class Redactor {
-  constructor(
-    private readonly paths: readonly Path[],
-    private readonly rewrite?: RedactOptions['error'],
-  ) {}
+  readonly #paths: readonly Path[];
+  readonly #rewrite: RedactOptions['error'] | undefined;
+
+  constructor(paths: readonly Path[], rewrite?: RedactOptions['error']) {
+    this.#paths = paths;
+    this.#rewrite = rewrite;
+  }
 
   /** Whether bodies must be masked before they are stored again. */
   get masksBodies(): boolean {
-    return this.paths.length > 0;
+    return this.#paths.length > 0;
   }
 
   /** A copy of the payload without the values at the paths. */
   payload(payload: unknown): unknown {
-    return this.paths.length === 0 ? payload : masked(payload, this.paths);
+    return this.#paths.length === 0 ? payload : masked(payload, this.#paths);
   }
 
   /**
@@ -86,11 +89,11 @@ export class Redactor {
     { used, thrown = false }: { readonly used?: unknown; readonly thrown?: boolean } = {},
   ): LoopstackError {
     // What cannot be read has no paths, and messages about it may quote it.
-    const hide = this.paths.length > 0 && error.code.startsWith('BODY_') ? (): string => REDACTED : this.#hider([payload, used]);
+    const hide = this.#paths.length > 0 && error.code.startsWith('BODY_') ? (): string => REDACTED : this.#hider([payload, used]);
     const errors = error.errors.map((field) => this.#field(field, hide));
     const told = new LoopstackError(error.code, this.#details(error, run, hide), { cause: withoutValues(error.cause, hide), errors });
     // Its code stays, and the function says the rest.
-    if (thrown && this.rewrite) told.message = printable(hide(this.#thrown(error, run)), 500);
+    if (thrown && this.#rewrite) told.message = printable(hide(this.#thrown(error, run)), 500);
     return told;
   }
 
@@ -105,10 +108,10 @@ export class Redactor {
   }
 
   #thrown(thrown: unknown, run: RedactedRun | undefined): string {
-    if (!this.rewrite) return reasonOf(thrown, Number.POSITIVE_INFINITY);
+    if (!this.#rewrite) return reasonOf(thrown, Number.POSITIVE_INFINITY);
     const name = isA(thrown, Error) ? `${textOf(thrown, 'name') ?? 'Error'}: ` : '';
     try {
-      const text: unknown = this.rewrite(thrown, run);
+      const text: unknown = this.#rewrite(thrown, run);
       return typeof text === 'string' ? `${name}${text}` : `${name}${REDACTED}`;
     } catch {
       return `${name}${REDACTED}`;
@@ -117,14 +120,14 @@ export class Redactor {
 
   #field(field: FieldError, hide: (text: string) => string): FieldError {
     const at = stepsOf(field.path);
-    const secret = this.paths.some((path) => path.length <= at.length && path.every((step, i) => step === '*' || step === at[i]));
+    const secret = this.#paths.some((path) => path.length <= at.length && path.every((step, i) => step === '*' || step === at[i]));
     return { ...field, message: secret ? `${field.path} is refused: ${REDACTED}` : hide(field.message) };
   }
 
   /** Replaces the values of a payload in a text, also as JSON, a URL or a log writes them. */
   #hider(payloads: readonly unknown[]): (text: string) => string {
     const values = new Set<string>();
-    for (const path of this.paths) for (const payload of payloads) collect(payload, path, values);
+    for (const path of this.#paths) for (const payload of payloads) collect(payload, path, values);
     if (values.size === 0) return (text) => text;
     const longest = [...values].toSorted((a, b) => b.length - a.length).slice(0, MOST_VALUES);
     const spellings = longest.flatMap((value) => [value, JSON.stringify(value).slice(1, -1), printable(value, value.length), uri(value)]);

@@ -145,7 +145,8 @@ function register(
 /** The workflows of this process, found among its providers when its modules start. */
 @Injectable()
 export class WorkflowRegistry implements OnModuleInit {
-  #catalogue: Catalogue | undefined;
+  #built: Catalogue | undefined;
+  readonly #byAddress = new Map<string, RegisteredWorkflow>();
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -153,32 +154,30 @@ export class WorkflowRegistry implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    void this.catalogue;
+    void this.#catalogue;
   }
 
   get workflows(): readonly RegisteredWorkflow[] {
-    return this.catalogue.workflows;
+    return this.#catalogue.workflows;
   }
 
   get workspaces(): ReadonlySet<string> {
-    return this.catalogue.workspaces;
+    return this.#catalogue.workspaces;
   }
 
   find(workspace: string, workflow: string): RegisteredWorkflow | undefined {
-    void this.catalogue;
+    void this.#catalogue;
     return this.#byAddress.get(`${workspace}.${workflow}`);
   }
 
-  readonly #byAddress = new Map<string, RegisteredWorkflow>();
-
-  private get catalogue(): Catalogue {
-    if (!this.#catalogue) {
+  get #catalogue(): Catalogue {
+    if (!this.#built) {
       const { defaults, redact } = this.options;
       const decorated = (type: unknown): boolean => workflowOptions(type) !== undefined || workspaceOptions(type) !== undefined;
       const candidates = provided(this.discovery.getProviders(), decorated);
-      this.#catalogue = buildCatalogue(candidates, { defaults, ...(redact ? { redact } : {}) });
-      for (const entry of this.#catalogue.workflows) this.#byAddress.set(`${entry.workspace}.${entry.workflow}`, entry);
+      this.#built = buildCatalogue(candidates, { defaults, ...(redact ? { redact } : {}) });
+      for (const entry of this.#built.workflows) this.#byAddress.set(`${entry.workspace}.${entry.workflow}`, entry);
     }
-    return this.#catalogue;
+    return this.#built;
   }
 }

@@ -3,6 +3,7 @@ import { lossInJson, type JsonOf } from '@loopstack/shared';
 import fc from 'fast-check';
 import type { RegisteredWorkflow } from './registry.js';
 import { outcomeOf } from './result.js';
+import type { Delivery } from './prepare.js';
 import { ExecutionRunContext } from './run-context.js';
 import type { ResultOf } from './workflow.js';
 
@@ -195,7 +196,8 @@ describe('progress', () => {
     const reported: unknown[] = [];
     const report = (value: unknown): Promise<void> => Promise.resolve(void reported.push(value));
     const source = { workspace: 'Shop', workflow: 'Pay' };
-    const context = new ExecutionRunContext(source, 'r1', 'u1', 1, false, { entries: () => [] }, report);
+    const delivery = { deliveries: 1, headers: { entries: () => [] } } as unknown as Delivery;
+    const context = new ExecutionRunContext(source, { runId: 'r1', delivery }, 'u1', 1, report);
     const warn = jest.spyOn(context.logger, 'warn').mockImplementation(() => undefined);
     for (const value of [{ seen: new Set() }, 1n, { percent: 50 }]) await context.progress(value);
     expect(reported).toEqual([{ percent: 50 }]);

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { HEADER, LoopstackError, describeLoss, emptyHeaders, isServerHeader, lossInJson, printable, type Headers } from '@loopstack/shared';
 import { causeDepthOf, causeHeaders, type Cause } from './cause.js';
+import type { Delivery, PreparedRun } from './prepare.js';
 import { reasonOf } from './thrown.js';
 
 /** Why `ctx.signal` was aborted. */
@@ -42,12 +43,7 @@ function loggerOf(name: string): Logger {
   return logger;
 }
 
-/** The headers of a command as they came. */
-export interface ReceivedHeaders {
-  entries(): Iterable<readonly [string, string]>;
-}
-
-function withoutServers(received: ReceivedHeaders): Headers {
+function withoutServers(received: Delivery['headers']): Headers {
   const headers = emptyHeaders();
   for (const [name, value] of received.entries()) if (!isServerHeader(name)) headers[name] = value;
   return headers;
@@ -61,30 +57,40 @@ export interface ContextSource {
 
 /** One per execution, on the hot path: what costs (AbortController, headers) is made when it is first asked for. */
 export class ExecutionRunContext implements RunContext, Cause {
+  readonly runId: string;
+  readonly redelivered: boolean;
   #controller: AbortController | undefined;
   #reason: LoopstackError | undefined;
   #headers: Headers | undefined;
+  readonly #source: ContextSource;
+  readonly #received: Delivery['headers'];
+  readonly #report: ((value: unknown) => Promise<void>) | undefined;
 
+  /** @param run names its run, and the headers that came with the command */
   constructor(
-    private readonly source: ContextSource,
-    readonly runId: string,
+    source: ContextSource,
+    { runId, delivery }: Pick<PreparedRun, 'runId' | 'delivery'>,
     readonly userId: string,
     readonly attempt: number,
-    readonly redelivered: boolean,
-    private readonly received: ReceivedHeaders,
-    private readonly report: ((value: unknown) => Promise<void>) | undefined,
-  ) {}
+    report: ((value: unknown) => Promise<void>) | undefined,
+  ) {
+    this.#source = source;
+    this.runId = runId;
+    this.redelivered = delivery.deliveries > 1 || attempt > 1;
+    this.#received = delivery.headers;
+    this.#report = report;
+  }
 
   get workspace(): string {
-    return this.source.workspace;
+    return this.#source.workspace;
   }
 
   get workflow(): string {
-    return this.source.workflow;
+    return this.#source.workflow;
   }
 
   get headers(): Headers {
-    return (this.#headers ??= withoutServers(this.received));
+    return (this.#headers ??= withoutServers(this.#received));
   }
 
   get correlationId(): string {
@@ -102,7 +108,7 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   get logger(): Logger {
-    return loggerOf(this.source.workflow);
+    return loggerOf(this.#source.workflow);
   }
 
   get signal(): AbortSignal {
@@ -114,9 +120,9 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   progress(value: unknown): Promise<void> {
-    if (!this.report) return Promise.resolve();
+    if (!this.#report) return Promise.resolve();
     const loss = this.#lossIn(value);
-    if (loss === undefined) return this.report(value);
+    if (loss === undefined) return this.#report(value);
     this.logger.warn(`Run ${this.runId}: progress was not recorded: ${loss}`);
     return Promise.resolve();
   }

@@ -95,8 +95,8 @@ export class RunService {
     userId: string,
     options?: RunOptions,
   ): Promise<RunHandle> {
-    const gateway = this.connected();
-    const address = await this.accept(workflow, workspace, payload, userId);
+    const gateway = this.#connected();
+    const address = await this.#accept(workflow, workspace, payload, userId);
     return gateway.run(address.workflow, address.workspace, payload, userId, options);
   }
 
@@ -136,9 +136,9 @@ export class RunService {
   async runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options: RunManyOptions = {}): Promise<RunManyReport> {
     const check = async (item: RunItem): Promise<void> => {
       await options.check?.(item);
-      await this.accept(item.workflow, item.workspace, item.payload, item.userId);
+      await this.#accept(item.workflow, item.workspace, item.payload, item.userId);
     };
-    return this.connected().runMany(items, { ...options, check });
+    return this.#connected().runMany(items, { ...options, check });
   }
 
   /**
@@ -147,8 +147,8 @@ export class RunService {
    */
   async fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]> {
     const all = fanOutItems(items);
-    for (const item of all) await this.accept(item.workflow, item.workspace, item.payload, item.userId);
-    return this.connected().fanOut(all);
+    for (const item of all) await this.#accept(item.workflow, item.workspace, item.payload, item.userId);
+    return this.#connected().fanOut(all);
   }
 
   /**
@@ -156,6 +156,7 @@ export class RunService {
    * or `schedule('often', { every: '10m' }, …)`. The same id again replaces it.
    * @throws LoopstackError as `run`, SCHEDULE_INVALID, SERVER_TOO_OLD (2.14)
    */
+  // oxlint-disable-next-line max-params -- as `run`, after what is scheduled and when
   async schedule(
     id: string,
     recurrence: Recurrence,
@@ -165,13 +166,13 @@ export class RunService {
     userId: string,
     options?: ScheduleOptions,
   ): Promise<Schedule> {
-    const address = await this.accept(workflow, workspace, payload, userId);
-    return this.connected().schedules.put(id, recurrence, address.workflow, address.workspace, payload, userId, options);
+    const address = await this.#accept(workflow, workspace, payload, userId);
+    return this.#connected().schedules.put(id, recurrence, address.workflow, address.workspace, payload, userId, options);
   }
 
   /** Recurring runs: `list`, `get`, `cancel`. */
   get schedules(): Omit<ScheduleStore, 'put'> {
-    return this.connected().schedules;
+    return this.#connected().schedules;
   }
 
   /**
@@ -179,11 +180,11 @@ export class RunService {
    * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), NAME_INVALID
    */
   async get(run: string | RunOf): Promise<RunInfo> {
-    return this.connected().get(referenceOf(run));
+    return this.#connected().get(referenceOf(run));
   }
 
   async list(filter?: RunFilter): Promise<readonly RunInfo[]> {
-    return this.connected().list(filter);
+    return this.#connected().list(filter);
   }
 
   /**
@@ -191,16 +192,16 @@ export class RunService {
    * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS (an id alone, and several runs have it), RUN_FINISHED, NAME_INVALID
    */
   async cancel(run: string | RunOf): Promise<RunInfo> {
-    return this.connected().cancel(referenceOf(run));
+    return this.#connected().cancel(referenceOf(run));
   }
 
-  private connected(): RunGateway {
+  #connected(): RunGateway {
     if (!this.gateway) throw new LoopstackError('BROKER_MISSING');
     return this.gateway;
   }
 
   /** Refuses what would not run, before anything is published. */
-  private async accept(
+  async #accept(
     workflow: string | WorkflowClass,
     workspace: string | WorkspaceClass,
     payload: unknown,
@@ -208,15 +209,15 @@ export class RunService {
   ): Promise<RunAddress> {
     assertCauseNotTooDeep(this.options.maxCauseDepth);
     const address = { workspace: workspaceName(workspace), workflow: workflowName(workflow) };
-    const { validator, elsewhere } = this.resolve(address, workflow);
+    const { validator, elsewhere } = this.#resolve(address, workflow);
     assertUserId(userId);
     if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
-    if (elsewhere) await this.connected().check(address, payload);
+    if (elsewhere) await this.#connected().check(address, payload);
     return address;
   }
 
   /** Checks the address; tells what validates its payload here, and whether only the catalogue can say more. */
-  private resolve(address: RunAddress, workflow: string | WorkflowClass): { validator: PayloadValidator | undefined; elsewhere: boolean } {
+  #resolve(address: RunAddress, workflow: string | WorkflowClass): { validator: PayloadValidator | undefined; elsewhere: boolean } {
     assertAddress(address);
     const entry = this.registry.find(address.workspace, address.workflow);
     if (entry) return { validator: entry.validator, elsewhere: false };

@@ -37,15 +37,19 @@ const ABORT_ERRORS: Record<AbortReason, (run: Execution, entry: RegisteredWorkfl
 export class Execution {
   #done: ((outcome: Outcome) => void) | undefined;
   #place: number;
+  readonly #entry: RegisteredWorkflow;
+  readonly #active: Execution[];
   context: ExecutionRunContext | undefined;
 
   constructor(
     readonly runId: string,
     readonly deadlineMs: number,
-    private readonly entry: RegisteredWorkflow,
-    private readonly active: Execution[],
+    entry: RegisteredWorkflow,
+    active: Execution[],
     done: (outcome: Outcome) => void,
   ) {
+    this.#entry = entry;
+    this.#active = active;
     this.#done = done;
     this.#place = active.push(this) - 1;
   }
@@ -66,17 +70,17 @@ export class Execution {
 
   /** The last one takes its place: a Set would make its table anew with every few hundred runs. */
   #leave(): void {
-    const last = this.active.pop() as Execution;
+    const last = this.#active.pop() as Execution;
     if (last === this) return;
-    this.active[this.#place] = last;
+    this.#active[this.#place] = last;
     last.#place = this.#place;
   }
 
   /** Aborts `ctx.signal` and ends the execution; what the workflow does afterwards has no effect on the run. */
   abort(reason: AbortReason): void {
     if (this.ended) return;
-    this.context?.abort(ABORT_ERRORS[reason](this, this.entry));
-    this.end(ABORTS[reason](this, this.entry));
+    this.context?.abort(ABORT_ERRORS[reason](this, this.#entry));
+    this.end(ABORTS[reason](this, this.#entry));
   }
 }
 
@@ -96,14 +100,19 @@ export class WorkflowRunner {
   #contract: KnownContract | undefined;
   /** Payloads as a validator made them, where values of them are to be kept out of messages. */
   readonly #used = new WeakMap<Execution, unknown>();
+  readonly #invoke: Invoke;
+  readonly #limits: CommandLimits;
 
   constructor(
     readonly entry: RegisteredWorkflow,
-    private readonly invoke: Invoke,
-    private readonly limits: CommandLimits,
+    invoke: Invoke,
+    limits: CommandLimits,
     /** Name of the release, where it has one. */
     readonly release?: string,
-  ) {}
+  ) {
+    this.#invoke = invoke;
+    this.#limits = limits;
+  }
 
   /** What this release accepts as payload. */
   get contract(): KnownContract {
@@ -117,11 +126,11 @@ export class WorkflowRunner {
 
   /** For how long a signature may be good in this workspace; undefined where none is demanded. */
   get signatureValidityMs(): number | undefined {
-    return this.limits.trust?.maxValidityMs;
+    return this.#limits.trust?.maxValidityMs;
   }
 
   prepare(delivery: Delivery): PreparedRun {
-    return prepareRun(this.entry, delivery, this.limits);
+    return prepareRun(this.entry, delivery, this.#limits);
   }
 
   /** Validates and runs; `done` is called exactly once, perhaps before this returns. */
@@ -142,9 +151,7 @@ export class WorkflowRunner {
       return execution;
     }
     const { payload, userId } = run.command;
-    const { runId, delivery } = run;
-    const redelivered = delivery.deliveries > 1 || attempt > 1;
-    const context = new ExecutionRunContext(this.entry, runId, userId, attempt, redelivered, delivery.headers, report);
+    const context = new ExecutionRunContext(this.entry, run, userId, attempt, report);
     execution.context = context;
     try {
       const { validator } = this.entry;
@@ -179,7 +186,7 @@ export class WorkflowRunner {
 
   #call(execution: Execution, context: ExecutionRunContext, payload: unknown): void {
     try {
-      const returned = withCause(context, this.invoke, payload, context);
+      const returned = withCause(context, this.#invoke, payload, context);
       if (isThenable(returned)) this.#endAfter(returned, execution);
       else execution.end(outcomeOf(this.entry, returned));
     } catch (thrown) {
@@ -201,7 +208,7 @@ export class WorkflowRunner {
     const everyMs = Math.min(1000, Math.max(5, Math.floor(this.entry.options.timeoutMs / 20)));
     this.#sweep = setInterval(() => {
       const now = monotonicMs();
-      for (const execution of this.active) if (execution.deadlineMs <= now) execution.abort('timeout');
+      for (const execution of this.#active) if (execution.deadlineMs <= now) execution.abort('timeout');
       if (this.#active.length === 0) {
         clearInterval(this.#sweep);
         this.#sweep = undefined;

@@ -1,4 +1,4 @@
-import { LoopstackError, isName, jsonType, type OutcomeType, type RunAddress } from '@loopstack/shared';
+import { LoopstackError, OUTCOMES, isName, jsonType, type OutcomeType, type RunAddress } from '@loopstack/shared';
 import { readEvent, type EventTarget, type EventUse } from './event-use.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
 import type { RunNotice } from './run-notice.js';
@@ -22,8 +22,6 @@ export interface ResolvedChain {
   readonly when: OfRun<boolean> | undefined;
   readonly from: StartFrom;
 }
-
-const OUTCOMES: readonly string[] = ['succeeded', 'failed', 'canceled', 'expired'] satisfies OutcomeType[];
 
 /**
  * The chains that start at a workflow, complete.

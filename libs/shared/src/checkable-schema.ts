@@ -53,64 +53,74 @@ export function uncheckedText(unchecked: readonly Unchecked[], workflow?: RunAdd
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
 }
 
-class Reader {
-  private readonly unchecked = new Map<string, Unchecked>();
-  /** By pointer: the name among the definitions. */
-  private readonly names = new Map<string, string>();
-  private readonly definitions = new Map<string, JsonSchema | boolean>();
-  /** References by the definition (or root, '') in which they look at the same value. */
-  private readonly inPlace = new Map<string, Set<string>>();
-  private parts = 0;
+/** Where in a schema. */
+interface Place {
+  readonly path: string;
+  readonly level: number;
+  /** The definition whose value this looks at, or undefined below it. */
+  readonly owner: string | undefined;
+}
 
-  constructor(
-    private readonly root: unknown,
-    private readonly incomplete: boolean,
-  ) {}
+class Reader {
+  readonly #unchecked = new Map<string, Unchecked>();
+  /** By pointer: the name among the definitions. */
+  readonly #names = new Map<string, string>();
+  readonly #definitions = new Map<string, JsonSchema | boolean>();
+  /** References by the definition (or root, '') in which they look at the same value. */
+  readonly #inPlace = new Map<string, Set<string>>();
+  #parts = 0;
+  readonly #root: unknown;
+  readonly #incomplete: boolean;
+
+  constructor(root: unknown, incomplete: boolean) {
+    this.#root = root;
+    this.#incomplete = incomplete;
+  }
 
   read(): CheckableSchema {
-    if (!isFields(this.root)) return { schema: {}, unchecked: [{ path: '', rule: 'schema', reason: `it is ${kindOf(this.root)}` }] };
-    const { $schema } = this.root;
-    const root = this.schema(this.root, '', 0, '') as JsonSchema;
-    if (this.parts > MAX_PARTS)
+    if (!isFields(this.#root)) return { schema: {}, unchecked: [{ path: '', rule: 'schema', reason: `it is ${kindOf(this.#root)}` }] };
+    const { $schema } = this.#root;
+    const root = this.#schema(this.#root, { path: '', level: 0, owner: '' }) as JsonSchema;
+    if (this.#parts > MAX_PARTS)
       return { schema: {}, unchecked: [{ path: '', rule: 'schema', reason: `it has more than ${MAX_PARTS} parts` }] };
-    for (const pointer of this.names.keys()) if (this.turns(pointer, pointer, new Set())) this.cut(pointer);
-    const $defs = Object.fromEntries(this.definitions);
+    for (const pointer of this.#names.keys()) if (this.#isCircular(pointer, pointer, new Set())) this.#cut(pointer);
+    const $defs = Object.fromEntries(this.#definitions);
     return {
       schema: {
         ...(isText($schema) && String($schema).includes('2020-12') ? { $schema } : {}),
         ...root,
-        ...(this.definitions.size > 0 ? { $defs } : {}),
+        ...(this.#definitions.size > 0 ? { $defs } : {}),
       },
-      unchecked: [...this.unchecked.values()],
+      unchecked: [...this.#unchecked.values()],
     };
   }
 
-  /** @param owner the definition whose value this looks at, or undefined below it */
-  private schema(from: unknown, path: string, level: number, owner: string | undefined): JsonSchema | boolean {
+  #schema(from: unknown, place: Place): JsonSchema | boolean {
     if (typeof from === 'boolean') return from;
-    if (!isFields(from)) return this.leave(path, 'schema', `it is ${kindOf(from)}`);
-    this.parts += 1;
-    if (this.parts > MAX_PARTS) return {};
-    if (level > MAX_LEVELS) return this.leave(path, 'schema', `it is nested deeper than ${MAX_LEVELS} levels`);
-    if (level > 0 && '$id' in from) return this.leave(path, '$id', 'it is a schema of its own');
-    const before = this.unchecked.size;
+    const { path, level } = place;
+    if (!isFields(from)) return this.#leave(path, 'schema', `it is ${kindOf(from)}`);
+    this.#parts += 1;
+    if (this.#parts > MAX_PARTS) return {};
+    if (level > MAX_LEVELS) return this.#leave(path, 'schema', `it is nested deeper than ${MAX_LEVELS} levels`);
+    if (level > 0 && '$id' in from) return this.#leave(path, '$id', 'it is a schema of its own');
+    const before = this.#unchecked.size;
     const to = new Map<string, unknown>();
-    for (const [keyword, value] of Object.entries(from)) this.keyword(to, keyword, value, path, level, owner);
-    if (this.unchecked.size > before || this.incomplete) this.loosen(to, from, path);
+    for (const [keyword, value] of Object.entries(from)) this.#keyword(to, keyword, value, place);
+    if (this.#unchecked.size > before || this.#incomplete) this.#loosen(to, from, path);
     return Object.fromEntries(to);
   }
 
-  private keyword(to: Map<string, unknown>, keyword: string, value: unknown, path: string, level: number, owner: string | undefined): void {
+  #keyword(to: Map<string, unknown>, keyword: string, value: unknown, { path, level, owner }: Place): void {
     const inside = IN_PLACE.has(keyword) ? owner : undefined;
-    const next = (one: unknown, at: string): JsonSchema | boolean => this.schema(one, at, level + 1, inside);
-    if (keyword === '$ref') this.reference(to, value, path, owner);
-    else if (keyword === '$dynamicRef' || keyword === '$recursiveRef') this.leave(path, keyword, 'it is not known here');
+    const next = (one: unknown, at: string): JsonSchema | boolean => this.#schema(one, { path: at, level: level + 1, owner: inside });
+    if (keyword === '$ref') this.#reference(to, value, path, owner);
+    else if (keyword === '$dynamicRef' || keyword === '$recursiveRef') this.#leave(path, keyword, 'it is not known here');
     else if (Object.hasOwn(ANNOTATIONS, keyword)) {
       if (ANNOTATIONS[keyword]?.(value)) to.set(keyword, value);
     } else if (Object.hasOwn(ASSERTIONS, keyword)) {
-      this.parts += Array.isArray(value) ? value.length / 10 : 0;
+      this.#parts += Array.isArray(value) ? value.length / 10 : 0;
       if (ASSERTIONS[keyword]?.(value)) to.set(keyword, value);
-      else this.leave(path, keyword, keyword === 'pattern' && isText(value) ? 'it is no expression' : `it is ${kindOf(value)}`);
+      else this.#leave(path, keyword, keyword === 'pattern' && isText(value) ? 'it is no expression' : `it is ${kindOf(value)}`);
     } else if (ONE.has(keyword)) {
       to.set(keyword, next(value, keyword === 'items' || keyword === 'contains' ? `${path}[]` : path));
     } else if (LISTS.has(keyword)) {
@@ -119,21 +129,21 @@ class Reader {
           keyword,
           value.map((one, index) => next(one, keyword === 'prefixItems' ? `${path}[${index}]` : path)),
         );
-      else this.leave(path, keyword, `it is ${kindOf(value)}`);
-    } else if (MAPS.has(keyword)) this.map(to, keyword, value, path, next);
+      else this.#leave(path, keyword, `it is ${kindOf(value)}`);
+    } else if (MAPS.has(keyword)) this.#map(to, keyword, value, path, next);
   }
 
-  private map(
+  #map(
     to: Map<string, unknown>,
     keyword: string,
     value: unknown,
     path: string,
     next: (one: unknown, at: string) => JsonSchema | boolean,
   ): void {
-    if (!isFields(value)) return void this.leave(path, keyword, `it is ${kindOf(value)}`);
+    if (!isFields(value)) return void this.#leave(path, keyword, `it is ${kindOf(value)}`);
     const entries = Object.entries(value).filter(([name]) => {
       if (keyword !== 'patternProperties' || isPattern(name)) return true;
-      this.leave(path, keyword, 'a name is no expression');
+      this.#leave(path, keyword, 'a name is no expression');
       return false;
     });
     const at = (name: string): string => (keyword === 'dependentSchemas' ? path : path === '' ? name : `${path}.${name}`);
@@ -141,11 +151,11 @@ class Reader {
   }
 
   /** Of a schema in which something is left out, what would refuse more for it. */
-  private loosen(to: Map<string, unknown>, from: Fields, path: string): void {
+  #loosen(to: Map<string, unknown>, from: Fields, path: string): void {
     for (const keyword of INVERTING) {
-      if (!to.has(keyword) || this.isWhole(keyword, to, from)) continue;
+      if (!to.has(keyword) || this.#isWhole(keyword, to, from)) continue;
       to.delete(keyword);
-      this.leave(path, keyword, 'it depends on what is not checked');
+      this.#leave(path, keyword, 'it depends on what is not checked');
     }
     const one = to.get('oneOf');
     if (Array.isArray(one)) {
@@ -160,51 +170,51 @@ class Reader {
   }
 
   /** A `not` of plain keywords says the same as before; one with anything else may not. */
-  private isWhole(keyword: string, to: ReadonlyMap<string, unknown>, from: Fields): boolean {
+  #isWhole(keyword: string, to: ReadonlyMap<string, unknown>, from: Fields): boolean {
     if (keyword !== 'not') return false;
     const text = JSON.stringify(to.get(keyword));
     return !text.includes('"$ref"') && text === JSON.stringify(from[keyword]);
   }
 
-  private reference(to: Map<string, unknown>, value: unknown, path: string, owner: string | undefined): void {
-    if (typeof value !== 'string' || !/^#(?:\/|$)/.test(value)) return void this.leave(path, '$ref', 'it leads out of the schema');
+  #reference(to: Map<string, unknown>, value: unknown, path: string, owner: string | undefined): void {
+    if (typeof value !== 'string' || !/^#(?:\/|$)/.test(value)) return void this.#leave(path, '$ref', 'it leads out of the schema');
     const pointer = value.slice(1);
-    const target = targetOf(this.root, pointer);
-    if (!isFields(target) && typeof target !== 'boolean') return void this.leave(path, '$ref', 'it leads nowhere');
-    let name = this.names.get(pointer);
+    const target = targetOf(this.#root, pointer);
+    if (!isFields(target) && typeof target !== 'boolean') return void this.#leave(path, '$ref', 'it leads nowhere');
+    let name = this.#names.get(pointer);
     if (name === undefined) {
       const wanted = (pointer.split('/').at(-1) ?? '').replace(/[^\w.-]/g, '_') || 'Root';
-      const taken = new Set(this.names.values());
+      const taken = new Set(this.#names.values());
       name = wanted;
       for (let n = 2; taken.has(name); n++) name = `${wanted}_${n}`;
-      this.names.set(pointer, name);
-      this.definitions.set(name, this.schema(target, pointer === '' ? '' : `$defs.${name}`, 0, pointer));
+      this.#names.set(pointer, name);
+      this.#definitions.set(name, this.#schema(target, { path: pointer === '' ? '' : `$defs.${name}`, level: 0, owner: pointer }));
     }
-    if (owner !== undefined) this.inPlace.set(owner, (this.inPlace.get(owner) ?? new Set()).add(pointer));
+    if (owner !== undefined) this.#inPlace.set(owner, (this.#inPlace.get(owner) ?? new Set()).add(pointer));
     to.set('$ref', `#/$defs/${name}`);
   }
 
   /** Whether a definition leads back to itself without going into the value: checking it would never end. */
-  private turns(from: string, to: string, seen: Set<string>): boolean {
-    for (const next of this.inPlace.get(from) ?? []) {
+  #isCircular(from: string, to: string, seen: Set<string>): boolean {
+    for (const next of this.#inPlace.get(from) ?? []) {
       if (next === to) return true;
       if (seen.has(next)) continue;
       seen.add(next);
-      if (this.turns(next, to, seen)) return true;
+      if (this.#isCircular(next, to, seen)) return true;
     }
     return false;
   }
 
-  private cut(pointer: string): void {
-    const name = this.names.get(pointer) as string;
-    this.inPlace.delete(pointer);
-    this.definitions.set(name, {});
-    this.leave(pointer === '' ? '' : `$defs.${name}`, '$ref', 'it leads in circles');
+  #cut(pointer: string): void {
+    const name = this.#names.get(pointer) as string;
+    this.#inPlace.delete(pointer);
+    this.#definitions.set(name, {});
+    this.#leave(pointer === '' ? '' : `$defs.${name}`, '$ref', 'it leads in circles');
   }
 
-  private leave(path: string, rule: string, reason: string): JsonSchema {
+  #leave(path: string, rule: string, reason: string): JsonSchema {
     const shown = path.length > 200 ? `${path.slice(0, 199)}…` : path;
-    if (this.unchecked.size < 1000) this.unchecked.set(`${shown} ${rule}`, { path: shown, rule, reason });
+    if (this.#unchecked.size < 1000) this.#unchecked.set(`${shown} ${rule}`, { path: shown, rule, reason });
     return {};
   }
 }

@@ -6,14 +6,17 @@ import { FILES, INCLUDES, exportsText, indexText, mainText, parseTenant, tenantT
 
 /** A folder with the configuration of a nats-server with tenants. */
 export class TenantFolder {
-  constructor(
-    private readonly folder: string,
-    private readonly offer: Offer,
-  ) {}
+  readonly #folder: string;
+  readonly #offer: Offer;
+
+  constructor(folder: string, offer: Offer) {
+    this.#folder = folder;
+    this.#offer = offer;
+  }
 
   /** In the order of their names. */
   async list(): Promise<readonly Tenant[]> {
-    const files = await readdir(join(this.folder, dirname(FILES.index))).catch(() => []);
+    const files = await readdir(join(this.#folder, dirname(FILES.index))).catch(() => []);
     const found: Tenant[] = [];
     for (const file of files.toSorted((a, b) => a.localeCompare(b))) {
       const tenant = parseTenant((await this.#read(join(dirname(FILES.index), file))) ?? '');
@@ -25,7 +28,7 @@ export class TenantFolder {
   /** @throws UsageError where there is none of that name */
   async get(name: string): Promise<Tenant> {
     const found = (await this.list()).find((tenant) => tenant.name === name);
-    if (!found) throw new UsageError(`${this.folder} has no tenant ${name}`, 'See `loopstack tenant list`.');
+    if (!found) throw new UsageError(`${this.#folder} has no tenant ${name}`, 'See `loopstack tenant list`.');
     return found;
   }
 
@@ -42,18 +45,18 @@ export class TenantFolder {
     const written: string[] = [];
     const write = async (file: string, text: string): Promise<void> => {
       if ((await this.#read(file)) === text) return;
-      const path = join(this.folder, file);
+      const path = join(this.#folder, file);
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, text);
       written.push(path);
     };
     if ((await this.#read(FILES.users(tenant.name))) === undefined)
       await write(FILES.users(tenant.name), usersText(tenant, await newUser()));
-    await write(FILES.exports, exportsText(this.offer));
-    await write(FILES.tenant(tenant.name), tenantText(this.offer, tenant));
+    await write(FILES.exports, exportsText(this.#offer));
+    await write(FILES.tenant(tenant.name), tenantText(this.#offer, tenant));
     await write(FILES.index, indexText([...others, tenant].map(({ name }) => name)));
     // Last: it includes the others.
-    if ((await this.#read(FILES.main)) === undefined) await write(FILES.main, mainText(this.offer));
+    if ((await this.#read(FILES.main)) === undefined) await write(FILES.main, mainText(this.#offer));
     return written;
   }
 
@@ -61,15 +64,15 @@ export class TenantFolder {
   async remove(name: string): Promise<void> {
     await this.get(name);
     const left = (await this.list()).filter((tenant) => tenant.name !== name);
-    await writeFile(join(this.folder, FILES.index), indexText(left.map((tenant) => tenant.name)));
-    await rm(join(this.folder, FILES.tenant(name)));
-    await rm(join(this.folder, FILES.users(name)), { force: true });
+    await writeFile(join(this.#folder, FILES.index), indexText(left.map((tenant) => tenant.name)));
+    await rm(join(this.#folder, FILES.tenant(name)));
+    await rm(join(this.#folder, FILES.users(name)), { force: true });
   }
 
   #assertName({ name }: Tenant, others: readonly Tenant[]): void {
     const taken = (other: string): boolean => other.toLowerCase() === name.toLowerCase();
-    if (taken(this.offer.account))
-      throw new UsageError(`${this.offer.account} is the account of the workers`, 'Give the tenant another name.');
+    if (taken(this.#offer.account))
+      throw new UsageError(`${this.#offer.account} is the account of the workers`, 'Give the tenant another name.');
     if (['exports', 'index'].some(taken)) throw new UsageError(`a file here is called ${name}`, 'Give the tenant another name.');
     const twin = others.find((other) => taken(other.name));
     if (twin) throw new UsageError(`${twin.name} and ${name} would be one file on some disks`, 'Give the tenant another name.');
@@ -81,15 +84,15 @@ export class TenantFolder {
     const missing = main === undefined ? [] : INCLUDES.filter((line) => !main.includes(line));
     if (missing.length > 0)
       throw new UsageError(
-        `${join(this.folder, FILES.main)} does not have: ${missing.join(', ')}`,
+        `${join(this.#folder, FILES.main)} does not have: ${missing.join(', ')}`,
         `Put ${INCLUDES[0]} into the account of the workers, and ${INCLUDES[1]} into accounts.`,
       );
   }
 
   #read(file: string): Promise<string | undefined> {
-    return readFile(join(this.folder, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    return readFile(join(this.#folder, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined;
-      throw new UsageError(`${join(this.folder, file)} cannot be read: ${error.code ?? error.message}`);
+      throw new UsageError(`${join(this.#folder, file)} cannot be read: ${error.code ?? error.message}`);
     });
   }
 }

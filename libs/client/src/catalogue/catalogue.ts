@@ -37,22 +37,24 @@ export class Catalogue {
   #absentUntilMs = 0;
   /** Until when releases are not asked for. */
   #closedUntilMs = 0;
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
 
-  constructor(
-    private readonly options: ResolvedClientOptions,
-    private readonly reader: StreamReader,
-  ) {
+  constructor(options: ResolvedClientOptions, reader: StreamReader) {
+    this.#options = options;
+    this.#reader = reader;
+
     const { catalogue } = options.names;
     this.#stream = `KV_${catalogue}`;
     this.#head = `$KV.${catalogue}.`;
-    this.#releases = new Releases((position) => this.reader.read(this.#stream, position), options.names);
+    this.#releases = new Releases((position) => this.#reader.read(this.#stream, position), options.names);
   }
 
   /** All workflows, in the order of their last change. @throws LoopstackError STREAM_UNAVAILABLE where there is no catalogue */
   async list(): Promise<readonly CatalogueEntry[]> {
     const entries: CatalogueEntry[] = [];
     for (let sequence = 1; ;) {
-      const message = await this.reader.read(this.#stream, { next: `${this.#head}*.*`, sequence });
+      const message = await this.#reader.read(this.#stream, { next: `${this.#head}*.*`, sequence });
       if (!message) return entries;
       sequence = message.sequence + 1;
       const entry = decodeCatalogueEntry(message.data);
@@ -73,7 +75,7 @@ export class Catalogue {
    */
   async check(address: RunAddress, payload: unknown): Promise<void> {
     const entry = await this.#find(address);
-    const { checkSchema } = this.options;
+    const { checkSchema } = this.#options;
     if (entry?.payload === undefined || !checkSchema) return;
     // What a worker will read: the payload as JSON, not as the object that it is here.
     const read = parseStrictJson(encodeJson(payload ?? {}, 'PAYLOAD_UNSERIALIZABLE', {}));
@@ -147,14 +149,16 @@ export class Catalogue {
 
   async #ask(address: RunAddress, key: string): Promise<CatalogueEntry | undefined> {
     try {
-      const message = await this.reader.read(this.#stream, { last: this.#head + key });
+      const message = await this.#reader.read(this.#stream, { last: this.#head + key });
       const entry = message && (ownEntry(message.data, key) ?? unreadable(message.data, address));
       if (entry) {
         this.#entries.set(key, { entry, untilMs: monotonicMs() + FRESH_MS });
         return entry;
       }
       // A tenant may look up its own workflows only, one by one.
-      const neighbor = await this.reader.read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 }).catch(() => true);
+      const neighbor = await this.#reader
+        .read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 })
+        .catch(() => true);
       throw new LoopstackError(neighbor ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;

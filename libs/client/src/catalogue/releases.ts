@@ -39,10 +39,10 @@ export class Releases {
   readonly #head: string;
   readonly #known = new Map<string, Contract>();
 
-  constructor(
-    private readonly read: ReadBucket,
-    { catalogue }: Pick<WireNames, 'catalogue'>,
-  ) {
+  readonly #read: ReadBucket;
+
+  constructor(read: ReadBucket, { catalogue }: Pick<WireNames, 'catalogue'>) {
+    this.#read = read;
     this.#head = `$KV.${catalogue}.`;
   }
 
@@ -51,7 +51,7 @@ export class Releases {
     const found: FoundNotice[] = [];
     const next = this.#head + noticeKey(workspace, '*');
     for (let sequence = 1; found.length < MAX_NOTICES;) {
-      const message = await this.read({ next, sequence });
+      const message = await this.#read({ next, sequence });
       if (!message) break;
       sequence = message.sequence + 1;
       const notice = decodeNotice(message.data);
@@ -74,7 +74,7 @@ export class Releases {
   async #contract(key: string): Promise<Contract | undefined> {
     const known = this.#known.get(key);
     if (known) return known;
-    const message = await this.read({ last: this.#head + key });
+    const message = await this.#read({ last: this.#head + key });
     const contract = message && decodeContract(message.data);
     if (!contract) return undefined;
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();

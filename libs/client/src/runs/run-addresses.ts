@@ -16,13 +16,21 @@ const NAMED = 5;
  * two addresses is nobody's: what is asked for must be said.
  */
 export class RunAddresses {
+  readonly #options: ResolvedClientOptions;
+  readonly #reader: StreamReader;
+  readonly #commands: StoredCommands;
+
   constructor(
-    private readonly options: ResolvedClientOptions,
-    private readonly reader: StreamReader,
-    private readonly commands: StoredCommands,
+    options: ResolvedClientOptions,
+    reader: StreamReader,
+    commands: StoredCommands,
     /** Whether a command is done with, so that its events have aged out if it has none. */
     private readonly settled: (command: StoredCommand) => Promise<boolean>,
-  ) {}
+  ) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#commands = commands;
+  }
 
   /** @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, NAME_INVALID, STREAM_UNAVAILABLE */
   async of(runId: string): Promise<FoundRun> {
@@ -40,18 +48,22 @@ export class RunAddresses {
 
   /** Addresses at which the run has events, by the subjects of the stream: its leader knows them all. */
   async #recorded(runId: string): Promise<readonly RunAddress[]> {
-    const { names } = this.options;
+    const { names } = this.#options;
     const anywhere = { workspace: '*', workflow: '*' };
     const query = { subjects_filter: names.event(anywhere, runId) };
     const { events } = names.streams;
-    const info = await this.reader.call<{ state: { subjects?: Readonly<Record<string, number>> } }>(`STREAM.INFO.${events}`, query, events);
+    const info = await this.#reader.call<{ state: { subjects?: Readonly<Record<string, number>> } }>(
+      `STREAM.INFO.${events}`,
+      query,
+      events,
+    );
     return Object.keys(info?.state.subjects ?? {}).flatMap((subject) => names.parseEvent(subject) ?? []);
   }
 
   /** Commands of the run that are not done with. @param known where it has events */
   async #stored(runId: string, known: RunAddress | undefined): Promise<readonly StoredCommand[]> {
     const kept: StoredCommand[] = [];
-    for (const command of await this.commands.findAll(runId, known)) {
+    for (const command of await this.#commands.findAll(runId, known)) {
       const isKnown = command.workspace === known?.workspace && command.workflow === known.workflow;
       if (isKnown || !(await this.settled(command))) kept.push(command);
     }

@@ -46,29 +46,41 @@ const instancesOf = (object: JsonSchema): Conversion => ({ changed: [], items: [
 
 /** Reads the decorators of one property. */
 export class FieldReader {
+  readonly #cls: Class;
+  readonly #name: string;
+  readonly #metadatas: readonly ValidationMetadata[];
+  readonly #transformer: MetadataStorage;
+  readonly #schemaOfClass: SchemaOfClass;
+
   constructor(
-    private readonly cls: Class,
-    private readonly name: string,
-    private readonly metadatas: readonly ValidationMetadata[],
-    private readonly transformer: MetadataStorage,
-    private readonly schemaOfClass: SchemaOfClass,
-  ) {}
+    cls: Class,
+    name: string,
+    metadatas: readonly ValidationMetadata[],
+    transformer: MetadataStorage,
+    schemaOfClass: SchemaOfClass,
+  ) {
+    this.#cls = cls;
+    this.#name = name;
+    this.#metadatas = metadatas;
+    this.#transformer = transformer;
+    this.#schemaOfClass = schemaOfClass;
+  }
 
   read(): FieldSchema {
     const left = new Set<string>();
-    const of = (type: string): readonly ValidationMetadata[] => this.metadatas.filter((metadata) => metadata.type === type);
+    const of = (type: string): readonly ValidationMetadata[] => this.#metadatas.filter((metadata) => metadata.type === type);
     const conditions = of(ValidationTypes.CONDITIONAL_VALIDATION);
     if (conditions.some(({ name }) => name !== 'isOptional')) return unsaid(['@ValidateIf']);
     if (of(ValidationTypes.PROMISE_VALIDATION).length > 0) return unsaid(['@ValidatePromise']);
-    const transforms = this.transformer.findTransformMetadatas(this.cls, this.name, TransformationType.PLAIN_TO_CLASS);
+    const transforms = this.#transformer.findTransformMetadatas(this.#cls, this.#name, TransformationType.PLAIN_TO_CLASS);
     if (transforms.length > 0) return unsaid(['@Transform']);
 
-    const conversion = this.conversion();
+    const conversion = this.#conversion();
     if (conversion.left !== undefined) left.add(conversion.left);
     let taken = ANY;
     let needed = false;
     for (const metadata of [...of(ValidationTypes.IS_DEFINED), ...of(ValidationTypes.CUSTOM_VALIDATION)]) {
-      const rule = this.rule(metadata, left);
+      const rule = this.#rule(metadata, left);
       if (!rule) continue;
       taken = both(
         taken,
@@ -91,10 +103,7 @@ export class FieldReader {
   }
 
   /** What a rule takes, where that is known. */
-  private rule(
-    metadata: ValidationMetadata,
-    left: Set<string>,
-  ): { readonly verdict: Verdict; readonly refusesUndefined: boolean } | undefined {
+  #rule(metadata: ValidationMetadata, left: Set<string>): { readonly verdict: Verdict; readonly refusesUndefined: boolean } | undefined {
     const check = checkOf(metadata);
     const meaning =
       check && !metadata.validateIf && isGenuine(check, metadata) ? meaningOf(check.name, metadata.constraints ?? []) : undefined;
@@ -107,10 +116,10 @@ export class FieldReader {
     return { verdict: meaning.verdict, refusesUndefined: accepts !== true };
   }
 
-  private conversion(): Conversion {
-    const metadata = this.transformer.findTypeMetadata(this.cls, this.name);
+  #conversion(): Conversion {
+    const metadata = this.#transformer.findTypeMetadata(this.#cls, this.#name);
     if (!metadata) return PLAIN;
-    if (metadata.options?.discriminator) return this.discriminated(metadata);
+    if (metadata.options?.discriminator) return this.#discriminated(metadata);
     const target = targetOf(metadata);
     if (target === undefined || !isPlainContainer(metadata.reflectedType as unknown, target)) return UNKNOWN('@Type');
     if (target === Object) return PLAIN;
@@ -120,18 +129,18 @@ export class FieldReader {
     if (target === Date) return convertedTo(Date);
     // An array of a property that is declared as such a class would become one.
     if (!isPayloadClass(target) || attempt(() => 'push' in new target()) === true) return UNKNOWN('@Type');
-    return instancesOf(this.schemaOfClass(target));
+    return instancesOf(this.#schemaOfClass(target));
   }
 
   /** `@Type` with a discriminator: an object of one of the classes, or of the class that the type function names. */
-  private discriminated(metadata: TypeMetadata): Conversion {
+  #discriminated(metadata: TypeMetadata): Conversion {
     const { property, subTypes } = metadata.options?.discriminator ?? {};
     const base = targetOf(metadata);
     const classes = [...(subTypes ?? []).map(({ value }) => value as unknown), base];
     if (!property || base === undefined || !isPlainContainer(metadata.reflectedType as unknown, base) || !classes.every(isPayloadClass))
       return UNKNOWN('@Type with a discriminator');
     const apart = metadata.options?.keepDiscriminatorProperty === true ? undefined : property;
-    const schemas = [...new Set(classes)].map((cls) => this.schemaOfClass(cls, apart));
+    const schemas = [...new Set(classes)].map((cls) => this.#schemaOfClass(cls, apart));
     return instancesOf(schemas.length === 1 ? (schemas[0] as JsonSchema) : { anyOf: schemas });
   }
 }

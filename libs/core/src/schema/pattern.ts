@@ -40,30 +40,29 @@ function compiles(source: string): boolean {
 class Untranslatable extends Error {}
 
 class Translator {
-  private readonly atomFlags: string;
-  private readonly multiline: boolean;
-  private readonly groups: number;
-  private astral: UnicodePattern['astral'] = 'same';
+  readonly #atomFlags: string;
+  readonly #multiline: boolean;
+  readonly #groups: number;
+  #astral: UnicodePattern['astral'] = 'same';
+  readonly #source: string;
 
-  constructor(
-    private readonly source: string,
-    flags: string,
-  ) {
-    this.atomFlags = flags.replace(/[^is]/g, '');
-    this.multiline = flags.includes('m');
+  constructor(source: string, flags: string) {
+    this.#source = source;
+    this.#atomFlags = flags.replace(/[^is]/g, '');
+    this.#multiline = flags.includes('m');
     // The alternative matches the empty text, so there is a result, with a place for each group.
-    this.groups = (new RegExp(`${source}|`).exec('') as RegExpExecArray).length - 1;
+    this.#groups = (new RegExp(`${source}|`).exec('') as RegExpExecArray).length - 1;
   }
 
   translate(): UnicodePattern | undefined {
     try {
       let out = '';
-      for (let at = 0; at < this.source.length;) {
-        const [taken, text] = this.next(this.source.slice(at));
+      for (let at = 0; at < this.#source.length;) {
+        const [taken, text] = this.#next(this.#source.slice(at));
         out += text;
         at += taken;
       }
-      return { source: out, astral: this.astral };
+      return { source: out, astral: this.#astral };
     } catch (error) {
       if (error instanceof Untranslatable) return undefined;
       throw error;
@@ -71,58 +70,58 @@ class Translator {
   }
 
   /** The length of what comes next, and its translation. */
-  private next(rest: string): readonly [length: number, text: string] {
+  #next(rest: string): readonly [length: number, text: string] {
     const char = rest.charAt(0);
-    if (char === '\\') return this.escape(rest);
+    if (char === '\\') return this.#escape(rest);
     if (char === '[') {
       const [text] = /^\[(?:[^\]\\]|\\[^])*\]/.exec(rest) ?? untranslatable();
-      return [text.length, this.atom(text)];
+      return [text.length, this.#atom(text)];
     }
-    if (char === '(') return this.group(rest);
+    if (char === '(') return this.#group(rest);
     if (char === ')' || char === '|') return [1, char];
-    if (char === '^' || char === '$') return [1, this.anchor(char)];
+    if (char === '^' || char === '$') return [1, this.#anchor(char)];
     const [quantifier] = /^(?:[*+?]|\{\d+(?:,\d*)?\})\??/.exec(rest) ?? [];
-    return quantifier === undefined ? [1, this.atom(char)] : [quantifier.length, quantifier];
+    return quantifier === undefined ? [1, this.#atom(char)] : [quantifier.length, quantifier];
   }
 
-  private anchor(char: '^' | '$'): string {
-    if (!this.multiline) return char;
-    this.astral = 'differs';
+  #anchor(char: '^' | '$'): string {
+    if (!this.#multiline) return char;
+    this.#astral = 'differs';
     return char === '^' ? `(?:^|(?<=${LINE_END}))` : `(?:$|(?=${LINE_END}))`;
   }
 
-  private group(rest: string): readonly [number, string] {
+  #group(rest: string): readonly [number, string] {
     const [head] = /^\((?:\?(?::|<?[=!]|<[\w$]+>)|(?!\?))/.exec(rest) ?? untranslatable();
-    if (/[=!]$/.test(head)) this.astral = 'differs';
+    if (/[=!]$/.test(head)) this.#astral = 'differs';
     return [head.length, head];
   }
 
-  private escape(rest: string): readonly [number, string] {
+  #escape(rest: string): readonly [number, string] {
     const [text] = /^\\(?:[1-9]\d*|k<[\w$]+>|c[A-Za-z]|x[\dA-Fa-f]{2}|u[\dA-Fa-f]{4}|[^])/.exec(rest) ?? untranslatable();
     const kind = text.charAt(1);
     if (kind === 'b') return [2, text];
     if (kind === 'B') {
-      this.astral = 'differs';
+      this.#astral = 'differs';
       return [2, text];
     }
-    if (/[1-9]/.test(kind) || text.startsWith('\\k<')) return [text.length, this.backreference(text, rest)];
+    if (/[1-9]/.test(kind) || text.startsWith('\\k<')) return [text.length, this.#backreference(text, rest)];
     // An octal number, or a control letter that is none.
     if (text === '\\c' || (kind === '0' && /^\\0\d/.test(rest))) throw new Untranslatable();
-    return [text.length, this.atom(text)];
+    return [text.length, this.#atom(text)];
   }
 
-  private backreference(text: string, rest: string): string {
-    const numbered = Number(text.slice(1)) <= this.groups;
-    const named = text.startsWith('\\k<') && this.source.includes(`(?<${text.slice(3)}`);
-    if ((!numbered && !named) || this.atomFlags.includes('i')) throw new Untranslatable();
+  #backreference(text: string, rest: string): string {
+    const numbered = Number(text.slice(1)) <= this.#groups;
+    const named = text.startsWith('\\k<') && this.#source.includes(`(?<${text.slice(3)}`);
+    if ((!numbered && !named) || this.#atomFlags.includes('i')) throw new Untranslatable();
     // `\1` before a digit that is no part of it would become another reference.
     return /^\d/.test(rest.slice(text.length)) ? `(?:${text})` : text;
   }
 
   /** One character of the text: a literal, a class, a dot. */
-  private atom(source: string): string {
-    const { text, surrogates } = atomOf(source, this.atomFlags);
-    if (surrogates) this.astral = 'differs';
+  #atom(source: string): string {
+    const { text, surrogates } = atomOf(source, this.#atomFlags);
+    if (surrogates) this.#astral = 'differs';
     return text;
   }
 }

@@ -24,30 +24,34 @@ export function payloadSchema(type: Type<object>, unknownFields: UnknownFields =
 
 class SchemaWriter {
   /** By class, and by the property that a discriminator takes out of it. */
-  private readonly names = new Map<Class, Map<string | undefined, string>>();
-  private readonly schemas = new Map<string, JsonSchema>();
+  readonly #names = new Map<Class, Map<string | undefined, string>>();
+  readonly #schemas = new Map<string, JsonSchema>();
 
-  constructor(private readonly closed: boolean) {}
+  readonly #closed: boolean;
+
+  constructor(closed: boolean) {
+    this.#closed = closed;
+  }
 
   definitions(): Readonly<Record<string, JsonSchema>> {
-    return Object.fromEntries(this.schemas);
+    return Object.fromEntries(this.#schemas);
   }
 
   /** A reference to the definition of a class. Two classes of one name have two. */
-  private readonly reference = (cls: Class, apart?: string): JsonSchema => {
-    const known = this.names.get(cls) ?? new Map<string | undefined, string>();
-    this.names.set(cls, known);
+  readonly #reference = (cls: Class, apart?: string): JsonSchema => {
+    const known = this.#names.get(cls) ?? new Map<string | undefined, string>();
+    this.#names.set(cls, known);
     let name = known.get(apart);
     if (name === undefined) {
       // A static property of the class may hide its name.
       const given: unknown = cls.name;
       const wanted = (typeof given === 'string' ? given : '').replace(/[^\w.-]/g, '_') || 'Anonymous';
       name = wanted;
-      for (let n = 2; this.schemas.has(name); n++) name = `${wanted}_${n}`;
+      for (let n = 2; this.#schemas.has(name); n++) name = `${wanted}_${n}`;
       known.set(apart, name);
       // Its place, for a class that refers to itself.
-      this.schemas.set(name, {});
-      this.schemas.set(name, this.objectSchema(cls, apart));
+      this.#schemas.set(name, {});
+      this.#schemas.set(name, this.objectSchema(cls, apart));
     }
     return { $ref: REF + name };
   };
@@ -57,7 +61,7 @@ class SchemaWriter {
     if (!metadatas || !transformStorage) return commented({ type: 'object' }, ['everything']);
     const instance = attempt(() => new cls());
     if (instance !== undefined && !isPlainInstance(instance, cls)) return commented({ type: 'object' }, ['what the constructor makes']);
-    const fields = this.fields(cls, metadatas, instance);
+    const fields = this.#fields(cls, metadatas, instance);
     const { keys, dropped, dropsOthers } = exposureOf(transformStorage, cls, [...fields.keys()]);
 
     const properties = new Map<string, JsonSchema>();
@@ -81,11 +85,11 @@ class SchemaWriter {
       properties: Object.fromEntries(properties),
       ...(needed.length > 0 ? { required: needed } : {}),
       ...(renamed.length > 0 ? { allOf: renamed } : {}),
-      ...(this.closed && !dropsOthers ? { additionalProperties: false } : {}),
+      ...(this.#closed && !dropsOthers ? { additionalProperties: false } : {}),
     };
   }
 
-  private fields(cls: Class, metadatas: readonly ValidationMetadata[], instance: object | undefined): ReadonlyMap<string, FieldSchema> {
+  #fields(cls: Class, metadatas: readonly ValidationMetadata[], instance: object | undefined): ReadonlyMap<string, FieldSchema> {
     const fields = new Map<string, FieldSchema>();
     const grouped = new Map<string, ValidationMetadata[]>();
     for (const metadata of metadatas) grouped.set(metadata.propertyName, [...(grouped.get(metadata.propertyName) ?? []), metadata]);
@@ -94,7 +98,7 @@ class SchemaWriter {
         fields.set(name, { schema: commented({}, ['an accessor or a method']), needed: false });
         continue;
       }
-      const field = new FieldReader(cls, name, group, transformStorage as NonNullable<typeof transformStorage>, this.reference).read();
+      const field = new FieldReader(cls, name, group, transformStorage as NonNullable<typeof transformStorage>, this.#reference).read();
       // A property that has a value from the start may be missing.
       const initial = instance === undefined || (instance as Record<string, unknown>)[name] !== undefined;
       fields.set(name, { schema: field.schema, needed: field.needed && !initial });

@@ -10,8 +10,11 @@ import { CLOSER_LOOK } from './rules.js';
 export class Builder {
   /** Number of properties that no class declares and that are refused for it. They are kept, to be reported. */
   strangers = 0;
+  readonly #unknownFields: UnknownFields;
 
-  constructor(private readonly unknownFields: UnknownFields = 'refuse') {}
+  constructor(unknownFields: UnknownFields = 'refuse') {
+    this.#unknownFields = unknownFields;
+  }
 
   object(from: object, plan: ClassPlan): object {
     const prototype: unknown = Object.getPrototypeOf(from);
@@ -23,8 +26,8 @@ export class Builder {
       // A name that the class or every object has: class-transformer would leave such a property out.
       if (field === undefined && key in target) throw CLOSER_LOOK;
       if (field === undefined) {
-        if (this.unknownFields === 'strip') continue;
-        if (this.unknownFields === 'refuse') this.strangers += 1;
+        if (this.#unknownFields === 'strip') continue;
+        if (this.#unknownFields === 'refuse') this.strangers += 1;
       }
       target[key] = this.value(source[key], field?.type, field?.maxItems ?? MAX_ITEMS);
     }
@@ -38,13 +41,13 @@ export class Builder {
       if (type === undefined || 'cls' in type) return value;
       return type === Date ? new Date(value as string) : (type as (from: unknown) => unknown)(value);
     }
-    if (Array.isArray(value)) return this.array(value, type, maxItems);
-    if (type === undefined) return this.copy(value);
+    if (Array.isArray(value)) return this.#array(value, type, maxItems);
+    if (type === undefined) return this.#copy(value);
     if ('cls' in type) return this.object(value, type);
     throw CLOSER_LOOK;
   }
 
-  private array(from: readonly unknown[], type: FieldPlan['type'], maxItems: number): unknown[] {
+  #array(from: readonly unknown[], type: FieldPlan['type'], maxItems: number): unknown[] {
     if (from.length > maxItems) throw CLOSER_LOOK;
     const items: unknown[] = [];
     for (let index = 0; index < from.length; index++) {
@@ -56,7 +59,7 @@ export class Builder {
     return items;
   }
 
-  private copy(from: object): object {
+  #copy(from: object): object {
     if (Object.getPrototypeOf(from) !== Object.prototype) throw CLOSER_LOOK;
     const keys = Object.keys(from);
     if (keys.length > MAX_ITEMS) throw CLOSER_LOOK;

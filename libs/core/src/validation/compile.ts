@@ -30,7 +30,7 @@ return function accept(payload) {
     return undefined;
   }
 };`;
-  // oxlint-disable-next-line typescript/no-implied-eval
+  // oxlint-disable-next-line typescript/no-implied-eval -- a validator is compiled from its rules, which the application declares
   const bind = new Function('closerLook', 'plain', 'copy', ...generator.names, code) as (...references: unknown[]) => Accept;
   return bind(CLOSER_LOOK, Object.prototype, copy, ...generator.values);
 }
@@ -45,22 +45,26 @@ const UNKNOWN: Readonly<Record<UnknownFields, string>> = {
 class Generator {
   readonly functions: string[] = [];
   readonly values: unknown[] = [];
-  private readonly ids = new Map<ClassPlan | Conversion, number>();
+  readonly #ids = new Map<ClassPlan | Conversion, number>();
 
-  constructor(private readonly unknownFields: UnknownFields) {}
+  readonly #unknownFields: UnknownFields;
+
+  constructor(unknownFields: UnknownFields) {
+    this.#unknownFields = unknownFields;
+  }
 
   get names(): string[] {
     return this.values.map((_, index) => `ref${index}`);
   }
 
   class(plan: ClassPlan): number {
-    const known = this.ids.get(plan);
+    const known = this.#ids.get(plan);
     if (known !== undefined) return known;
-    const id = this.ids.size;
-    this.ids.set(plan, id);
+    const id = this.#ids.size;
+    this.#ids.set(plan, id);
     const fields = [...plan.fields.values()];
-    const cls = this.ref(plan.cls);
-    const prototype = this.ref(plan.cls.prototype);
+    const cls = this.#ref(plan.cls);
+    const prototype = this.#ref(plan.cls.prototype);
     this.functions.push(`function build${id}(from) {
   const prototype = Object.getPrototypeOf(from);
   if (prototype !== plain && prototype !== ${prototype}) throw closerLook;
@@ -68,8 +72,8 @@ class Generator {
   for (const key in from) {
     const value = from[key];
     switch (key) {
-${fields.map((field) => this.assignment(field)).join('\n')}
-      default: ${UNKNOWN[this.unknownFields]}
+${fields.map((field) => this.#assignment(field)).join('\n')}
+      default: ${UNKNOWN[this.#unknownFields]}
     }
   }
   return to;
@@ -77,7 +81,7 @@ ${fields.map((field) => this.assignment(field)).join('\n')}
 ${convertFunction(id, `build${id}(value)`, 'value')}
 function holds${id}(object) {
   let value;
-${fields.map((field) => this.checks(field)).join('\n')}
+${fields.map((field) => this.#checks(field)).join('\n')}
   return true;
 }
 function nested${id}(value) {
@@ -93,34 +97,34 @@ function nested${id}(value) {
     return id;
   }
 
-  private conversion(target: Conversion): number {
-    const known = this.ids.get(target);
+  #conversion(target: Conversion): number {
+    const known = this.#ids.get(target);
     if (known !== undefined) return known;
-    const id = this.ids.size;
-    this.ids.set(target, id);
-    const convert = target === Date ? 'new Date(value)' : `${this.ref(target)}(value)`;
+    const id = this.#ids.size;
+    this.#ids.set(target, id);
+    const convert = target === Date ? 'new Date(value)' : `${this.#ref(target)}(value)`;
     this.functions.push(convertFunction(id, 'closer()', convert), 'function closer() { throw closerLook; }');
     return id;
   }
 
-  private assignment({ name, type, maxItems }: FieldPlan): string {
+  #assignment({ name, type, maxItems }: FieldPlan): string {
     const key = JSON.stringify(name);
     if (type === undefined)
       return `case ${key}: to[${key}] = typeof value === 'object' && value !== null ? copy(value, ${maxItems}) : value; break;`;
-    const id = 'cls' in type ? this.class(type) : this.conversion(type);
+    const id = 'cls' in type ? this.class(type) : this.#conversion(type);
     return `case ${key}: to[${key}] = convert${id}(value, ${maxItems}); break;`;
   }
 
-  private checks(field: FieldPlan): string {
-    const checks = field.rules.map((rule) => this.check(rule));
+  #checks(field: FieldPlan): string {
+    const checks = field.rules.map((rule) => this.#check(rule));
     if (field.nested) checks.push(`if (!nested${this.class(field.type as ClassPlan)}(value)) return false;`);
     const all = checks.join('\n');
     return `value = object[${JSON.stringify(field.name)}];\n${field.optional ? `if (value !== undefined && value !== null) {\n${all}\n}` : all}`;
   }
 
-  private check(rule: Rule): string {
-    const constraint = this.ref(rule.constraint);
-    const args = this.ref(rule.args);
+  #check(rule: Rule): string {
+    const constraint = this.#ref(rule.constraint);
+    const args = this.#ref(rule.args);
     const fails = (value: string) => `${constraint}.validate(${value}, ${args}) !== true`;
     if (!rule.each) return `if (${fails('value')}) return false;`;
     return `if (Array.isArray(value)) { for (let i = 0; i < value.length; i++) if (${fails('value[i]')}) return false; }
@@ -128,7 +132,7 @@ else if (value instanceof Set || value instanceof Map) throw closerLook;
 else if (${fails('value')}) return false;`;
   }
 
-  private ref(value: unknown): string {
+  #ref(value: unknown): string {
     return `ref${this.values.push(value) - 1}`;
   }
 }

@@ -20,32 +20,36 @@ export function explain(instance: object, plan: ClassPlan, strangers: boolean): 
 class Explainer {
   readonly errors: FieldError[] = [];
   /** Names and indices on the way from the payload to where we are. */
-  private readonly trail: (string | number)[] = [];
+  readonly #trail: (string | number)[] = [];
 
-  constructor(private readonly strangers: boolean) {}
+  readonly #strangers: boolean;
+
+  constructor(strangers: boolean) {
+    this.#strangers = strangers;
+  }
 
   object(object: object, plan: ClassPlan): void {
     if (Object.getPrototypeOf(object) !== plan.cls.prototype) throw CLOSER_LOOK;
     const values = object as Record<string, unknown>;
-    if (this.strangers) {
+    if (this.#strangers) {
       for (const key of Object.keys(object)) {
         if (plan.fields.has(key)) continue;
-        this.trail.push(key);
-        this.add('whitelistValidation', `property ${key} should not exist`, values[key]);
-        this.trail.pop();
+        this.#trail.push(key);
+        this.#add('whitelistValidation', `property ${key} should not exist`, values[key]);
+        this.#trail.pop();
       }
     }
     for (const field of plan.fields.values()) {
       const value = values[field.name];
-      if (this.full) return;
+      if (this.#full) return;
       if (field.optional && (value === undefined || value === null)) continue;
-      this.trail.push(field.name);
-      this.field(object, field, value);
-      this.trail.pop();
+      this.#trail.push(field.name);
+      this.#field(object, field, value);
+      this.#trail.pop();
     }
   }
 
-  private field(object: object, field: FieldPlan, value: unknown): void {
+  #field(object: object, field: FieldPlan, value: unknown): void {
     const { nested, type } = field;
     // By name, as in the library: of two failing rules with one name, the last message at the first one's place.
     let failed: Map<string, string | undefined> | undefined;
@@ -53,34 +57,34 @@ class Explainer {
       if (!holds(rule, value)) (failed ??= new Map()).set(rule.name, messageOfRule(rule, object, value));
     }
     if (nested && isLeaf(value)) (failed ??= new Map()).set('nestedValidation', messageOfNested(nested, value));
-    if (failed) for (const [rule, message] of failed) this.add(rule, message, value);
-    if (nested) this.inside(value, nested, type as ClassPlan);
+    if (failed) for (const [rule, message] of failed) this.#add(rule, message, value);
+    if (nested) this.#inside(value, nested, type as ClassPlan);
   }
 
-  private inside(value: unknown, nested: ValidationMetadata, plan: ClassPlan): void {
+  #inside(value: unknown, nested: ValidationMetadata, plan: ClassPlan): void {
     if (!Array.isArray(value)) {
       if (value instanceof Object) this.object(value, plan);
       return;
     }
-    for (let index = 0; index < value.length && !this.full; index++) {
+    for (let index = 0; index < value.length && !this.#full; index++) {
       const item: unknown = value[index];
-      this.trail.push(index);
-      if (isLeaf(item)) this.add('nestedValidation', messageOfNested(nested, item), item);
-      else this.inside(item, nested, plan);
-      this.trail.pop();
+      this.#trail.push(index);
+      if (isLeaf(item)) this.#add('nestedValidation', messageOfNested(nested, item), item);
+      else this.#inside(item, nested, plan);
+      this.#trail.pop();
     }
   }
 
-  private add(rule: string, message: string | undefined, value: unknown): void {
-    if (this.full) return;
-    const path = this.trail.reduce<string>(
+  #add(rule: string, message: string | undefined, value: unknown): void {
+    if (this.#full) return;
+    const path = this.#trail.reduce<string>(
       (parent, step) => (typeof step === 'number' ? pathOfIndex(parent, step) : pathOfKey(parent, step)),
       '',
     );
     this.errors.push(fieldError(path, rule, message, value));
   }
 
-  private get full(): boolean {
+  get #full(): boolean {
     return this.errors.length >= MAX_FIELD_ERRORS;
   }
 }

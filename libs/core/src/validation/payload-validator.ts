@@ -48,53 +48,55 @@ export function payloadValidator<T extends object>(cls: new () => T, unknownFiel
 }
 
 class ClassValidator<T extends object> implements PayloadValidator<T> {
-  private plan: Plan | undefined;
-  private accept: Accept | undefined;
+  #plan: Plan | undefined;
+  #accept: Accept | undefined;
+  readonly #cls: Class<T>;
+  readonly #unknownFields: UnknownFields;
 
-  constructor(
-    private readonly cls: Class<T>,
-    private readonly unknownFields: UnknownFields,
-  ) {}
-
-  validate(input: unknown): Validated<T> | Promise<Validated<T>> {
-    this.plan ??= this.prepare();
-    const accepted = this.accept?.(input);
-    if (accepted !== undefined) return { ok: true, value: accepted as T };
-    if (!isRecord(input)) return invalid([fieldError('', 'isObject', 'the payload must be an object', input)]);
-    const { root } = this.plan;
-    const errors = this.accept && this.explain(input, root);
-    return errors?.length ? invalid(errors) : this.byLibraries(input, root);
+  constructor(cls: Class<T>, unknownFields: UnknownFields) {
+    this.#cls = cls;
+    this.#unknownFields = unknownFields;
   }
 
-  private prepare(): Plan {
-    const plan = planOf(this.cls);
-    if (plan.obstacles.length === 0) this.accept = compile(plan.root, this.unknownFields);
+  validate(input: unknown): Validated<T> | Promise<Validated<T>> {
+    this.#plan ??= this.#prepare();
+    const accepted = this.#accept?.(input);
+    if (accepted !== undefined) return { ok: true, value: accepted as T };
+    if (!isRecord(input)) return invalid([fieldError('', 'isObject', 'the payload must be an object', input)]);
+    const { root } = this.#plan;
+    const errors = this.#accept && this.#explain(input, root);
+    return errors?.length ? invalid(errors) : this.#byLibraries(input, root);
+  }
+
+  #prepare(): Plan {
+    const plan = planOf(this.#cls);
+    if (plan.obstacles.length === 0) this.#accept = compile(plan.root, this.#unknownFields);
     return plan;
   }
 
   /** Undefined where only the libraries can tell. */
-  private explain(input: object, plan: ClassPlan): readonly FieldError[] | undefined {
+  #explain(input: object, plan: ClassPlan): readonly FieldError[] | undefined {
     return attempt(() => {
-      const builder = new Builder(this.unknownFields);
+      const builder = new Builder(this.#unknownFields);
       return explain(builder.object(input, plan), plan, builder.strangers > 0);
     });
   }
 
-  private byLibraries(input: object, plan: ClassPlan): Validated<T> | Promise<Validated<T>> {
+  #byLibraries(input: object, plan: ClassPlan): Validated<T> | Promise<Validated<T>> {
     let outcome: Outcome | Promise<Outcome>;
     try {
       const { errors, work } = refusalsOf(input, plan);
       if (errors.length > 0) return invalid(errors);
       if (work > MAX_LIBRARY_WORK) return invalid([fieldError('', 'payloadTooManyItems', 'the payload has too many values', input)]);
-      outcome = checkWithLibraries(this.cls, input, this.unknownFields);
+      outcome = checkWithLibraries(this.#cls, input, this.#unknownFields);
     } catch (cause) {
       // Only what is not JSON gets here: a cycle, or a getter that throws.
       return invalid([fieldError('', 'check', `the payload could not be read: ${nameOf(cause)}`, input)]);
     }
-    return outcome instanceof Promise ? outcome.then((known) => this.result(known)) : this.result(outcome);
+    return outcome instanceof Promise ? outcome.then((known) => this.#result(known)) : this.#result(outcome);
   }
 
-  private result({ instance, errors }: Outcome): Validated<T> {
+  #result({ instance, errors }: Outcome): Validated<T> {
     return errors.length > 0 ? invalid(errors) : { ok: true, value: instance as T };
   }
 }

@@ -56,46 +56,46 @@ export function planOf(cls: Class): Plan {
 
 class PlanReader {
   readonly obstacles: string[] = [];
-  private readonly plans = new Map<Class, ClassPlan>();
-  private readonly validation = getMetadataStorage();
+  readonly #plans = new Map<Class, ClassPlan>();
+  readonly #validation = getMetadataStorage();
 
   constructor() {
     if (!transformStorage) this.obstacles.push('the metadata of class-transformer cannot be reached');
   }
 
   read(cls: Class, parent?: Class): ClassPlan {
-    const known = this.plans.get(cls);
+    const known = this.#plans.get(cls);
     if (known) return known;
     const fields = new Map<string, FieldPlan>();
     const plan: ClassPlan = { cls, fields };
-    this.plans.set(cls, plan);
+    this.#plans.set(cls, plan);
 
     // As the executor asks: a nested object is looked up with its parent's name as a schema name, without groups.
-    const metadatas = this.validation.getTargetValidationMetadatas(cls, parent?.name as string, false, false);
-    if (metadatas.length === 0) this.obstacle(cls, 'has no validation decorators');
-    if (metadatas.some((metadata) => typeof metadata.target === 'string')) this.obstacle(cls, 'is validated by a registered schema');
-    for (const [name, group] of Object.entries(this.validation.groupByPropertyName(metadatas))) {
-      fields.set(name, this.field(cls, name, group));
+    const metadatas = this.#validation.getTargetValidationMetadatas(cls, parent?.name as string, false, false);
+    if (metadatas.length === 0) this.#obstacle(cls, 'has no validation decorators');
+    if (metadatas.some((metadata) => typeof metadata.target === 'string')) this.#obstacle(cls, 'is validated by a registered schema');
+    for (const [name, group] of Object.entries(this.#validation.groupByPropertyName(metadatas))) {
+      fields.set(name, this.#field(cls, name, group));
     }
-    this.checkTransformer(cls, plan);
-    this.checkShape(cls, plan);
+    this.#checkTransformer(cls, plan);
+    this.#checkShape(cls, plan);
     return plan;
   }
 
-  private field(cls: Class, name: string, group: readonly ValidationMetadata[]): FieldPlan {
+  #field(cls: Class, name: string, group: readonly ValidationMetadata[]): FieldPlan {
     const of = (type: string) => group.filter((metadata) => metadata.type === type);
     const nested = of(ValidationTypes.NESTED_VALIDATION);
     const conditions = of(ValidationTypes.CONDITIONAL_VALIDATION);
     const checks = [...of(ValidationTypes.IS_DEFINED), ...of(ValidationTypes.CUSTOM_VALIDATION)];
-    const rules = checks.map((metadata) => this.rule(cls, metadata)).filter((rule) => rule !== undefined);
-    const type = this.type(cls, name);
+    const rules = checks.map((metadata) => this.#rule(cls, metadata)).filter((rule) => rule !== undefined);
+    const type = this.#type(cls, name);
 
-    if (of(ValidationTypes.PROMISE_VALIDATION).length > 0) this.obstacle(cls, `${name} is a promise`);
-    if (conditions.some(({ name: condition }) => condition !== 'isOptional')) this.obstacle(cls, `${name} is validated conditionally`);
-    if (group.some(({ validateIf }) => validateIf)) this.obstacle(cls, `${name} is validated conditionally`);
-    if (nested.length > 1) this.obstacle(cls, `${name} is nested more than once`);
+    if (of(ValidationTypes.PROMISE_VALIDATION).length > 0) this.#obstacle(cls, `${name} is a promise`);
+    if (conditions.some(({ name: condition }) => condition !== 'isOptional')) this.#obstacle(cls, `${name} is validated conditionally`);
+    if (group.some(({ validateIf }) => validateIf)) this.#obstacle(cls, `${name} is validated conditionally`);
+    if (nested.length > 1) this.#obstacle(cls, `${name} is nested more than once`);
     const typed = type !== undefined && 'cls' in type;
-    if (nested.length > 0 !== typed) this.obstacle(cls, `${name} has one of @Type and @ValidateNested without the other`);
+    if (nested.length > 0 !== typed) this.#obstacle(cls, `${name} has one of @Type and @ValidateNested without the other`);
 
     const sizeRule = rules.find((rule) => rule.name === 'arrayMaxSize' && !rule.each);
     const declared: unknown = sizeRule?.metadata.constraints[0];
@@ -110,55 +110,55 @@ class PlanReader {
     };
   }
 
-  private rule(cls: Class, metadata: ValidationMetadata): Rule | undefined {
-    const [constraint, ...more] = this.validation.getTargetValidatorConstraints(metadata.constraintCls);
+  #rule(cls: Class, metadata: ValidationMetadata): Rule | undefined {
+    const [constraint, ...more] = this.#validation.getTargetValidatorConstraints(metadata.constraintCls);
     if (!constraint || more.length > 0 || constraint.async || !BUILT_IN_RULES.has(constraint.name)) {
-      this.obstacle(cls, `${metadata.propertyName} has a custom validator`);
+      this.#obstacle(cls, `${metadata.propertyName} has a custom validator`);
       return undefined;
     }
     const args = new StaticArguments(cls.name, metadata);
     return { name: constraint.name, each: metadata.each, constraint: instanceOf(constraint), args, metadata };
   }
 
-  private type(cls: Class, name: string): FieldPlan['type'] {
+  #type(cls: Class, name: string): FieldPlan['type'] {
     const metadata = transformStorage?.findTypeMetadata(cls, name);
     if (!metadata) return undefined;
     const target = typeNamedBy(metadata);
-    if (target === undefined) this.obstacle(cls, `${name} has a type that depends on the value`);
+    if (target === undefined) this.#obstacle(cls, `${name} has a type that depends on the value`);
     if (target === undefined || target === Object) return undefined;
-    if (!isPlainContainer(metadata.reflectedType, target)) this.obstacle(cls, `${name} is a collection`);
+    if (!isPlainContainer(metadata.reflectedType, target)) this.#obstacle(cls, `${name} is a collection`);
     if (CONVERSIONS.includes(target)) return target as Conversion;
     return this.read(target as Class, cls);
   }
 
-  private checkTransformer(cls: Class, plan: ClassPlan): void {
+  #checkTransformer(cls: Class, plan: ClassPlan): void {
     if (!transformStorage) return;
     const named = transformStorage.getExposedMetadatas(cls).length + transformStorage.getExcludedMetadatas(cls).length;
-    if (named > 0 || transformStorage.getStrategy(cls) !== 'none') this.obstacle(cls, 'has @Expose or @Exclude');
+    if (named > 0 || transformStorage.getStrategy(cls) !== 'none') this.#obstacle(cls, 'has @Expose or @Exclude');
     for (const name of plan.fields.keys()) {
       const transforms = transformStorage.findTransformMetadatas(cls, name, TransformationType.PLAIN_TO_CLASS);
-      if (transforms.length > 0) this.obstacle(cls, `${name} has a @Transform`);
+      if (transforms.length > 0) this.#obstacle(cls, `${name} has a @Transform`);
     }
   }
 
   /** class-transformer skips or redirects what the prototype already has; class-validator refuses undecorated defaults. */
-  private checkShape(cls: Class, plan: ClassPlan): void {
+  #checkShape(cls: Class, plan: ClassPlan): void {
     const prototype = cls.prototype as object;
     const instance = attempt(() => new cls());
     if (instance === undefined || Object.getPrototypeOf(instance) !== prototype || prototype.constructor !== cls) {
-      return this.obstacle(cls, 'cannot be constructed without arguments');
+      return this.#obstacle(cls, 'cannot be constructed without arguments');
     }
     for (const name of Object.keys(instance)) {
-      if (!plan.fields.has(name)) this.obstacle(cls, `${name} has a default but no decorator`);
-      if (typeof (instance as Record<string, unknown>)[name] === 'function') this.obstacle(cls, `${name} is a function`);
+      if (!plan.fields.has(name)) this.#obstacle(cls, `${name} has a default but no decorator`);
+      if (typeof (instance as Record<string, unknown>)[name] === 'function') this.#obstacle(cls, `${name} is a function`);
     }
     for (const name of plan.fields.keys()) {
-      if (name in prototype || name === 'then') this.obstacle(cls, `${name} is an accessor or a method`);
+      if (name in prototype || name === 'then') this.#obstacle(cls, `${name} is an accessor or a method`);
     }
-    if ('push' in instance || 'then' in instance) this.obstacle(cls, 'looks like an array or a promise');
+    if ('push' in instance || 'then' in instance) this.#obstacle(cls, 'looks like an array or a promise');
   }
 
-  private obstacle(cls: Class, text: string): void {
+  #obstacle(cls: Class, text: string): void {
     this.obstacles.push(`${cls.name}: ${text}`);
   }
 }

@@ -25,7 +25,7 @@ class Scan implements Refusals {
   object(value: object, path: string, plan: ClassPlan | undefined): void {
     const keys = Object.keys(value);
     this.work += 1 + keys.length ** 2 / 1000;
-    if (keys.length > MAX_ITEMS) return this.tooMany(value, path, `more than ${MAX_ITEMS} properties`);
+    if (keys.length > MAX_ITEMS) return this.#tooMany(value, path, `more than ${MAX_ITEMS} properties`);
     for (const key of keys) {
       if (this.errors.length >= MAX_FIELD_ERRORS) return;
       const at = pathOfKey(path, key);
@@ -33,32 +33,32 @@ class Scan implements Refusals {
       const inner = (value as Record<string, unknown>)[key];
       const inherited = INHERITED_KEYS.has(key) || (plan !== undefined && field === undefined && key in plan.cls.prototype);
       if (inherited) this.errors.push(fieldError(at, 'whitelistValidation', `property ${key} should not exist`, inner));
-      else this.value(inner, at, field, value);
+      else this.#value(inner, at, field, value);
     }
   }
 
-  private value(value: unknown, path: string, field: FieldPlan | undefined, owner: object): void {
-    if (Array.isArray(value)) this.array(value, path, field, owner);
+  #value(value: unknown, path: string, field: FieldPlan | undefined, owner: object): void {
+    if (Array.isArray(value)) this.#array(value, path, field, owner);
     else if (isRecord(value)) this.object(value, path, field?.type && 'cls' in field.type ? field.type : undefined);
     else this.work += 1;
   }
 
-  private array(array: readonly unknown[], path: string, field: FieldPlan | undefined, owner: object): void {
+  #array(array: readonly unknown[], path: string, field: FieldPlan | undefined, owner: object): void {
     this.work += 1;
     const limit = field?.maxItems ?? MAX_ITEMS;
     if (array.length > limit) {
       const rule = field?.sizeRule;
-      if (!rule) return this.tooMany(array, path, `more than ${limit} items; @ArrayMaxSize can allow them`);
+      if (!rule) return this.#tooMany(array, path, `more than ${limit} items; @ArrayMaxSize can allow them`);
       this.errors.push(fieldError(path, rule.name, messageOfRule(rule, owner, array), array));
       return;
     }
     const itemField = field && { ...field, sizeRule: undefined, maxItems: MAX_ITEMS };
     for (let index = 0; index < array.length && this.errors.length < MAX_FIELD_ERRORS; index++) {
-      this.value(array[index], pathOfIndex(path, index), itemField, owner);
+      this.#value(array[index], pathOfIndex(path, index), itemField, owner);
     }
   }
 
-  private tooMany(value: unknown, path: string, what: string): void {
+  #tooMany(value: unknown, path: string, what: string): void {
     this.errors.push(fieldError(path, 'payloadTooManyItems', `${path || 'the payload'} has ${what}`, value));
   }
 }
