@@ -4,13 +4,15 @@ import {
   NAME_PATTERN,
   ORIGINAL_PREFIX,
   PLAIN_TEXT,
+  RUN_EVENTS,
+  RUN_EVENT_TYPES,
+  isOutcome,
   type DeadReason,
   type FieldError,
   type JsonSchema,
   type RecordedError,
   type Refusal,
   type RunEvent,
-  type RunEventType,
 } from '@loopstack/shared/contract';
 
 // The shapes that shared's types describe, for those who do not compile against them. Each record has to name every
@@ -73,26 +75,13 @@ const REFUSAL: JsonSchema = {
   description: 'With queued: workers have refused the payload, and another release that runs may take it.',
 };
 
-const EVENT_TYPES: Readonly<Record<RunEventType, string>> = {
-  queued: 'stored, and waiting',
-  started: 'a worker has taken it',
-  progress: 'the workflow says how far it is',
-  retrying: 'an attempt failed, another one follows',
-  succeeded: 'outcome: the workflow has returned',
-  failed: 'outcome: given up; there is a dead letter',
-  canceled: 'outcome: canceled',
-  expired: 'outcome: not started before its deadline',
-};
-
 /** The body of a run event. Readers ignore fields that they do not know. */
 export const RUN_EVENT: JsonSchema = object(
   {
     type: {
       type: 'string',
-      enum: Object.keys(EVENT_TYPES),
-      description: Object.entries(EVENT_TYPES)
-        .map(([type, meaning]) => `${type}: ${meaning}`)
-        .join('\n'),
+      enum: RUN_EVENT_TYPES,
+      description: RUN_EVENT_TYPES.map((type) => `${type}: ${isOutcome(type) ? 'outcome: ' : ''}${RUN_EVENTS[type].meaning}`).join('\n'),
     },
     at: { ...TIME, description: 'By the clock of the process that recorded it.' },
     attempt: { ...COUNT, description: 'Attempts started so far; 0 before the first.' },

@@ -25,14 +25,15 @@ export type { ReplayProgress } from './replay/run/meter.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';
 export { type ReplayHooks, type ReplayPace, Replays, type ReplaysOptions } from './replay/replays.js';
-export type {
-  EventMapping,
-  PatchOperation,
-  ReplayCommand,
-  ReplayFunctions,
-  ReplayModule,
-  ReplayOutcome,
-  ReplayRequest,
+export {
+  type EventMapping,
+  type PatchOperation,
+  REPLAY_OUTCOMES,
+  type ReplayCommand,
+  type ReplayFunctions,
+  type ReplayModule,
+  type ReplayOutcome,
+  type ReplayRequest,
 } from './replay/request.js';
 export { catalogueCheck } from './replay/select/catalogue-check.js';
 export { schemaCheck } from './schema/schema-check.js';

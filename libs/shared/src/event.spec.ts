@@ -1,13 +1,22 @@
 import fc from 'fast-check';
-import { decodeRunEvent, encodeRunEvent, isOutcome, statusOf, type RunEvent, type RunEventType } from './event.js';
-
-const types: RunEventType[] = ['queued', 'started', 'progress', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'];
+import {
+  OUTCOMES,
+  RUN_EVENT_TYPES,
+  RUN_STATUSES,
+  decodeRunEvent,
+  encodeRunEvent,
+  isOutcome,
+  statusOf,
+  type RunEvent,
+  type RunEventType,
+  type RunStatus,
+} from './event.js';
 
 describe('run events', () => {
   it('are read back as they were written', () => {
     const event: fc.Arbitrary<RunEvent> = fc.record(
       {
-        type: fc.constantFrom(...types),
+        type: fc.constantFrom(...RUN_EVENT_TYPES),
         at: fc.constant('2026-01-01T00:00:00.000Z'),
         attempt: fc.nat(),
         sequence: fc.nat(),
@@ -28,7 +37,7 @@ describe('run events', () => {
         ),
         (bytes) => {
           const event = decodeRunEvent(bytes);
-          if (event) expect(types).toContain(event.type);
+          if (event) expect(RUN_EVENT_TYPES).toContain(event.type);
         },
       ),
       { numRuns: 2000 },
@@ -65,19 +74,29 @@ describe('run events', () => {
     }
   });
 
-  it.each<[RunEventType | undefined, string, boolean]>([
-    [undefined, 'queued', false],
-    ['queued', 'queued', false],
-    ['started', 'running', false],
-    ['progress', 'running', false],
-    ['retrying', 'retrying', false],
-    ['succeeded', 'succeeded', true],
-    ['failed', 'failed', true],
-    ['canceled', 'canceled', true],
-    ['expired', 'expired', true],
-  ])('%s means %s', (type, status, outcome) => {
-    expect(statusOf(type && { type, at: '', attempt: 1 })).toBe(status);
-    if (type) expect(isOutcome(type)).toBe(outcome);
+  /** Does not compile without a line for each type of event. */
+  const meanings = {
+    queued: ['queued', false],
+    started: ['running', false],
+    progress: ['running', false],
+    retrying: ['retrying', false],
+    succeeded: ['succeeded', true],
+    failed: ['failed', true],
+    canceled: ['canceled', true],
+    expired: ['expired', true],
+  } satisfies Record<RunEventType, [RunStatus, boolean]>;
+
+  it.each([[undefined, 'queued', false], ...RUN_EVENT_TYPES.map((type) => [type, ...meanings[type]] as const)] as const)(
+    '%s means %s',
+    (type, status, outcome) => {
+      expect(statusOf(type && { type, at: '', attempt: 1 })).toBe(status);
+      if (type) expect(isOutcome(type)).toBe(outcome);
+    },
+  );
+
+  it('have the statuses and outcomes that clients may filter by', () => {
+    expect(RUN_STATUSES).toEqual(['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired']);
+    expect(OUTCOMES).toEqual(['succeeded', 'failed', 'canceled', 'expired']);
   });
 });
 

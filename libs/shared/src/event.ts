@@ -6,14 +6,37 @@ import { printable, unfitText } from './text.js';
 /**
  * Run events: one message per transition, on the event subject of the run. The last message of the subject is the
  * state of the run, the subject is its history. An outcome is recorded once: its publisher demands that the subject
- * is where it last saw it, so of two workers that ran the same command only the first outcome stands.
+ * is where it last saw it, so of two workers that ran the same command only the first outcome stands. A new type of
+ * event, or a new status, is a line of this table.
  */
-export type OutcomeType = 'succeeded' | 'failed' | 'canceled' | 'expired';
-export type RunEventType = 'queued' | 'started' | 'progress' | 'retrying' | OutcomeType;
+export const RUN_EVENTS = {
+  queued: { status: 'queued', isOutcome: false, meaning: 'stored, and waiting' },
+  started: { status: 'running', isOutcome: false, meaning: 'a worker has taken it' },
+  progress: { status: 'running', isOutcome: false, meaning: 'the workflow says how far it is' },
+  retrying: { status: 'retrying', isOutcome: false, meaning: 'an attempt failed, another one follows' },
+  succeeded: { status: 'succeeded', isOutcome: true, meaning: 'the workflow has returned' },
+  failed: { status: 'failed', isOutcome: true, meaning: 'given up; there is a dead letter' },
+  canceled: { status: 'canceled', isOutcome: true, meaning: 'canceled' },
+  expired: { status: 'expired', isOutcome: true, meaning: 'not started before its deadline' },
+} as const satisfies Readonly<Record<string, RunEventKind>>;
 
+interface RunEventKind {
+  /** Of a run whose last event this is. */
+  readonly status: string;
+  /** It ends the run. */
+  readonly isOutcome: boolean;
+  /** For readers of the contract. */
+  readonly meaning: string;
+}
+
+export type RunEventType = keyof typeof RUN_EVENTS;
+export type OutcomeType = { [T in RunEventType]: (typeof RUN_EVENTS)[T]['isOutcome'] extends true ? T : never }[RunEventType];
 /** `queued` also for a run whose command is stored and that has no event yet. */
-export const RUN_STATUSES = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const;
-export type RunStatus = (typeof RUN_STATUSES)[number];
+export type RunStatus = (typeof RUN_EVENTS)[RunEventType]['status'];
+
+export const RUN_EVENT_TYPES = Object.keys(RUN_EVENTS) as readonly RunEventType[];
+export const OUTCOMES = RUN_EVENT_TYPES.filter(isOutcome);
+export const RUN_STATUSES: readonly RunStatus[] = [...new Set(RUN_EVENT_TYPES.map((type) => RUN_EVENTS[type].status))];
 
 /** An error as it is recorded: no stack, control characters escaped, bounded. */
 export interface RecordedError {
@@ -71,32 +94,17 @@ export interface RunEvent {
   readonly replay?: string;
 }
 
-const OUTCOMES: ReadonlySet<string> = new Set<OutcomeType>(['succeeded', 'failed', 'canceled', 'expired']);
-const TYPES: ReadonlySet<string> = new Set<RunEventType>([
-  'queued',
-  'started',
-  'progress',
-  'retrying',
-  'succeeded',
-  'failed',
-  'canceled',
-  'expired',
-]);
-
 export function isOutcome(type: RunEventType): type is OutcomeType {
-  return OUTCOMES.has(type);
+  return RUN_EVENTS[type].isOutcome;
+}
+
+export function isRunEventType(value: unknown): value is RunEventType {
+  return typeof value === 'string' && Object.hasOwn(RUN_EVENTS, value);
 }
 
 /** The status of a run whose last event is `event`. */
 export function statusOf(event: RunEvent | undefined): RunStatus {
-  if (event === undefined) return 'queued';
-  switch (event.type) {
-    case 'started':
-    case 'progress':
-      return 'running';
-    default:
-      return event.type;
-  }
+  return event === undefined ? 'queued' : RUN_EVENTS[event.type].status;
 }
 
 /** A run as it stands. */
@@ -139,7 +147,7 @@ function isRunEvent(value: unknown): value is RunEvent {
   if (typeof value !== 'object' || value === null) return false;
   const event = value as Record<keyof RunEvent, unknown>;
   return (
-    TYPES.has(event.type as string) &&
+    isRunEventType(event.type) &&
     typeof event.at === 'string' &&
     !Number.isNaN(Date.parse(event.at)) &&
     isCount(event.attempt) &&

@@ -1,4 +1,4 @@
-import type { ReplayHooks, ReplayPace, ReplayProgress, ReplayReport } from '@loopstack/operations';
+import { REPLAY_OUTCOMES, type ReplayHooks, type ReplayPace, type ReplayProgress, type ReplayReport } from '@loopstack/operations';
 import { DEAD_REASONS } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
@@ -16,8 +16,27 @@ interface ResumeFlags {
 
 export function replayCommand(cli: Cli): Command {
   const replay = new Command('replay').description('runs again, in bulk, from what was');
-  const start = replay
-    .command('start')
+  describeStart(replay.command('start'), cli);
+  replay
+    .command('list')
+    .description('replays, newest first')
+    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
+    .action(cli.action<{ limit: number }>(list));
+  const one = (name: string, description: string): Command =>
+    replay.command(name).description(description).argument('<replay>', 'id of the replay');
+  one('show', 'one replay: who, when, what, and what came of it').action(cli.action<object, [string]>(show));
+  one('pause', 'hold a replay, wherever it is worked on').action(cli.action<object, [string]>(pause));
+  one('resume', 'go on with a replay that is paused or was interrupted')
+    .option('--rate <number>', 'most commands a second from now on; none: as fast as it goes', limitOf('rate'))
+    .option('--max-queued <number>', 'wait while more than this are queued; none: never', limitOf('max-queued'))
+    .option('--no-check', 'also what the catalogue of the workers would refuse')
+    .action(cli.action<ResumeFlags, [string]>(resume));
+  one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
+  return replay;
+}
+
+function describeStart(start: Command, cli: Cli): void {
+  start
     .description('start a replay, after a look at what it would do')
     .argument('[target]', '<Workspace>.<Workflow> whose commands are replayed');
   start
@@ -31,9 +50,7 @@ export function replayCommand(cli: Cli): Command {
     .option('--from-sequence <number>', 'from this sequence of the source', integerOf('from-sequence'))
     .option('--to-sequence <number>', 'to this sequence', integerOf('to-sequence'))
     .option('--user <id>', 'on whose behalf they were')
-    .addOption(
-      new Option('--outcome <outcome>', 'what became of the run').choices(['failed', 'succeeded', 'canceled', 'expired', 'never-ran']),
-    )
+    .addOption(new Option('--outcome <outcome>', 'what became of the run').choices(REPLAY_OUTCOMES))
     .addOption(new Option('--reason <reason>', 'of a dead letter').choices(DEAD_REASONS))
     .option('--where <expression>', "JSONPath on the payload: '@.priority > 3', or '$.items[?@.sku == \"x\"]'")
     .option('--where-module <file>', 'a module that exports (command, origin) => boolean')
@@ -61,22 +78,6 @@ export function replayCommand(cli: Cli): Command {
     .option('--note <text>', 'why, for the record')
     .option('--no-check', 'also what the catalogue of the workers would refuse');
   start.action(cli.action<StartFlags, [string | undefined]>(startReplay));
-  replay
-    .command('list')
-    .description('replays, newest first')
-    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
-    .action(cli.action<{ limit: number }>(list));
-  const one = (name: string, description: string): Command =>
-    replay.command(name).description(description).argument('<replay>', 'id of the replay');
-  one('show', 'one replay: who, when, what, and what came of it').action(cli.action<object, [string]>(show));
-  one('pause', 'hold a replay, wherever it is worked on').action(cli.action<object, [string]>(pause));
-  one('resume', 'go on with a replay that is paused or was interrupted')
-    .option('--rate <number>', 'most commands a second from now on; none: as fast as it goes', limitOf('rate'))
-    .option('--max-queued <number>', 'wait while more than this are queued; none: never', limitOf('max-queued'))
-    .option('--no-check', 'also what the catalogue of the workers would refuse')
-    .action(cli.action<ResumeFlags, [string]>(resume));
-  one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
-  return replay;
 }
 
 async function startReplay(invocation: Invocation<StartFlags>, target: string | undefined): Promise<ExitCode> {

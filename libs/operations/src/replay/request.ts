@@ -1,10 +1,12 @@
-import type { DeadReason, Headers, Priority, RunAddress } from '@loopstack/shared/contract';
+import { OUTCOMES, type DeadReason, type Headers, type OutcomeType, type Priority, type RunAddress } from '@loopstack/shared/contract';
 
 /**
  * What became of a run: its outcome, or `never-ran`: no attempt of it is recorded and it does not wait in its queue.
  * Runs of workflows that record nothing count as `never-ran`.
  */
-export type ReplayOutcome = 'failed' | 'succeeded' | 'canceled' | 'expired' | 'never-ran';
+export type ReplayOutcome = OutcomeType | 'never-ran';
+
+export const REPLAY_OUTCOMES: readonly ReplayOutcome[] = [...OUTCOMES, 'never-ran'];
 
 /** What is replayed and how, as plain JSON: it is kept with the replay, for its resumption and for the record. All optional. */
 export interface ReplayRequest {

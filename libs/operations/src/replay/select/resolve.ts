@@ -11,9 +11,7 @@ import {
   type WireNames,
 } from '@loopstack/shared/contract';
 import { compileMapping, compilePatch, compileWhere } from './expression.js';
-import type { ReplayCommand, ReplayFunctions, ReplayOutcome, ReplayRequest } from '../request.js';
-
-const OUTCOMES: readonly ReplayOutcome[] = ['failed', 'succeeded', 'canceled', 'expired', 'never-ran'];
+import { REPLAY_OUTCOMES, type ReplayCommand, type ReplayFunctions, type ReplayOutcome, type ReplayRequest } from '../request.js';
 
 /** All that a request may have. */
 const OPTIONS: Readonly<Record<keyof ReplayRequest, true>> = {
@@ -94,7 +92,7 @@ export function resolveReplay(request: ReplayRequest, functions: ReplayFunctions
     fromSequence: request.fromSequence === undefined ? 1 : count('fromSequence', request.fromSequence),
     toSequence: request.toSequence === undefined ? Number.MAX_SAFE_INTEGER : count('toSequence', request.toSequence),
     user: request.user === undefined ? undefined : userId(request.user),
-    outcome: oneOf('outcome', OUTCOMES, request.outcome),
+    outcome: oneOf('outcome', REPLAY_OUTCOMES, request.outcome),
     reason: oneOf('reason', DEAD_REASONS, request.reason),
     where: request.where === undefined ? undefined : compileWhere(request.where),
     sample: share(request.sample ?? 1),
