@@ -20,6 +20,7 @@ const GATES = {
   lint: () => [tool('oxlint')],
   format: () => [tool('prettier'), '--check', '--log-level', 'warn', '.'],
   unused: () => [tool('knip'), '--no-progress', '--no-config-hints'],
+  duplicates: () => [join(root, '.ci', 'duplicates.mjs')],
   text: () => [join(root, '.ci', 'text.mjs')],
   lock: () => [join(root, '.ci', 'complete-lock.mjs'), '--check'],
 };
@@ -49,7 +50,7 @@ async function check(names) {
   const failed = [];
   const started = performance.now();
   for (const name of names) {
-    process.stdout.write(`${name.padEnd(8)}`);
+    process.stdout.write(`${name.padEnd(11)}`);
     const since = performance.now();
     const { code, output } = await run(GATES[name]());
     process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${seconds(since)}\n`);

@@ -44,6 +44,12 @@ const RULES = [
     message: 'do it, or file an issue',
   },
   {
+    name: 'unexplained',
+    files: /^(?:src|libs)\//,
+    pattern: /oxlint-disable(?!.* -- \S)/,
+    message: 'a rule is silenced with the reason: -- why',
+  },
+  {
     name: 'broker-word',
     files: /^libs\/core\/src\//,
     pattern: /nats|jetstream|kafka|rabbit|amqp|redis|bullmq/i,

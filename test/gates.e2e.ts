@@ -60,6 +60,17 @@ const LINT: readonly Plant[] = [
     'libs/core/src/switch.ts',
     "export function f(side: 'a' | 'b'): number {\n  let n = 0;\n  switch (side) {\n    case 'a':\n      n = 1;\n  }\n  return n;\n}\n",
   ],
+  ['eslint/max-lines', 'libs/core/src/long.ts', `export const n = 1;\n${'//\n'.repeat(300)}`],
+  [
+    'eslint/max-lines-per-function',
+    'src/long.ts',
+    `export function f(): number {\n  let n = 0;\n${'  n += 1;\n'.repeat(58)}  return n;\n}\n`,
+  ],
+  [
+    'eslint/max-params',
+    'libs/cli/src/wide.ts',
+    'export const f = (a: 1, b: 1, c: 1, d: 1, e: 1, g: 1): number => a + b + c + d + e + g;\n',
+  ],
   // One of each category that is on as a whole, and a comment that silences nothing.
   ['eslint/no-self-assign', 'libs/core/src/correctness.ts', 'export let n = 1;\nn = n;\n'],
   ['eslint/no-shadow', 'libs/core/src/suspicious.ts', 'export const n = 1;\nexport const f = (n: number): number => n;\n'],
@@ -148,6 +159,7 @@ const TEXT: readonly Plant[] = [
   ['focused-test', 'test/skipped.e2e.ts', `${IT}.skip.each([1])('works', () => {});\n`],
   ['left-over', 'src/todo.ts', '// TODO: the rest\n'],
   ['left-over', 'libs/shared/src/fixme.ts', '/* FIXME */\n'],
+  ['unexplained', 'libs/core/src/silenced.ts', '// oxlint-disable-next-line no-console\n'],
   ['broker-word', 'libs/core/src/broker.ts', "export const kind = 'JetStream';\n"],
   ['wall-clock', 'libs/core/src/now.ts', 'export const now = (): number => Date.now();\n'],
   ['wall-clock', 'libs/nats/src/date.ts', 'export const now = (): Date => new Date();\n'],
@@ -175,6 +187,12 @@ const TEXT: readonly Plant[] = [
   ['adr-heading', 'docs/adr/0006-heading.md', adr('# 0006: Heading').replace('## How it was measured\n', '')],
   ['adr-number', 'docs/adr/0001-second.md', adr('# 0001: Second')],
 ];
+
+const COUNTED = ['one', 'two', 'three', 'four', 'five', 'six'];
+/** Seven lines of code. */
+const ADDED = `export const seven = [\n${COUNTED.map((word) => `  '${word}',`).join('\n')}\n];\n`;
+/** The same with what does not count in between. */
+const SPREAD = `export const other = [\n${COUNTED.map((word) => `    '${word}', // ${word}`).join('\n\n  // and\n')}\n];\n`;
 
 function adr(title: string, header = ['- Status: accepted', '- Date: 2026-01-31']): string {
   return `${[title, '', ...header, '', '## Context', '', '## Decision', '', '## Consequences', '', '## How it was measured'].join('\n')}\n`;
@@ -208,11 +226,13 @@ describe('npm run check', () => {
       'src/lint.ts': 'Promise.resolve(1);\n',
       'src/format.ts': 'export const  n = 1\n',
       'src/unused.ts': 'export const n = 1;\n',
+      'src/first.ts': ADDED,
+      'src/second.ts': ADDED,
       'src/text.ts': '// TODO: the rest\n',
       'package-lock.json': lockFile({ '@native/tool-linux-x64': '1.0.0' }),
     });
     const { code, output } = await tree().check();
-    expect(output).toMatch(/\ncheck failed: types, lint, format, unused, text, lock\n$/);
+    expect(output).toMatch(/\ncheck failed: types, lint, format, unused, duplicates, text, lock\n$/);
     expect(code).toBe(1);
   });
 
@@ -308,6 +328,44 @@ describe('the gate of unused code', () => {
       ]),
     );
     expect((await tree().check('unused')).code).toBe(1);
+  });
+});
+
+describe('the gate of duplicates', () => {
+  const tree = withTree();
+
+  it('finds six equal lines in two files and in one, and says where', async () => {
+    await tree().plant({
+      'libs/core/src/first.ts': ADDED,
+      'libs/nats/src/second.ts': SPREAD,
+      'src/twice.ts': `${ADDED.replaceAll("'", '"')}\n${SPREAD.replaceAll("'", '"')}`,
+      'libs/core/src/five.ts': ADDED.split('\n').slice(1, 6).join('\n'),
+      'libs/core/src/first.spec.ts': ADDED,
+      'test/first.e2e.ts': ADDED,
+    });
+    const { code, output } = await tree().run('.ci/duplicates.mjs');
+    expect(output.split('\n').map((line) => line.split(';')[0])).toEqual([
+      'libs/nats/src/second.ts:2: duplicate: 6 lines of code as in libs/core/src/first.ts:2',
+      'src/twice.ts:11: duplicate: 6 lines of code as in src/twice.ts:2',
+      '',
+    ]);
+    expect(code).toBe(1);
+  });
+
+  it('takes the reason that one of the places gives', async () => {
+    await tree().plant({
+      'libs/nats/src/second.ts': `// same as libs/core/src/first.ts: neither imports the other\n${SPREAD}`,
+      'src/twice.ts': ADDED.replaceAll("'", '"'),
+    });
+    expect(await tree().check('duplicates')).toMatchObject({ code: 0 });
+  });
+
+  it('takes neither a reason for another file nor an empty one', async () => {
+    const reasons = ['// same as libs/core/src/five.ts: why', '// same as libs/core/src/first.ts:'];
+    for (const reason of reasons) {
+      await tree().plant({ 'libs/nats/src/second.ts': `${reason}\n${SPREAD}` });
+      expect((await tree().check('duplicates')).code).toBe(1);
+    }
   });
 });
 

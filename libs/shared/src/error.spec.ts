@@ -13,7 +13,7 @@ describe('errors', () => {
     fc.assert(
       fc.property(fc.constantFrom(...codes), details, (code, given) => {
         const error = new LoopstackError(code, given);
-        // oxlint-disable-next-line no-control-regex
+        // oxlint-disable-next-line no-control-regex -- it is about them
         expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
         expect(error.message.isWellFormed()).toBe(true);
         expect(JSON.parse(JSON.stringify(error))).toMatchObject({ code, statusCode: ERRORS[code].status, fix: ERRORS[code].fix });
@@ -41,7 +41,7 @@ describe('printable', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), fc.integer({ min: 1, max: 40 }), (text, limit) => {
         const line = printable(text, limit);
-        // oxlint-disable-next-line no-control-regex
+        // oxlint-disable-next-line no-control-regex -- it is about them
         expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
         expect(line.isWellFormed()).toBe(true);
         expect(line.length).toBeLessThanOrEqual(limit * 6 + 1);

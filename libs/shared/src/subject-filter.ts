@@ -6,7 +6,7 @@
 /** Longest filter. Subjects of more than about 4,000 characters end in a publish timeout. */
 const MAX_FILTER = 1024;
 /** White space and control characters; the server's own grammar refuses only some of them. */
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- it refuses them
 const REFUSED = /[\s\u0000-\u001f\u007f]/;
 
 /** Whether a consumer may filter by it. */

@@ -75,6 +75,8 @@ export class Schedules {
    * schedule, and repeating it does not move a period that is running.
    * @throws LoopstackError SCHEDULE_INVALID, SERVER_TOO_OLD, NAME_INVALID, USER_MISSING, PAYLOAD_UNSERIALIZABLE
    */
+  // same as libs/core/src/run-gateway.ts: the port of the core does not import the client, which fits it.
+  // oxlint-disable-next-line max-params -- as `run`, after what is scheduled and when
   async put(
     id: string,
     recurrence: Recurrence,
