@@ -40,7 +40,7 @@ import { KeyedRuns } from './start/keyed-run.js';
 import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
 import { RunEvents } from './runs/run-events.js';
 import { RunList } from './runs/run-list.js';
-import { RunState } from './runs/run-state.js';
+import { RunState, runOf } from './runs/run-state.js';
 import { Schedules } from './start/schedules.js';
 import { StoredCommands } from './runs/stored-command.js';
 
@@ -293,10 +293,4 @@ export class LoopstackClient {
       command.dueMs === undefined ? this.#store(command, run) : this.schedules.delay(command, priority, run);
     return command.keyed ? this.#keyed.run(command, run, store) : store();
   }
-}
-
-function runOf(run: string | RunReference, address: RunAddress | undefined): { readonly id: string; readonly at: RunAddress | undefined } {
-  if (typeof run !== 'object' || run === null) return { id: run, at: address };
-  assertAddress(run);
-  return { id: run.id, at: run };
 }

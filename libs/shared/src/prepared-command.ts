@@ -53,6 +53,7 @@ const NO_OPTIONS: RunOptions = Object.freeze({});
  * Checks a run and encodes it.
  * @throws LoopstackError NAME_INVALID, USER_MISSING, PAYLOAD_UNSERIALIZABLE, OPTION_INVALID
  */
+// oxlint-disable-next-line max-params -- an object around them would be one more allocation of each run
 export function prepareCommand(
   producer: Producing,
   workflow: string,

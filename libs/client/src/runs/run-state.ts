@@ -8,6 +8,7 @@ import {
   type RunAddress,
   type RunEvent,
   type RunInfo,
+  type RunReference,
   queuedInfo,
   infoOf,
 } from '@loopstack/shared/contract';
@@ -152,6 +153,15 @@ export class RunState {
 function assertRun(runId: string, address: RunAddress | undefined): void {
   assertName('run id', runId);
   if (address !== undefined) assertAddress(address);
+}
+
+export function runOf(
+  run: string | RunReference,
+  address: RunAddress | undefined,
+): { readonly id: string; readonly at: RunAddress | undefined } {
+  if (typeof run !== 'object' || run === null) return { id: run, at: address };
+  assertAddress(run);
+  return { id: run.id, at: run };
 }
 
 const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
