@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a run and waits for its outcome with nothing but bash (4.3 or later), by the NATS protocol itself: ./publish.sh [message]
 # https://docs.nats.io/reference/reference-protocols/nats-protocol
-# NATS_URL: nats://host:port, default nats://127.0.0.1:4222
+# NATS_URL: nats://[user:password@]host:port, default nats://127.0.0.1:4222
 set -euo pipefail
 LC_ALL=C # Lengths are in bytes.
 
@@ -14,6 +14,12 @@ id=bash-$now-$$-$RANDOM
 
 address=${NATS_URL:-nats://127.0.0.1:4222}
 address=${address#*://}
+login=
+if [[ $address == *@* ]]; then
+  user=${address%@*}
+  login=',"user":"'${user%%:*}'","pass":"'${user#*:}'"'
+  address=${address##*@}
+fi
 exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
 
 message=${message//\\/\\\\}
@@ -24,7 +30,7 @@ headers=$'NATS/1.0\r\nLoopstack-Run-Id: '$id$'\r\nNats-Msg-Id: '$workspace.$work
 
 # Subscribed before it publishes, so that no event is missed. The stream's answer comes to the reply subject.
 {
-  printf 'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"lang":"bash","version":"1"}\r\n'
+  printf 'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"lang":"bash","version":"1"%s}\r\n' "$login"
   printf 'SUB loopstack.event.%s.%s.%s 1\r\n' "$workspace" "$workflow" "$id"
   printf 'SUB _INBOX.%s 2\r\n' "$id"
   printf 'HPUB loopstack.run.%s.%s _INBOX.%s %d %d\r\n' "$workspace" "$workflow" "$id" ${#headers} $((${#headers} + ${#body}))

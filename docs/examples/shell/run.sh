@@ -6,16 +6,17 @@ set -eu
 workspace=MyWorkspace
 workflow=MyWorkflow
 message=${1-Hello}
+# As JSON wants it.
+escaped=$(printf '%s' "$message" | awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "%s%s", sep, $0; sep = "\\n" }')
 # Any id of 1 to 64 letters, digits, `-` and `_`. Publishing it twice starts one run.
 id="shell-$(date +%s)-$$"
 
 # The stream answers a request with {"stream":…,"seq":…} when it has stored the command, and with {"error":…} when not.
-# Quotes and backslashes in a message have to be escaped, as JSON wants it.
 nats request --raw --timeout 5s \
   --header "Loopstack-Run-Id:$id" \
   --header "Nats-Msg-Id:$workspace.$workflow:$id" \
   "loopstack.run.$workspace.$workflow" \
-  "{\"userId\":\"shell\",\"payload\":{\"message\":\"$message\"}}"
+  "{\"userId\":\"shell\",\"payload\":{\"message\":\"$escaped\"}}"
 
 # The last event of a run is its state, and is kept: nothing is missed between the request and the first look.
 tries=60

@@ -1,17 +1,35 @@
-import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { STATUS_CODES } from 'node:http';
+import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { LoopstackError } from '@loopstack/shared';
 import { throwError } from 'rxjs';
 
-/** Answers HTTP requests with the status, code, message, remedy and field errors of a LoopstackError; other contexts get the error itself. */
+/**
+ * Answers HTTP requests with the status and code of a LoopstackError. A mistake of the client has the message, the remedy, and the
+ * field errors; a fault of the server has its text in the log alone. Other contexts get the error itself.
+ */
 @Catch(LoopstackError)
 export class LoopstackExceptionFilter implements ExceptionFilter<LoopstackError> {
+  readonly #logger = new Logger('HTTP');
+
   constructor(private readonly adapters: HttpAdapterHost) {}
 
   catch(error: LoopstackError, host: ArgumentsHost): unknown {
     if (host.getType() !== 'http') return throwError(() => error);
-    const adapter = this.adapters.httpAdapter;
-    adapter.reply(host.switchToHttp().getResponse(), error.toJSON(), error.statusCode);
+    const { statusCode, code, message } = error;
+    const isFault = statusCode >= 500;
+    if (isFault) this.#logger.error(`${code}: ${message}`);
+    const answer = isFault ? { statusCode, code, message: STATUS_CODES[statusCode] ?? 'Error' } : error.toJSON();
+    this.adapters.httpAdapter.reply(host.switchToHttp().getResponse(), answer, statusCode);
     return undefined;
   }
+}
+
+/** Thrown by nothing. */
+class Nothing {}
+
+/** In the place of the filter in an application that answers for itself: it catches nothing. */
+@Catch(Nothing)
+export class NoExceptionFilter implements ExceptionFilter<Nothing> {
+  catch(): void {}
 }

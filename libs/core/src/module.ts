@@ -1,8 +1,8 @@
-import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata, type Provider } from '@nestjs/common';
-import { APP_FILTER, DiscoveryModule } from '@nestjs/core';
+import { Module, type DynamicModule, type ExceptionFilter, type FactoryProvider, type ModuleMetadata, type Provider } from '@nestjs/common';
+import { APP_FILTER, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import { Enhancers } from './enhancers.js';
-import { LoopstackExceptionFilter } from './exception-filter.js';
-import { LoopstackOptionsToken, resolveLoopstackOptions, type LoopstackOptions } from './options.js';
+import { LoopstackExceptionFilter, NoExceptionFilter } from './exception-filter.js';
+import { LoopstackOptionsToken, resolveLoopstackOptions, type LoopstackOptions, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
 import { RunService } from './run-service.js';
 import { Subscriptions } from './subscriptions.js';
@@ -12,6 +12,9 @@ export interface LoopstackAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   readonly inject?: FactoryProvider['inject'];
   readonly useFactory: (...args: never[]) => LoopstackOptions | Promise<LoopstackOptions>;
 }
+
+const filterFor = (adapters: HttpAdapterHost, { httpErrors }: ResolvedLoopstackOptions): ExceptionFilter =>
+  httpErrors ? new LoopstackExceptionFilter(adapters) : new NoExceptionFilter();
 
 /**
  * Makes `RunService` injectable everywhere and finds the application's workflows. Global: import it once, beside the
@@ -41,7 +44,7 @@ export class LoopstackModule {
         Workers,
         Subscriptions,
         RunService,
-        { provide: APP_FILTER, useClass: LoopstackExceptionFilter },
+        { provide: APP_FILTER, inject: [HttpAdapterHost, LoopstackOptionsToken], useFactory: filterFor },
       ],
       exports: [LoopstackOptionsToken, WorkflowRegistry, Workers, Subscriptions, RunService],
     };

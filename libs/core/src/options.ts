@@ -14,6 +14,8 @@ export interface LoopstackOptions {
   readonly unknownWorkspaces?: 'refuse' | 'publish' | 'catalogue';
   /** Applies the application's global guards, pipes, interceptors and filters to workflows, too. Default false: most of them expect an HTTP request. */
   readonly globalEnhancers?: boolean;
+  /** Answers HTTP requests whose handler throws a LoopstackError with its status and code. False: the application's own filters do. Default true. */
+  readonly httpErrors?: boolean;
   /**
    * Workspaces whose commands must be signed, and by whom; `'*'` stands for all others. Anything else there is dead-lettered
    * as `untrusted`. Without this a `userId` is what the producer claims.
@@ -38,6 +40,7 @@ export interface ResolvedLoopstackOptions {
   readonly defaults: WorkflowDefaults;
   readonly unknownWorkspaces: 'refuse' | 'publish' | 'catalogue' | undefined;
   readonly globalEnhancers: boolean;
+  readonly httpErrors: boolean;
   readonly trust: ReadonlyMap<string, ResolvedTrust>;
   readonly redact: RedactOptions | undefined;
   /** Of `redact`; for what is of no workflow. */
@@ -65,6 +68,7 @@ export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedL
     defaults: given.defaults ?? {},
     unknownWorkspaces: given.unknownWorkspaces,
     globalEnhancers: given.globalEnhancers ?? false,
+    httpErrors: given.httpErrors ?? true,
     trust: new Map(Object.entries(given.trust ?? {}).map(([workspace, trust]) => [workspace, resolveTrust(`trust.${workspace}`, trust)])),
     redact: given.redact,
     redactor: resolveRedaction('redact', given.redact),

@@ -202,9 +202,10 @@ describe('progress', () => {
     for (const value of [{ seen: new Set() }, 1n, { percent: 50 }]) await context.progress(value);
     expect(reported).toEqual([{ percent: 50 }]);
     expect(warn.mock.calls.map(([line]) => line as string)).toEqual([
-      'Run r1: progress was not recorded: seen is a Set: pass an array ([...set])',
+      'Progress was not recorded: seen is a Set: pass an array ([...set])',
       expect.stringContaining('BigInt'),
     ]);
+    expect(context.logger).toMatchObject({ context: 'Pay r1' });
     warn.mockRestore();
   });
 });

@@ -30,17 +30,10 @@ export interface RunContext {
   readonly causeDepth: number;
   /** Headers for messages that the workflow publishes itself: a run that they start has this one as its cause. Runs that it starts have it anyhow. */
   readonly causeHeaders: Headers;
+  /** Lines of this run: their context is the workflow and the run id. */
   readonly logger: Logger;
   /** Records a progress event; a no-op unless the workflow records `full`. Never rejects. */
   progress(value: unknown): Promise<void>;
-}
-
-const loggers = new Map<string, Logger>();
-
-function loggerOf(name: string): Logger {
-  let logger = loggers.get(name);
-  if (!logger) loggers.set(name, (logger = new Logger(name)));
-  return logger;
 }
 
 function withoutServers(received: Delivery['headers']): Headers {
@@ -61,6 +54,7 @@ export class ExecutionRunContext implements RunContext, Cause {
   readonly redelivered: boolean;
   #controller: AbortController | undefined;
   #reason: LoopstackError | undefined;
+  #logger: Logger | undefined;
   #headers: Headers | undefined;
   readonly #source: ContextSource;
   readonly #received: Delivery['headers'];
@@ -108,7 +102,7 @@ export class ExecutionRunContext implements RunContext, Cause {
   }
 
   get logger(): Logger {
-    return loggerOf(this.#source.workflow);
+    return (this.#logger ??= new Logger(`${this.#source.workflow} ${this.runId}`));
   }
 
   get signal(): AbortSignal {
@@ -123,7 +117,7 @@ export class ExecutionRunContext implements RunContext, Cause {
     if (!this.#report) return Promise.resolve();
     const loss = this.#lossIn(value);
     if (loss === undefined) return this.#report(value);
-    this.logger.warn(`Run ${this.runId}: progress was not recorded: ${loss}`);
+    this.logger.warn(`Progress was not recorded: ${loss}`);
     return Promise.resolve();
   }
 
