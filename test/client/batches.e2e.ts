@@ -467,7 +467,7 @@ describe('group commit', () => {
     const receiver = { acknowledged: (_: string, sequence: number, duplicate: boolean) => ({ sequence, duplicate }) };
     const publish = (id: string): Promise<{ sequence: number; duplicate: boolean }> => {
       const { block, data } = message(id);
-      return publisher.send(names.run(ADDRESS), data, block, 5000, true, receiver, true);
+      return publisher.send(names.run(ADDRESS), data, block, 5000, receiver);
     };
     const first = await publish('m5');
     const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => publish(`m${i}`)));

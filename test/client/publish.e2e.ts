@@ -128,9 +128,7 @@ describe('publishing run commands', () => {
     const subjects = Array.from({ length: 19 }, () => names.event(ADDRESS, newRunId()));
     const [twice] = subjects as [string];
     const publish = (subject: string): Promise<unknown> =>
-      publisher
-        .send(subject, new Uint8Array(2), first, 5000, true, receiver, true)
-        .catch(({ details }: LoopstackError) => details['errCode']);
+      publisher.send(subject, new Uint8Array(2), first, 5000, receiver).catch(({ details }: LoopstackError) => details['errCode']);
     expect(await Promise.all([...subjects, twice].map(publish))).toEqual([...Array<string>(19).fill('stored'), 10071]);
   });
 

@@ -285,7 +285,7 @@ export class LoopstackClient {
   /** Cheap on purpose: this is the path of every plain run. */
   #store<Result>(command: PreparedCommand, run: StoredRun<Result>): Promise<RunHandle<Result>> {
     const { subject, data, block } = encodeCommand(command);
-    return this.#publisher.send<RunHandle<Result>>(subject, data, block, command.timeoutMs, true, run, true);
+    return this.#publisher.send<RunHandle<Result>>(subject, data, block, command.timeoutMs, run);
   }
 
   #runSpecial<Result>(command: PreparedCommand, run: StoredRun<Result>, priority: Priority | undefined): Promise<RunHandle<Result>> {

@@ -34,9 +34,10 @@ export { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './c
 export { renamed } from './publish/duplicates.js';
 export { FastIngest } from './publish/fast-ingest.js';
 export { headerBlock } from './publish/header-block.js';
-export type { EncodedMessage, Receiver } from './publish/pending.js';
+export { IDEMPOTENT_ALONE, WRITTEN_ONCE, type EncodedMessage, type Receiver } from './publish/pending.js';
 export { ERR_CODE, NO_PLACE, type PubAck } from './publish/pub-ack.js';
-export { Publisher, type PublisherOptions } from './publish/publisher.js';
+export { Publisher } from './publish/publisher.js';
+export type { PublisherOptions } from './publish/publisher-options.js';
 export { eventBefore, type HistoryEnd } from './read/history-end.js';
 export { Limiter } from './read/limiter.js';
 export { recordHeaders } from './read/message-headers.js';

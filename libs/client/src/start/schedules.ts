@@ -20,7 +20,16 @@ import {
   type PreparedCommand,
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ERR_CODE, requireServer, headerBlock, type Publisher, type StreamReader, type StoredMessage } from '@loopstack/jetstream';
+import {
+  ERR_CODE,
+  IDEMPOTENT_ALONE,
+  WRITTEN_ONCE,
+  requireServer,
+  headerBlock,
+  type Publisher,
+  type StreamReader,
+  type StoredMessage,
+} from '@loopstack/jetstream';
 import type { StoredRun } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 
@@ -67,7 +76,8 @@ export class Schedules {
       acknowledged: (_: string, __: number, duplicate: boolean) => run.acknowledged(names.streams.schedules, 0, duplicate),
     };
     const subject = names.schedule(command, command.runId);
-    return this.#publisher.send<RunHandle<R>>(subject, command.data, headerBlock(lines), command.timeoutMs, true, receiver);
+    const message = { subject, data: command.data, block: headerBlock(lines) };
+    return this.#publisher.sendAs<RunHandle<R>>(IDEMPOTENT_ALONE, message, command.timeoutMs, receiver);
   }
 
   /**
@@ -107,7 +117,7 @@ export class Schedules {
       // No run id among the headers: each fire is a run of its own, with an id derived from its sequence.
       const block = headerBlock(headerLines({ ...fields, [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(present?.sequence ?? 0) }));
       try {
-        await this.#publisher.send(subject, command.data, block, command.timeoutMs, false, NOTHING);
+        await this.#publisher.sendAs(WRITTEN_ONCE, { subject, data: command.data, block }, command.timeoutMs, NOTHING);
       } catch (error) {
         if (errCodeOf(error) === ERR_CODE.WRONG_LAST_SEQUENCE) {
           if (tries === REPLACE_TRIES)

@@ -7,13 +7,13 @@ import { TokenRing } from './token-ring.js';
 
 export interface AnswerListener {
   answered(token: number, pending: Pending, data: Uint8Array): void;
-  /** What the server says to the first message of a batch: nothing, or why it does not begin one. */
+  /** The server's answer to the first message of a batch: empty, or why it does not begin one. */
   opened(token: number, pending: Pending, data: Uint8Array): void;
-  /** The inbox cannot be heard: this user may not subscribe to it. */
-  deaf(error: Error): void;
+  /** No answer arrives: this user may not subscribe to the inbox. */
+  inboxDenied(error: Error): void;
 }
 
-/** What the server says to the first message of a batch is told apart from its acknowledgement by this, before the token. */
+/** Stands before the token in the reply subject of a batch's first message: tells that answer from the acknowledgement of the batch. */
 const OPENING = 'o';
 
 /** The messages that wait for their answers, and the inbox in which these arrive. */
@@ -23,7 +23,7 @@ export class InFlight {
   readonly #inbox: string;
   readonly #subscription: Subscription;
   readonly #frames: FrameWriter;
-  /** By token, in the order of writing. A token is used once, so a late answer meets nobody. */
+  /** By token, in the order of writing. A token is used once, so a late answer meets no other message. */
   readonly #pending = new TokenRing<Pending>();
   #messages = 0;
   #groups = 0;
@@ -87,7 +87,7 @@ export class InFlight {
 
   #heard(error: Error | null, msg: Msg): void {
     if (error) {
-      this.#listener.deaf(error);
+      this.#listener.inboxDenied(error);
       return;
     }
     const to = msg.subject;

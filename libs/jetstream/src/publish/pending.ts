@@ -15,38 +15,79 @@ export interface EncodedMessage {
   readonly block: Uint8Array | undefined;
 }
 
-/** A message until it is acknowledged. Times are ticks of the publisher's sweep. */
+/** What a publisher may do with a message. */
+export interface Handling {
+  /** The message has a `Nats-Msg-Id`: JetStream stores it once, however often it is written. */
+  readonly resendable: boolean;
+  /** It may share an atomic batch with others: all of them go to one stream, and as a rule none is stored already. */
+  readonly groupable: boolean;
+}
+
+/** Of a message with a `Nats-Msg-Id`, or one whose second writing does no harm. */
+export const IDEMPOTENT: Handling = { resendable: true, groupable: true };
+/** As `IDEMPOTENT`, for what goes alone. */
+export const IDEMPOTENT_ALONE: Handling = { resendable: true, groupable: false };
+/** Of a message that must not be written twice. */
+export const WRITTEN_ONCE: Handling = { resendable: false, groupable: false };
+
+// Shared by all promises: the executor runs before `new Promise` returns, so two variables carry its functions out.
+let resolveLast: (value: unknown) => void;
+let rejectLast: (error: Error) => void;
+const capture = (resolve: (value: unknown) => void, reject: (error: Error) => void): void => {
+  resolveLast = resolve;
+  rejectLast = reject;
+};
+
+/** A message until it is acknowledged. Times are ticks of the publisher. */
 export class Pending implements EncodedMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly block: Uint8Array | undefined;
+  readonly timeoutMs: number;
+  readonly receiver: Receiver<unknown>;
+  handling = IDEMPOTENT;
   /** When it times out; 0 before it is written. */
   deadline = 0;
-  /** Since when it waits for its first writing. */
+  /** Since when it waits to be written for the first time. */
   queuedAt = 0;
-  /** When it is written again; 0: not. */
+  /** When it is written again; 0: never. */
   resendAt = 0;
-  /** The last answer: nothing takes it now. */
-  unavailable: LoopstackError | undefined;
+  /** The last answer: no server takes it now. */
+  unavailable: LoopstackError | undefined = undefined;
   /** Times that it was written. */
   written = 0;
-  /** Its answer was lost: it may be stored although nobody will say so. */
+  /** Its answer was lost: it may be stored, although no answer will say so. */
   maybeStored = false;
   /** It counts as one of the groups in flight. */
   group = false;
   /** The callers whose messages a group holds. */
-  members: readonly Pending[] | undefined;
+  members: readonly Pending[] | undefined = undefined;
+  resolve: (value: unknown) => void = ignore;
+  reject: (error: Error) => void = ignore;
 
-  constructor(
-    readonly subject: string,
-    readonly data: Uint8Array,
-    readonly block: Uint8Array | undefined,
-    readonly timeoutMs: number,
-    /** It has a `Nats-Msg-Id`: writing it twice stores it once. */
-    readonly resendable: boolean,
-    /** It may share an atomic batch with others: all of them go to one stream, and none is there already as a rule. */
-    readonly groupable: boolean,
-    readonly receiver: Receiver<unknown>,
-    readonly resolve: (value: unknown) => void,
-    readonly reject: (error: Error) => void,
-  ) {}
+  constructor(subject: string, data: Uint8Array, block: Uint8Array | undefined, timeoutMs: number, receiver: Receiver<unknown>) {
+    this.subject = subject;
+    this.data = data;
+    this.block = block;
+    this.timeoutMs = timeoutMs;
+    this.receiver = receiver;
+  }
+
+  /** The caller's promise. Called once. */
+  promise<T>(): Promise<T> {
+    const promise = new Promise<T>(capture as never);
+    this.resolve = resolveLast;
+    this.reject = rejectLast;
+    return promise;
+  }
+
+  get resendable(): boolean {
+    return this.handling.resendable;
+  }
+
+  get groupable(): boolean {
+    return this.handling.groupable;
+  }
 
   get size(): number {
     return 1;
@@ -58,6 +99,16 @@ export class Pending implements EncodedMessage {
 
   writes(subject: string): boolean {
     return this.subject === subject;
+  }
+
+  /** The same for the same caller, under another message id, and alone. */
+  replacedBy({ block }: EncodedMessage): Pending {
+    const { subject, data, timeoutMs, receiver, resolve, reject } = this;
+    const other = new Pending(subject, data, block ?? this.block, timeoutMs, receiver);
+    other.handling = IDEMPOTENT_ALONE;
+    other.resolve = resolve;
+    other.reject = reject;
+    return other;
   }
 
   timedOut(): LoopstackError {
@@ -73,16 +124,14 @@ export class Pending implements EncodedMessage {
 
 /** Messages that are stored together or not at all; the last one asks for the acknowledgement. */
 export class PendingBatch extends Pending {
-  constructor(
-    readonly messages: readonly EncodedMessage[],
-    timeoutMs: number,
-    resendable: boolean,
-    receiver: Receiver<unknown>,
-    resolve: (value: unknown) => void,
-    reject: (error: Error) => void,
-  ) {
-    const last = messages.at(-1) as EncodedMessage;
-    super(last.subject, last.data, last.block, timeoutMs, resendable, false, receiver, resolve, reject);
+  readonly messages: readonly EncodedMessage[];
+
+  constructor(messages: readonly EncodedMessage[], timeoutMs: number, handling: Handling, receiver: Receiver<unknown>) {
+    const { subject, data, block } = messages.at(-1) as EncodedMessage;
+    super(subject, data, block, timeoutMs, receiver);
+    this.handling = handling;
+    this.messages = messages;
+    this.group = true;
   }
 
   override get size(): number {
@@ -103,9 +152,11 @@ export function groupOf(members: readonly Pending[], reject: (error: Error) => v
       members.forEach((member, i) => member.resolve(member.receiver.acknowledged(stream, before + i, false)));
     },
   };
-  const resendable = members.every((member) => member.resendable);
-  const batch = new PendingBatch(members, first.timeoutMs, resendable, last, () => {}, reject);
-  batch.group = true;
+  const handling = members.every((member) => member.resendable) ? IDEMPOTENT_ALONE : WRITTEN_ONCE;
+  const batch = new PendingBatch(members, first.timeoutMs, handling, last);
   batch.members = members;
+  batch.reject = reject;
   return batch;
 }
+
+function ignore(): void {}

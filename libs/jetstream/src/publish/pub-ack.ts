@@ -81,9 +81,14 @@ export class AckReader {
   #head: Uint8Array = new Uint8Array(0);
   #stream = '';
 
+  /** The stream of the last acknowledgement. */
+  get stream(): string {
+    return this.#stream;
+  }
+
   /** The acknowledgement, or the server's error; undefined for an answer that is neither. */
   read(data: Uint8Array): PubAck | { readonly error: ApiError; readonly stream?: string } | undefined {
-    const sequence = this.#usual(data);
+    const sequence = this.sequenceIn(data);
     if (sequence > 0) return { stream: this.#stream, sequence, duplicate: false };
     let answer: Answer;
     const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
@@ -101,8 +106,8 @@ export class AckReader {
     return { stream: answer.stream, sequence: answer.seq, duplicate: answer.duplicate === true };
   }
 
-  /** The sequence of an answer of the usual form, or 0. */
-  #usual(data: Uint8Array): number {
+  /** The sequence in an acknowledgement of the usual form, without an object for it; 0 for another answer. */
+  sequenceIn(data: Uint8Array): number {
     const head = this.#head;
     const last = data.length - 1;
     if (head.length === 0 || last <= head.length || data[last] !== CLOSING_BRACE) return 0;

@@ -107,7 +107,7 @@ export class RunEvents {
    */
   store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
     const block = expected === 0 ? FIRST_EVENT : expectation(expected);
-    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, true, SEQUENCE, true);
+    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, SEQUENCE);
   }
 
   /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
