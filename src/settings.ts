@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { NatsRole } from '@loopstack/nats';
 import type { LogLevel } from '@nestjs/common';
-import { durationMs, isName, type Duration } from '@loopstack/shared';
+import { durationMs, isName, parseServers, type Duration, type LoopstackError } from '@loopstack/shared';
 
 /** What an operator may set. Read once, at the start; nothing else looks at the environment. */
 export interface Settings {
@@ -242,26 +242,12 @@ function name(text: string): string {
 
 /** Not quoted in an error: it may hold a password. */
 function natsUrl(text: string): Omit<NatsAccess, 'credentials'> {
-  const urls = text.split(',').map((server, index, { length }) => {
-    const url = URL.canParse(server.trim()) ? new URL(server.trim()) : undefined;
-    if (!url || !/^(nats|tls):$/.test(url.protocol) || url.hostname === '')
-      throw new Error(`server ${index + 1} of ${length} is no nats:// or tls:// URL`);
-    return url;
-  });
-  const [{ username, password, protocol }] = urls as [URL, ...URL[]];
-  urls.forEach((url, index) => {
-    if (url.protocol !== protocol) throw new Error('nats:// and tls:// are mixed');
-    const differs = url.username !== username || url.password !== password;
-    if (differs && (url.username !== '' || url.password !== ''))
-      throw new Error(`server ${index + 1} has other credentials than the first`);
-  });
-  return {
-    servers: Object.freeze(urls.map((url) => url.host)),
-    user: password === '' ? undefined : decodeURIComponent(username),
-    password: password === '' ? undefined : decodeURIComponent(password),
-    token: password === '' && username !== '' ? decodeURIComponent(username) : undefined,
-    tls: protocol === 'tls:',
-  };
+  try {
+    const { hosts: servers, ...access } = parseServers(text, true);
+    return { servers, ...access };
+  } catch (error) {
+    throw new Error((error as LoopstackError).details['reason'] as string, { cause: error });
+  }
 }
 
 function secret(text: string): string {

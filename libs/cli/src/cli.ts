@@ -20,8 +20,8 @@ export interface Invocation<Options> {
   readonly streams: Streams;
   /** Aborted by the first Ctrl-C or SIGTERM, from the moment that a command asks for it; without it they end the process. */
   readonly signal: AbortSignal;
-  /** Opened when it is first asked for, closed at the end. */
-  readonly session: () => Promise<Session>;
+  /** Opened when it is first asked for, closed at the end. `anyServer`: also to one that is too old to be worked with. */
+  readonly session: (anyServer?: boolean) => Promise<Session>;
 }
 
 /** What a command does; its exit code, or undefined for DONE. */
@@ -60,7 +60,7 @@ export class Cli {
       let session: Promise<Session> | undefined;
       try {
         const settings = readSettings(options);
-        const open = (): Promise<Session> => (session ??= Session.open(settings));
+        const open = (anyServer?: boolean): Promise<Session> => (session ??= Session.open(settings, anyServer));
         const invocation: Invocation<Options> = {
           options,
           terminal,

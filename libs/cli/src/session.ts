@@ -1,7 +1,15 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Publisher, ServerClock, JetStreamApi, JetStreamApiError, connectTo } from '@loopstack/jetstream';
-import { Bindings, DeadLetters, Deployment, Replays, catalogueCheck, schemaCheck, type NatsConnection } from '@loopstack/operations';
-import { decodeCatalogueEntry, wireNames, type RunAddress, type WireNames } from '@loopstack/shared/contract';
+import {
+  Publisher,
+  ServerClock,
+  JetStreamApi,
+  JetStreamApiError,
+  connectTo,
+  requireSupportedServer,
+  type NatsConnectionLike,
+} from '@loopstack/jetstream';
+import { Bindings, DeadLetters, Deployment, Replays, catalogueCheck, schemaCheck } from '@loopstack/operations';
+import { decodeCatalogueEntry, wireNames, type LoopstackError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 import { tellTimeBy } from './format.js';
 import type { Settings } from './settings.js';
@@ -35,26 +43,34 @@ export class Session {
   #publisher: Publisher | undefined;
 
   private constructor(
-    readonly nc: NatsConnection,
+    readonly nc: NatsConnectionLike,
     readonly settings: Settings,
   ) {
     this.names = wireNames(settings.prefix);
     this.api = new JetStreamApi(nc, settings.domain);
   }
 
-  /** @throws UsageError where there is no connection */
-  static async open(settings: Settings): Promise<Session> {
-    try {
-      const session = new Session(await connectTo(settings.access), settings);
-      await session.clock.settled();
-      tellTimeBy(() => session.clock.nowMs());
-      return session;
-    } catch (error) {
+  /**
+   * @param anyServer also one that is too old to be worked with
+   * @throws UsageError where there is no connection; LoopstackError SERVER_TOO_OLD
+   */
+  static async open(settings: Settings, anyServer = false): Promise<Session> {
+    const nc = await connectTo(settings.access).catch((error: LoopstackError) => {
       throw new UsageError(
-        `no connection to ${settings.shown}: ${(error as Error).message}`,
+        `no connection to ${settings.shown}: ${String(error.details['reason'])}`,
         'Check --server, --context and the credentials; `loopstack dev` starts a server.',
       );
+    });
+    try {
+      if (!anyServer) requireSupportedServer(nc);
+    } catch (error) {
+      await nc.close();
+      throw error;
     }
+    const session = new Session(nc, settings);
+    await session.clock.settled();
+    tellTimeBy(() => session.clock.nowMs());
+    return session;
   }
 
   /** The server's clock. */

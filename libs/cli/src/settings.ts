@@ -1,5 +1,12 @@
 import type { NatsAccess } from '@loopstack/jetstream';
-import { commandSigner, isName, type CommandSigner } from '@loopstack/shared/contract';
+import {
+  commandSigner,
+  isName,
+  parseServers,
+  type CommandSigner,
+  type LoopstackError,
+  type ServerAddress,
+} from '@loopstack/shared/contract';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -89,7 +96,7 @@ export function readSettings(flags: ConnectionFlags, env: Environment = process.
   const context = { ...selected, ...chosen };
   const pick = (flag: string | undefined, field: keyof NatsContext, name: (typeof VARIABLES)[number]): string | undefined =>
     flag ?? (chosen[field] as string | undefined) ?? variable(name) ?? (selected[field] as string | undefined);
-  const servers = parseServers(given ?? selected.url ?? DEFAULT_SERVER);
+  const servers = serversOf(given ?? selected.url ?? DEFAULT_SERVER);
   const credsFile = pick(flags.creds, 'creds', 'NATS_CREDS');
   const nkeyFile = pick(flags.nkey, 'nkey', 'NATS_NKEY');
   const tls = {
@@ -159,32 +166,13 @@ function readContext(configuration: string, name: string, home: string): NatsCon
   return filled;
 }
 
-interface Servers {
-  readonly hosts: readonly string[];
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  readonly token: string | undefined;
-  readonly tls: boolean;
-}
-
-/** The client library would ignore credentials in a URL. The text is not quoted: it may hold a password. */
-function parseServers(text: string): Servers {
-  const urls = text.split(',').map((server, index, { length }) => {
-    const trimmed = server.trim();
-    const full = /^\w+:\/\//.test(trimmed) ? trimmed : `nats://${trimmed}`;
-    const url = URL.canParse(full) ? new URL(full) : undefined;
-    if (!url || !/^(nats|tls):$/.test(url.protocol) || url.hostname === '')
-      throw new UsageError(`server ${index + 1} of ${length} is no nats:// or tls:// URL`);
-    return url;
-  });
-  const [{ username, password }] = urls as [URL, ...URL[]];
-  return {
-    hosts: urls.map((url) => url.host),
-    user: password === '' ? undefined : decodeURIComponent(username),
-    password: password === '' ? undefined : decodeURIComponent(password),
-    token: password === '' && username !== '' ? decodeURIComponent(username) : undefined,
-    tls: urls.some(({ protocol }) => protocol === 'tls:'),
-  };
+/** @throws UsageError */
+function serversOf(text: string): ServerAddress {
+  try {
+    return parseServers(text);
+  } catch (error) {
+    throw new UsageError((error as LoopstackError).details['reason'] as string);
+  }
 }
 
 function readSecret(what: string, file: string, home: string): Uint8Array {

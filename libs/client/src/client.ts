@@ -1,5 +1,4 @@
 import {
-  LoopstackError,
   assertAddress,
   assertName,
   type Duration,
@@ -20,11 +19,13 @@ import {
   type PreparedCommand,
   type BulkListener,
 } from '@loopstack/shared/contract';
-import { connect, type ConnectionOptions, type NatsConnection } from 'nats';
-import { Catalogue } from './catalogue/catalogue.js';
-import { encodeCommand } from './start/command.js';
+import type { ConnectionOptions } from 'nats';
 import {
+  dial,
+  dialOptions,
+  dialPatiently,
   failover,
+  requireSupportedServer,
   serverHas,
   steadyDials,
   FastIngest,
@@ -32,8 +33,11 @@ import {
   ServerClock,
   guardParser,
   StreamReader,
+  type NatsConnectionLike,
   type EncodedMessage,
 } from '@loopstack/jetstream';
+import { Catalogue } from './catalogue/catalogue.js';
+import { encodeCommand } from './start/command.js';
 import { fanOut } from './start/fan-out.js';
 import { StoredRun, type RunOperations } from './start/handle.js';
 import { KeyedRuns } from './start/keyed-run.js';
@@ -51,7 +55,7 @@ const BULK_AGAIN_MS = 10_000;
 
 /** Starts runs and asks for them, on a NATS connection. */
 export class LoopstackClient {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #options: ResolvedClientOptions;
   readonly #publisher: Publisher;
   readonly #events: RunEvents;
@@ -69,11 +73,12 @@ export class LoopstackClient {
   #bulkAgainAt = 0;
 
   /**
-   * @param nc a connection that the service already has; it stays the service's: `close()` does not close it
-   * @throws LoopstackError NAME_INVALID, OPTION_INVALID
+   * @param nc a connection that the service already has, of `nats` 2 or `@nats-io/transport-node` 3; it stays the service's: `close()` does not close it
+   * @throws LoopstackError NAME_INVALID, OPTION_INVALID, SERVER_TOO_OLD
    */
-  constructor(nc: NatsConnection, options: ClientOptions = {}) {
+  constructor(nc: NatsConnectionLike, options: ClientOptions = {}) {
     this.#nc = nc;
+    requireSupportedServer(nc);
     guardParser(nc);
     steadyDials(nc);
     const { api, names } = resolveClientOptions(options);
@@ -106,19 +111,18 @@ export class LoopstackClient {
   }
 
   /**
-   * Connects, from then on reconnects for ever, and owns the connection: `close()` closes it.
-   * @throws LoopstackError CONNECTION_FAILED, unless `waitOnFirstConnect` waits for a server
+   * Connects, from then on reconnects for ever, and owns the connection: `close()` closes it. `servers` may have credentials: `nats://user:password@host`.
+   * @throws LoopstackError CONNECTION_FAILED, unless `waitOnFirstConnect` waits for a server; CONNECTION_DENIED, SERVERS_INVALID, SERVER_TOO_OLD
    */
   static async connect(options: ClientOptions & ConnectionOptions = {}): Promise<LoopstackClient> {
     resolveClientOptions(options);
+    const { port = 4222, ...given } = options;
     // A stack trace for each request would cost more than the request.
-    const nc = await connect({ maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...options }).catch((cause: Error) => {
-      const servers = [options.servers ?? 'nats://127.0.0.1:4222']
-        .flat()
-        .join(', ')
-        .replaceAll(/[^/,\s@]*@/g, '');
-      throw new LoopstackError('CONNECTION_FAILED', { servers, reason: cause.message }, { cause });
-    });
+    const library = { maxReconnectAttempts: -1, noAsyncTraces: true, pingInterval: PING_MS, ...given };
+    const how = dialOptions(options.servers ?? `nats://127.0.0.1:${port}`, library);
+    const nc = await (options.waitOnFirstConnect
+      ? dialPatiently(how, (waiting) => process.emitWarning(waiting, 'LoopstackWarning'))
+      : dial(how));
     const client = new LoopstackClient(nc, { failover: true, ...options });
     client.#ownsConnection = true;
     await client.clock.settled();

@@ -1,3 +1,4 @@
+export type { NatsConnectionLike } from '@loopstack/jetstream';
 export { commandSigner, type CommandSigner, type UnsignedCommand } from '@loopstack/shared/contract';
 export type { Catalogue } from './catalogue/catalogue.js';
 export { Releases, type FoundNotice, type SharedWorkflow } from './catalogue/releases.js';

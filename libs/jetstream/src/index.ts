@@ -10,8 +10,10 @@ export {
   type StreamMessage,
   type StreamInfo,
 } from './api/jetstream-api.js';
+export { KeyValue } from './api/key-value.js';
 export { StorageWatch } from './api/storage-watch.js';
 export { consumerNames, subjectPages, subjectsOf } from './api/stream-lists.js';
+export { answersTo, requestFailure, type RequestFailure } from './connection/client-library.js';
 export { connectTo, type NatsAccess } from './connection/connect-to.js';
 export {
   requestWithRetry,
@@ -21,13 +23,21 @@ export {
   mayReconnect,
   failover,
   reconnectElsewhere,
-  requireServer,
-  serverHas,
   steadyDials,
 } from './connection/connection.js';
+export { dial, dialOptions, dialPatiently, withCredentials } from './connection/dial.js';
 export { guardParser } from './connection/guard-parser.js';
+export type { NatsConnectionLike, NatsHeaders, NatsMessage, NatsServerInfo, NatsSubscription } from './connection/nats-connection.js';
 export { QUORUM_CHECK_MS, QuorumWatch } from './connection/quorum-watch.js';
 export { ServerClock } from './connection/server-clock.js';
+export {
+  isAtLeast,
+  OLDEST_SERVER,
+  requireServer,
+  requireSupportedServer,
+  serverHas,
+  type ServerRelease,
+} from './connection/server-version.js';
 export { AckWriter } from './consume/ack-writer.js';
 export { deliveryFacts, durableIn } from './consume/delivery-facts.js';
 export { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './consume/pull-loop.js';

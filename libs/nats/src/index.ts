@@ -1,5 +1,5 @@
 export type { NatsConnection } from 'nats';
-export { Bucket, type BucketOptions } from '@loopstack/jetstream';
+export { Bucket, type BucketOptions, type NatsConnectionLike } from '@loopstack/jetstream';
 export {
   Bindings,
   DeadLetters,

@@ -1,5 +1,5 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Publisher, JetStreamApi, type ServerClock } from '@loopstack/jetstream';
+import { Publisher, JetStreamApi, type ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
 import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
 import { RunGateway, RunService, Subscriptions, Workers, currentCauseHeaders } from '@loopstack/core';
@@ -14,7 +14,6 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { NatsConnection } from 'nats';
 import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { openConnection } from './connection.js';
 import { DrainModule } from './drain.js';
@@ -41,7 +40,7 @@ const ONE_OF_EACH_NAME = Symbol.for('loopstack:one-of-each-name');
 /** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
 class Closer implements OnApplicationShutdown {
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly options: ResolvedNatsOptions,
     private readonly client: LoopstackClient,
     private readonly publisher: Publisher,
@@ -61,7 +60,7 @@ const PROVIDERS: readonly FactoryProvider[] = [
   {
     provide: JetStreamApi,
     inject: [NATS_CONNECTION, NATS_OPTIONS],
-    useFactory: (nc: NatsConnection, options: ResolvedNatsOptions) => new JetStreamApi(nc, options.domain),
+    useFactory: (nc: NatsConnectionLike, options: ResolvedNatsOptions) => new JetStreamApi(nc, options.domain),
   },
   {
     provide: Topology,
@@ -82,7 +81,7 @@ const PROVIDERS: readonly FactoryProvider[] = [
     provide: LoopstackClient,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Topology],
     useFactory: async (
-      nc: NatsConnection,
+      nc: NatsConnectionLike,
       { names, publishTimeoutMs, maxInFlight, whileDisconnected, sign, domain, connection }: ResolvedNatsOptions,
     ) => {
       const client = new LoopstackClient(nc, {
@@ -102,10 +101,10 @@ const PROVIDERS: readonly FactoryProvider[] = [
   },
   {
     provide: CatalogueWriter,
-    inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS],
-    useFactory: (nc: NatsConnection, api: JetStreamApi, options: ResolvedNatsOptions) => {
-      const { names, replicas = 1, provision, domain, releaseSilenceMs: silenceMs } = options;
-      return new CatalogueWriter(nc, api, names, { replicas, provision, domain, silenceMs });
+    inject: [JetStreamApi, NATS_OPTIONS],
+    useFactory: (api: JetStreamApi, options: ResolvedNatsOptions) => {
+      const { names, replicas = 1, provision, releaseSilenceMs: silenceMs } = options;
+      return new CatalogueWriter(api, names, { replicas, provision, silenceMs });
     },
   },
   { provide: DeclaredSchedules, inject: [LoopstackClient], useFactory: (client: LoopstackClient) => new DeclaredSchedules(client) },
@@ -123,7 +122,7 @@ const PROVIDERS: readonly FactoryProvider[] = [
   {
     provide: Publisher,
     inject: [NATS_CONNECTION, NATS_OPTIONS, Alarms],
-    useFactory: (nc: NatsConnection, { publishTimeoutMs, maxInFlight, domain, sign }: ResolvedNatsOptions, alarms: Alarms) =>
+    useFactory: (nc: NatsConnectionLike, { publishTimeoutMs, maxInFlight, domain, sign }: ResolvedNatsOptions, alarms: Alarms) =>
       new Publisher(nc, { timeoutMs: publishTimeoutMs, maxInFlight, domain, sign, onStorage: alarms.storage }),
   },
   {
@@ -135,7 +134,7 @@ const PROVIDERS: readonly FactoryProvider[] = [
   {
     provide: Replays,
     inject: [NATS_CONNECTION, NATS_OPTIONS, LoopstackClient],
-    useFactory: (nc: NatsConnection, { names, domain, replicas, sign }: ResolvedNatsOptions, client: LoopstackClient) =>
+    useFactory: (nc: NatsConnectionLike, { names, domain, replicas, sign }: ResolvedNatsOptions, client: LoopstackClient) =>
       new Replays(nc, {
         prefix: names.prefix,
         payloads: catalogueCheck(client),

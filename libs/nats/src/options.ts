@@ -1,4 +1,5 @@
-import type { ConnectionOptions, NatsConnection } from 'nats';
+import type { ConnectionOptions } from 'nats';
+import { dialOptions, type NatsConnectionLike } from '@loopstack/jetstream';
 import { resolveStreamOptions, type ResolvedStreamOptions, type StreamOptions } from '@loopstack/operations';
 import {
   LoopstackError,
@@ -34,14 +35,14 @@ export interface NatsOptions extends StreamOptions {
   readonly workspaces?: readonly string[];
   /** False: the worker consumes once `start()` of the `JetStreamServer` is called. Default true. */
   readonly autoStart?: boolean;
-  /** Default `nats://127.0.0.1:4222`. */
+  /** Default `nats://127.0.0.1:4222`. May have credentials: `nats://user:password@host`, `nats://token@host`; `tls://` insists on TLS. */
   readonly servers?: string | readonly string[];
   /** Contents of a credentials file: the user's JWT and NKey seed. */
   readonly credentials?: Uint8Array;
   /** Anything else that the `nats` client takes: user, token, TLS, name, inbox prefix. With an authenticator, which is a function, leases are kept by the main thread alone. */
   readonly connect?: ConnectionOptions;
-  /** A connection that the application has already; it stays the application's to close. Leases are then kept by the main thread alone, unless `servers` tells the lease thread where to go. */
-  readonly connection?: NatsConnection;
+  /** A connection that the application has already, of `nats` 2 or `@nats-io/transport-node` 3; it stays the application's to close. Leases are then kept by the main thread alone, unless `servers` tells the lease thread where to go. */
+  readonly connection?: NatsConnectionLike;
   /** JetStream domain of the streams, where they are behind a leaf node. */
   readonly domain?: string;
   /** Creates and updates streams and consumers. False: they must exist (users without stream-admin rights). Default true. */
@@ -80,7 +81,7 @@ export interface ResolvedNatsOptions extends ResolvedStreamOptions {
   readonly workspaces: readonly string[] | undefined;
   readonly serves: (workspace: string) => boolean;
   readonly autoStart: boolean;
-  readonly connection: NatsConnection | undefined;
+  readonly connection: NatsConnectionLike | undefined;
   readonly connect: ConnectionOptions;
   readonly credentials: Uint8Array | undefined;
   /** Whether the lease thread can open a connection of its own. */
@@ -137,17 +138,20 @@ export function resolveNatsOptions(given: NatsOptions = {}): ResolvedNatsOptions
     ...resolveStreamOptions(given),
     ...resolveProcess(given),
     connection: given.connection,
-    connect: {
-      name: 'loopstack',
-      ...given.connect,
-      servers: typeof servers === 'string' ? servers.split(',') : [...servers],
-      // The client's own default gives up after ten tries, and then a consumer ends without an error.
-      maxReconnectAttempts: -1,
-      // Its defaults notice a dead connection after six minutes, and wait 20 s for the first word of a server.
-      pingInterval: given.connect?.pingInterval ?? 10_000,
-      timeout: given.connect?.timeout ?? 5000,
-      reconnectTimeWait: given.connect?.reconnectTimeWait ?? 500,
-    },
+    connect: dialOptions(
+      servers,
+      {
+        name: 'loopstack',
+        ...given.connect,
+        // The client's own default gives up after ten tries, and then a consumer ends without an error.
+        maxReconnectAttempts: -1,
+        // Its defaults notice a dead connection after six minutes, and wait 20 s for the first word of a server.
+        pingInterval: given.connect?.pingInterval ?? 10_000,
+        timeout: given.connect?.timeout ?? 5000,
+        reconnectTimeWait: given.connect?.reconnectTimeWait ?? 500,
+      },
+      given.credentials !== undefined,
+    ),
     credentials: given.credentials,
     leaseThread: (given.connection === undefined || given.servers !== undefined) && given.connect?.authenticator === undefined,
     domain: given.domain,

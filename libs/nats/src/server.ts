@@ -2,13 +2,13 @@ import { Workers, type WorkflowRunner } from '@loopstack/core';
 import { LoopstackError } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
-import { Events, type NatsConnection } from 'nats';
 import { CatalogueWriter } from './topology/catalogue-writer.js';
 import type { AroundHandler } from './events/event-handlers.js';
 import { DeclaredSchedules } from './topology/declared-schedules.js';
 import { EventSubscriptions } from './events/event-subscriptions.js';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
-import { JetStreamApi } from '@loopstack/jetstream';
+import type { NatsConnection } from 'nats';
+import { followConnection, JetStreamApi, type NatsConnectionLike } from '@loopstack/jetstream';
 import type { ResolvedNatsOptions } from './options.js';
 import { assertSignatureWindows } from './topology/signature-windows.js';
 import { Worker } from './worker/worker.js';
@@ -41,7 +41,7 @@ export class JetStreamServer
   readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly worker: Worker,
     private readonly workers: Workers,
     private readonly fanOut: EventSubscriptions,
@@ -58,7 +58,7 @@ export class JetStreamServer
     const { roles, autoStart } = this.options;
     try {
       if (roles.has('worker') && autoStart) await this.start();
-      void this.#watch();
+      this.#watch();
       this.#say('connected');
       callback();
     } catch (error) {
@@ -164,23 +164,28 @@ export class JetStreamServer
     this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), callback]);
   }
 
-  /** The NATS connection. */
+  /** The NATS connection: one of `nats`, unless the application gave another one. */
   unwrap<T = NatsConnection>(): T {
-    return this.nc as T;
+    return this.nc as unknown as T;
   }
 
-  async #watch(): Promise<void> {
-    for await (const status of this.nc.status()) {
-      const { type, data } = status;
-      if (type === Events.Reconnect) {
+  #watch(): void {
+    followConnection(this.nc, {
+      reconnected: () => {
         this.#say('connected');
         this.worker.reconnected();
-      } else if (type === Events.Disconnect) {
+        this.#emit('reconnect');
+      },
+      disconnected: () => {
         this.#say('disconnected');
         this.worker.disconnected();
-      }
-      const argument = type === Events.Error ? [new Error(JSON.stringify(data))] : [];
-      for (const listener of this.#listeners.get(type) ?? []) (listener as (...args: unknown[]) => void)(...argument);
-    }
+        this.#emit('disconnect');
+      },
+      failed: (reason) => this.#emit('error', new Error(reason)),
+    });
+  }
+
+  #emit(event: string, ...args: readonly Error[]): void {
+    for (const listener of this.#listeners.get(event) ?? []) (listener as (...given: readonly Error[]) => void)(...args);
   }
 }

@@ -40,4 +40,4 @@ export { schemaCheck } from './schema/schema-check.js';
 export { resolveStreamOptions, type ResolvedStreamOptions, type StreamOptions } from './deployment/stream-options.js';
 export type { RedriveAnswer } from './dead/request-redrive.js';
 export type { PayloadCheck } from './replay/select/command-selector.js';
-export type { NatsConnection } from 'nats';
+export type { NatsConnectionLike } from '@loopstack/jetstream';

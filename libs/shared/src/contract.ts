@@ -18,6 +18,7 @@ export * from './release.js';
 export { createUserKey, publicKeyOf } from './nkey.js';
 export * from './run-id.js';
 export * from './schedule.js';
+export * from './server-address.js';
 export * from './signature.js';
 export * from './signed-bytes.js';
 export * from './run.js';

@@ -54,6 +54,8 @@ export const ERRORS = {
   STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands; queued runs are never dropped.', true),
   STORAGE_FAILED: entry(507, 'Stream {stream} stores nothing: its server answers, and has written nothing for {timeoutMs} ms; its disk is full, or fails', 'Make room on the disk of the nats-server, then restart it: it does not resume by itself. Acknowledged messages are kept (docs/reliability.md).', true),
   STREAM_UNAVAILABLE: entry(503, 'Stream {stream} does not answer: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and the permissions of this user.', true),
+  SERVERS_INVALID: entry(400, 'The NATS servers are invalid: {reason}', 'Use nats://host:port, nats://user:password@host:port, nats://token@host:port or tls://host:port, separated by commas.'),
+  CONNECTION_DENIED: entry(503, 'The NATS server at {servers} refuses this user: {reason}', 'Check the user and password, the token, the credentials file or the NKey, and that the account still exists.'),
   CONNECTION_FAILED: entry(503, 'No connection to {servers}: {reason}', 'Check the address, that a server runs there, and the credentials; waitOnFirstConnect: true waits for it.', true),
   CLOSED: entry(503, 'The connection is closed', 'Publish before the application shuts down.'),
   BATCH_REJECTED: entry(503, 'The batch of {size} runs was rejected as a whole: {reason}', 'Nothing of it was stored; correct the cause and send it again.', true),

@@ -21,7 +21,7 @@ export function doctorCommand(cli: Cli): Command {
 }
 
 async function doctor({ options, terminal, session }: Invocation<{ readonly monitor?: string }>): Promise<ExitCode> {
-  const findings = diagnose(await gatherFacts(await session(), options.monitor));
+  const findings = diagnose(await gatherFacts(await session(true), options.monitor));
   terminal.result(findings, () =>
     findings
       .map(({ check, status, message, fix }) => {

@@ -44,7 +44,7 @@ function found(facts: Partial<Facts>, check: string): Finding[] {
 it('has a remedy for everything that is not well', () => {
   const sick: Facts = {
     ...HEALTHY,
-    server: { ...HEALTHY.server, version: '2.11.0', roundTripMs: 500 },
+    server: { ...HEALTHY.server, version: '2.13.0', roundTripMs: 500 },
     user: undefined,
     clockSkew: { aheadMs: 5000, errorMs: 1 },
     sync: { everyMs: 120_000 },
@@ -71,6 +71,14 @@ it.each([
   const [finding] = found({ clockSkew }, 'clock');
   expect(finding).toMatchObject({ status, message: expect.stringContaining(message) });
   expect(finding?.fix ?? '').toContain(fix ?? '');
+});
+
+it('says nothing but its version of a server that is too old', () => {
+  const findings = diagnose({ ...HEALTHY, server: { ...HEALTHY.server, version: '2.9.10' }, jetStreamError: 'no answer', streams: [] });
+  expect(findings.map(({ check, status }) => [check, status])).toEqual([
+    ['connection', 'ok'],
+    ['version', 'problem'],
+  ]);
 });
 
 it.each([

@@ -1,3 +1,4 @@
+import { isAtLeast, OLDEST_SERVER, type ServerRelease } from '@loopstack/jetstream';
 import type { BindingInfo, Queue } from '@loopstack/operations';
 import { isSkewed, wireNames } from '@loopstack/shared/contract';
 import { ago, bytes, count, many, span } from '../format.js';
@@ -8,15 +9,16 @@ import { permissions } from './permissions.js';
 import { releaseFindings } from './releases.js';
 import { tenantWorkspaces, topology } from './topology.js';
 
-const MINIMUM = [2, 12] as const;
 /** Recurring schedules and fast batches came with it. */
-const COMPLETE = [2, 14] as const;
+const COMPLETE: ServerRelease = [2, 14];
 const SLOW_MS = 100;
 const STUCK_MS = 120_000;
 const FULL = 0.8;
 
 /** Judges facts. Pure. */
 export function diagnose(facts: Facts): readonly Finding[] {
+  // What it lacks would show as other problems, whose remedies cannot help.
+  if (!isAtLeast(facts.server.version, OLDEST_SERVER)) return [connection(facts), version(facts)];
   return [
     connection(facts),
     version(facts),
@@ -47,14 +49,10 @@ function connection({ server, user }: Facts): Finding {
     : ok('connection', text);
 }
 
-function isAtLeast(text: string, [major, minor]: readonly [number, number]): boolean {
-  const [a = 0, b = 0] = text.split(/[.-]/).map(Number);
-  return a > major || (a === major && b >= minor);
-}
-
 function version({ server }: Facts): Finding {
   const text = `nats-server ${server.version}, messages up to ${bytes(server.maxPayload)}`;
-  if (!isAtLeast(server.version, MINIMUM)) return problem('version', text, `Upgrade the server to ${MINIMUM.join('.')} or later.`);
+  if (!isAtLeast(server.version, OLDEST_SERVER))
+    return problem('version', text, `Upgrade the server to ${OLDEST_SERVER.join('.')} or later.`);
   if (!isAtLeast(server.version, COMPLETE))
     return warning(
       'version',

@@ -11,8 +11,14 @@ import {
   resultOf,
 } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Msg, NatsConnection, Subscription } from 'nats';
-import { followConnection, type StoredMessage, type StreamReader } from '@loopstack/jetstream';
+import {
+  followConnection,
+  type NatsConnectionLike,
+  type NatsMessage,
+  type NatsSubscription,
+  type StoredMessage,
+  type StreamReader,
+} from '@loopstack/jetstream';
 import { firstEvent, historyEnd, readAnyway, type HistoryEnd } from './history-end.js';
 import type { ResolvedClientOptions } from '../options.js';
 
@@ -32,7 +38,7 @@ interface Watch {
   readonly subject: string;
   /** Called with the outcome, or with the reason why there will be none. */
   readonly waiters: Set<(outcome: RunEvent | Error) => void>;
-  subscription: Subscription;
+  subscription: NatsSubscription;
   looking: boolean;
   /** Looks that were asked for while one was under way. */
   next: readonly number[] | undefined;
@@ -44,7 +50,7 @@ interface Watch {
  * subscribers. What is true is read from the stream.
  */
 export class RunEvents {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #options: ResolvedClientOptions;
   readonly #reader: StreamReader;
   readonly #watches = new Map<string, Watch>();
@@ -52,7 +58,7 @@ export class RunEvents {
   readonly #unfollow: () => void;
   #closed = false;
 
-  constructor(nc: NatsConnection, options: ResolvedClientOptions, reader: StreamReader) {
+  constructor(nc: NatsConnectionLike, options: ResolvedClientOptions, reader: StreamReader) {
     this.#nc = nc;
     this.#options = options;
     this.#reader = reader;
@@ -169,7 +175,7 @@ export class RunEvents {
   #watch(subject: string): Watch {
     const known = this.#watches.get(subject);
     if (known) return known;
-    const callback = (error: Error | null, msg: Msg): void => {
+    const callback = (error: Error | null, msg: NatsMessage): void => {
       const event = error ? undefined : decodeRunEvent(msg.data);
       if (event && isOutcome(event.type)) void this.#look(watch, AFTER_NOTICE_MS);
     };

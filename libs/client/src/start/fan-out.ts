@@ -6,9 +6,8 @@ import {
   prepareCommand,
   type PreparedCommand,
 } from '@loopstack/shared/contract';
-import type { NatsConnection } from 'nats';
+import { NO_PLACE, requireServer, renamed, type NatsConnectionLike, type EncodedMessage, type Publisher } from '@loopstack/jetstream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { NO_PLACE, requireServer, renamed, type EncodedMessage, type Publisher } from '@loopstack/jetstream';
 import { encodeCommand } from './command.js';
 import { StoredRun, type RunOperations } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
@@ -33,7 +32,7 @@ const LAG_MS = 1000;
  *   caller can ask whether all of them are stored
  */
 export async function fanOut(
-  nc: NatsConnection,
+  nc: NatsConnectionLike,
   client: ResolvedClientOptions,
   publisher: Publisher,
   desk: RunOperations,

@@ -1,8 +1,9 @@
 import { apiPrefix } from './api-prefix.js';
 import { relayedHeader } from '@loopstack/shared/contract';
 import { ServerClock } from '../connection/server-clock.js';
+import { answersTo, requestFailure } from '../connection/client-library.js';
 import { requestWithRetry } from '../connection/connection.js';
-import { ErrorCode as ClientErrorCode, RequestStrategy, type Msg, type NatsConnection } from 'nats';
+import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
 import { RawHeaders } from '../read/raw-message.js';
 
 /** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
@@ -43,8 +44,7 @@ const PASSING: readonly number[] = [API.CLUSTER_NOT_AVAILABLE, API.NO_PEERS, API
 /** Whether JetStream is there and does not do now what it is asked for. */
 export function isUnavailable(error: unknown): error is JetStreamApiError {
   if (!(error instanceof JetStreamApiError)) return false;
-  const timedOut = (error.cause as { code?: string } | undefined)?.code === ClientErrorCode.Timeout;
-  return timedOut || PASSING.includes(error.errCode);
+  return requestFailure(error.cause) === 'timeout' || PASSING.includes(error.errCode);
 }
 
 /** Stream and consumer configuration as the server knows it: newer fields than the client's types have. */
@@ -120,7 +120,7 @@ export class JetStreamApi {
   readonly prefix: string;
 
   constructor(
-    readonly nc: NatsConnection,
+    readonly nc: NatsConnectionLike,
     domain?: string,
     private readonly timeoutMs = 5000,
   ) {
@@ -142,21 +142,21 @@ export class JetStreamApi {
     return this.answer(path, timeoutMs, requestWithRetry(this.nc, timeoutMs, this.ask(path, body)));
   }
 
-  private ask(path: string, body: unknown): (timeoutMs: number) => Promise<Msg> {
+  private ask(path: string, body: unknown): (timeoutMs: number) => Promise<NatsMessage> {
     const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
     return (timeout) => this.nc.request(`${this.prefix}.${path}`, data, { timeout });
   }
 
-  private async answer<T>(path: string, timeoutMs: number, asked: Promise<Msg>): Promise<T> {
-    let msg: Msg;
+  private async answer<T>(path: string, timeoutMs: number, asked: Promise<NatsMessage>): Promise<T> {
+    let msg: NatsMessage;
     try {
       msg = await asked;
     } catch (cause) {
-      const code = (cause as { code?: string }).code;
+      const failure = requestFailure(cause);
       const reason =
-        code === ClientErrorCode.NoResponders
+        failure === 'no-responders'
           ? 'JetStream is not available to this user'
-          : code === ClientErrorCode.Timeout
+          : failure === 'timeout'
             ? `no answer within ${timeoutMs} ms`
             : (cause as Error).message;
       throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
@@ -271,10 +271,7 @@ export class JetStreamApi {
       let last = 0;
       let answered = false;
       const request = encoder.encode(JSON.stringify({ ...position, next_by_subj: subject, batch }));
-      for await (const msg of await this.nc.requestMany(`${this.prefix}.DIRECT.GET.${stream}`, request, {
-        maxWait: this.timeoutMs,
-        strategy: RequestStrategy.SentinelMsg,
-      })) {
+      for await (const msg of await answersTo(this.nc, `${this.prefix}.DIRECT.GET.${stream}`, request, this.timeoutMs)) {
         answered = true;
         const stored = this.stored(msg, `DIRECT.GET.${stream}`);
         if (!stored) continue;
@@ -296,7 +293,7 @@ export class JetStreamApi {
     return this.stored(msg, path);
   }
 
-  private stored(msg: Msg, path: string): StreamMessage | undefined {
+  private stored(msg: NatsMessage, path: string): StreamMessage | undefined {
     const { headers } = msg;
     if (!headers?.has('Nats-Sequence')) {
       if (headers && (headers.code === 404 || headers.code === 204)) return undefined;
@@ -327,5 +324,5 @@ function readableHeaders(block: string): RawHeaders {
 
 function headersIn(block: string): RawHeaders {
   const bytes = Buffer.from(block);
-  return new RawHeaders({ _rdata: bytes, _msg: { hdr: bytes.length } } as unknown as Msg);
+  return new RawHeaders({ _rdata: bytes, _msg: { hdr: bytes.length } } as unknown as NatsMessage);
 }

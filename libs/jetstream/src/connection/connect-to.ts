@@ -1,4 +1,5 @@
-import { connect, credsAuthenticator, jwtAuthenticator, nkeyAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
+import { credsAuthenticator, jwtAuthenticator, nkeyAuthenticator, type ConnectionOptions, type NatsConnection } from 'nats';
+import { dialAny } from './dial.js';
 
 /** How to reach a deployment, and as whom. */
 export interface NatsAccess {
@@ -21,7 +22,7 @@ export interface NatsAccess {
   readonly timeoutMs?: number;
 }
 
-/** Connects, or says at once that it cannot; later it reconnects for ever. @throws NatsError */
+/** Connects, or says at once that it cannot; later it reconnects for ever. @throws LoopstackError CONNECTION_DENIED, CONNECTION_FAILED */
 export function connectTo(access: NatsAccess): Promise<NatsConnection> {
   const { user, password, token, credentials, jwt, tls, inboxPrefix } = access;
   // A file ends with a new line.
@@ -41,5 +42,5 @@ export function connectTo(access: NatsAccess): Promise<NatsConnection> {
   if (credentials !== undefined) options.authenticator = credsAuthenticator(credentials);
   else if (jwt !== undefined) options.authenticator = jwtAuthenticator(jwt, nkeySeed);
   else if (nkeySeed !== undefined) options.authenticator = nkeyAuthenticator(nkeySeed);
-  return connect(options);
+  return dialAny(options);
 }

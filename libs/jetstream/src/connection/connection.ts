@@ -1,35 +1,42 @@
-import { LoopstackError, monotonicMs, localMs } from '@loopstack/shared/contract';
-import { Events, createInbox, type NatsConnection, type Status } from 'nats';
+import { monotonicMs, localMs } from '@loopstack/shared/contract';
+import { createInbox } from 'nats';
+import { connectionEvent, type ConnectionEvent } from './client-library.js';
+import type { NatsConnectionLike } from './nats-connection.js';
 
 export interface ConnectionListener {
-  disconnected?(): void;
-  reconnected?(): void;
+  disconnected?(server: string): void;
+  reconnected?(server: string): void;
   /** The server refused a publish to `subject`. It says so once, and answers nothing. */
   denied?(subject: string): void;
+  /** The server refused something, or the connection failed, in words. */
+  failed?(reason: string): void;
   /** The connection is closed for good. */
   closed?(): void;
 }
 
 /** By connection: its statuses are read once for all, since what hangs on its end lives as long as it. */
-const followed = new WeakMap<NatsConnection, Set<ConnectionListener>>();
+const followed = new WeakMap<NatsConnectionLike, Set<ConnectionListener>>();
 
 /** Follows a connection until it is closed or the returned function is called. */
-export function followConnection(nc: NatsConnection, listener: ConnectionListener): () => void {
+export function followConnection(nc: NatsConnectionLike, listener: ConnectionListener): () => void {
   const listeners = (nc.isClosed() ? undefined : followed.get(nc)) ?? follow(nc);
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-function follow(nc: NatsConnection): Set<ConnectionListener> {
+function follow(nc: NatsConnectionLike): Set<ConnectionListener> {
   const listeners = new Set<ConnectionListener>();
   followed.set(nc, listeners);
   const statuses = nc.status();
   const read = async (): Promise<void> => {
-    for await (const status of statuses) for (const listener of [...listeners]) tell(listener, status);
+    for await (const status of statuses) {
+      const event = connectionEvent(status);
+      if (event) for (const listener of [...listeners]) tell(listener, event);
+    }
   };
   void read();
   void nc.closed().then(() => {
-    // The client library ends the iterator neither when the connection is closed nor with the loop.
+    // Version 2 of the client library ends the iterator neither when the connection is closed nor with the loop.
     (statuses as unknown as { stop(): void }).stop();
     const left = [...listeners];
     listeners.clear();
@@ -38,10 +45,14 @@ function follow(nc: NatsConnection): Set<ConnectionListener> {
   return listeners;
 }
 
-function tell(listener: ConnectionListener, status: Status): void {
-  if (status.type === Events.Disconnect) listener.disconnected?.();
-  else if (status.type === Events.Reconnect) listener.reconnected?.();
-  else if (status.permissionContext?.operation === 'publish') listener.denied?.(status.permissionContext.subject);
+function tell(listener: ConnectionListener, event: ConnectionEvent): void {
+  if (event.kind === 'disconnected') listener.disconnected?.(event.server);
+  else if (event.kind === 'reconnected') listener.reconnected?.(event.server);
+  else if (event.kind === 'error') listener.failed?.(event.reason);
+  else {
+    if (event.operation === 'publish') listener.denied?.(event.subject);
+    listener.failed?.(`this user has no permission for a ${event.operation} to ${event.subject}`);
+  }
 }
 
 /** A stream that has no leader now answers nothing; what is asked again meets the next one. */
@@ -53,7 +64,7 @@ const AGAIN_MS = 2000;
  * @param timeoutMs for all of it; again for a new connection, but at most twice as long together
  * @param ask rejects when there was no answer within the time it is given
  */
-export function requestWithRetry<T>(nc: NatsConnection, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+export function requestWithRetry<T>(nc: NatsConnectionLike, timeoutMs: number, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
   const latestMs = monotonicMs() + 2 * timeoutMs;
   return new Promise<T>((resolve, reject) => {
     let unanswered = 0;
@@ -87,13 +98,13 @@ interface Kept {
 }
 
 /** True where a server that does not answer can be left for another one. */
-export function hasOtherServers(nc: NatsConnection): boolean {
+export function hasOtherServers(nc: NatsConnectionLike): boolean {
   const configured = [(nc as Kept).options?.servers ?? []].flat().length;
   return Math.max(configured, nc.info?.connect_urls?.length ?? 0) > 1;
 }
 
 /** False: it would be closed for good where it is asked to. */
-export function mayReconnect(nc: NatsConnection): boolean {
+export function mayReconnect(nc: NatsConnectionLike): boolean {
   return (nc as Kept).options?.reconnect !== false;
 }
 
@@ -108,33 +119,20 @@ interface Listed {
  * Makes the connection anew, with another server where there is one. The client library would go back to the server that it connected to
  * first: that one is at the front of its list until another one is taken.
  */
-export async function reconnectElsewhere(nc: NatsConnection): Promise<void> {
+export async function reconnectElsewhere(nc: NatsConnectionLike): Promise<void> {
   const known = (nc as Listed).protocol?.servers;
   if (known?.servers?.[0] === known?.getCurrentServer?.()) known?.selectServer?.();
   await nc.reconnect().catch(() => undefined);
 }
 
 /** Leaves the server for another one, where there is one. A server that is cut off from the others still talks to its clients. */
-export async function failover(nc: NatsConnection): Promise<void> {
+export async function failover(nc: NatsConnectionLike): Promise<void> {
   if (!nc.isClosed() && !nc.isDraining() && mayReconnect(nc) && hasOtherServers(nc)) await reconnectElsewhere(nc);
 }
 
 /** A new inbox under the connection's own prefix: users with narrow permissions may subscribe nowhere else. */
-export function inboxOf(nc: NatsConnection): string {
+export function inboxOf(nc: NatsConnectionLike): string {
   return createInbox((nc as Kept).options?.inboxPrefix);
-}
-
-/** True also while the version is not known (disconnected). */
-export function serverHas(nc: NatsConnection, major: number, minor: number): boolean {
-  const [has = 0, hasMinor = 0] = (nc.info?.version ?? `${major}.${minor}`).split('.').map(Number);
-  return has > major || (has === major && hasMinor >= minor);
-}
-
-/** @throws LoopstackError SERVER_TOO_OLD */
-export function requireServer(nc: NatsConnection, feature: string, major: number, minor: number): void {
-  if (serverHas(nc, major, minor)) return;
-  const version = nc.info?.version;
-  throw new LoopstackError('SERVER_TOO_OLD', { feature, needed: `${major}.${minor}`, version });
 }
 
 /** What the client library keeps for its dials. */
@@ -151,7 +149,7 @@ const steady = new WeakSet<object>();
  * The client library measures the wait between two dials of a server by the wall clock: one that is set back by an hour would keep it
  * from dialing for an hour. It asks for the length of the wait before each turn.
  */
-export function steadyDials(nc: NatsConnection): void {
+export function steadyDials(nc: NatsConnectionLike): void {
   const { protocol } = nc as Dialing;
   const { options, servers } = protocol ?? {};
   const waitMs = options?.reconnectDelayHandler;

@@ -1,5 +1,6 @@
 import { localMs, monotonicMs, serverOffset, skewProblem, type ClockSkew } from '@loopstack/shared/contract';
-import { ErrorCode, type NatsConnection } from 'nats';
+import { requestFailure } from './client-library.js';
+import type { NatsConnectionLike } from './nats-connection.js';
 import { followConnection } from './connection.js';
 
 /** Where the streams of a connection are: their server's time counts where that is another one than the connection's. */
@@ -27,14 +28,14 @@ interface TimedAnswer {
   readonly ts?: string;
 }
 
-const clocks = new WeakMap<NatsConnection, ServerClock>();
+const clocks = new WeakMap<NatsConnectionLike, ServerClock>();
 
 /**
  * The clock of a connection's server, measured when it connects and each minute. Until it is measured, or where the server does not
  * tell its time to this user, it is this machine's clock. From then on no step of this machine's clock moves it.
  */
 export class ServerClock {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   #source: ClockSource | undefined;
   /** What to add to `monotonicMs`. */
   #offsetMs: number | undefined;
@@ -53,7 +54,7 @@ export class ServerClock {
   /** Is told when the clocks begin to differ by more than a second, and when a time is needed that the server does not tell. */
   tell: (finding: string) => void = (finding) => process.emitWarning(finding, 'LoopstackWarning');
 
-  private constructor(nc: NatsConnection, source: ClockSource | undefined) {
+  private constructor(nc: NatsConnectionLike, source: ClockSource | undefined) {
     this.#nc = nc;
     this.#source = source;
     const timer = setInterval(() => this.#look(), LOOK_MS).unref();
@@ -68,7 +69,7 @@ export class ServerClock {
   }
 
   /** One for each connection. */
-  static of(nc: NatsConnection, source?: ClockSource): ServerClock {
+  static of(nc: NatsConnectionLike, source?: ClockSource): ServerClock {
     let clock = clocks.get(nc);
     if (!clock) clocks.set(nc, (clock = new ServerClock(nc, source)));
     clock.#source ??= source;
@@ -172,9 +173,9 @@ export class ServerClock {
       this.#offsetMs = serverOffset(this.#offsetMs ?? localMs() - answeredAtMs, { askedAtMs, answeredAtMs, serverMs });
       return answeredAtMs - askedAtMs;
     } catch (error) {
-      const { code } = error as { code?: ErrorCode };
-      if (code === ErrorCode.PermissionsViolation) this.#denied.add(subject);
-      else if (code !== ErrorCode.NoResponders) this.#unanswered = true;
+      const failure = requestFailure(error);
+      if (failure === 'denied') this.#denied.add(subject);
+      else if (failure !== 'no-responders') this.#unanswered = true;
       return undefined;
     }
   }

@@ -1,5 +1,5 @@
 import { FrameWriter } from '../publish/frames.js';
-import type { NatsConnection } from 'nats';
+import type { NatsConnectionLike } from '../connection/nats-connection.js';
 
 const encoder = new TextEncoder();
 const ACK = encoder.encode('+ACK');
@@ -8,7 +8,7 @@ const ACK = encoder.encode('+ACK');
 export class AckWriter {
   readonly #frames: FrameWriter;
 
-  constructor(private readonly nc: NatsConnection) {
+  constructor(private readonly nc: NatsConnectionLike) {
     this.#frames = new FrameWriter(nc);
   }
 

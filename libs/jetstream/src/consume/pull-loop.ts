@@ -1,5 +1,6 @@
 import { monotonicMs } from '@loopstack/shared/contract';
-import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { createInbox } from 'nats';
+import type { NatsConnectionLike, NatsMessage, NatsSubscription } from '../connection/nats-connection.js';
 import { isDelivery } from '../read/raw-message.js';
 
 export interface PullTarget {
@@ -18,7 +19,7 @@ export interface PullOptions {
 export interface PullOwner {
   /** Messages that may still be asked for, beyond those outstanding. */
   room(outstanding: number): number;
-  message(msg: Msg): void;
+  message(msg: NatsMessage): void;
   /** The consumer is gone or silent: it is made sure of, then pulled from again. Must not reject. */
   restore(reason: string): Promise<boolean>;
   /** The consumer may have forgotten what it delivered. */
@@ -28,7 +29,7 @@ export interface PullOwner {
 /** One of the two pulls that a loop keeps in turn, so that messages flow while the next batch is asked for. */
 interface Slot {
   readonly inbox: string;
-  subscription: Subscription | undefined;
+  subscription: NatsSubscription | undefined;
   remaining: number;
   heardAtMs: number;
 }
@@ -55,7 +56,7 @@ export class PullLoop {
   #unheard = 0;
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly target: PullTarget,
     private readonly options: PullOptions,
     private readonly owner: PullOwner,
@@ -144,7 +145,7 @@ export class PullLoop {
     clearTimeout(timer);
   }
 
-  #received(slot: Slot, error: Error | null, msg: Msg): void {
+  #received(slot: Slot, error: Error | null, msg: NatsMessage): void {
     if (error) {
       this.#void(slot, error.message);
       return;

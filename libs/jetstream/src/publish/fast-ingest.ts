@@ -1,5 +1,5 @@
 import { type Bulk, type BulkListener } from '@loopstack/shared/contract';
-import type { NatsConnection, Subscription } from 'nats';
+import type { NatsConnectionLike, NatsSubscription } from '../connection/nats-connection.js';
 import { followConnection, inboxOf } from '../connection/connection.js';
 import { Fifo } from './fifo.js';
 import { FrameWriter } from './frames.js';
@@ -40,7 +40,7 @@ const SLOW_TICKS = 2;
  * back. Gives up for good where it is not possible, or not faster.
  */
 export class FastIngest<T> implements Bulk<EncodedMessage, T> {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #listener: BulkListener<T>;
   readonly #timeoutTicks: number;
   readonly #onGivenUp: () => void;
@@ -49,7 +49,7 @@ export class FastIngest<T> implements Bulk<EncodedMessage, T> {
   /** Written and not acknowledged. */
   readonly #written = new Fifo<Entry<T>>();
   readonly #queue = new Fifo<Entry<T>>();
-  #subscription: Subscription | undefined;
+  #subscription: NatsSubscription | undefined;
   #reply = '';
   /** Sequence in the batch of what was written last. */
   #sequence = 0;
@@ -69,7 +69,7 @@ export class FastIngest<T> implements Bulk<EncodedMessage, T> {
   #firstAckAt = 0;
 
   /** @param onGivenUp called when it is not possible, or not faster, on this server and stream */
-  constructor(nc: NatsConnection, timeoutMs: number, listener: BulkListener<T>, onGivenUp: () => void = () => {}) {
+  constructor(nc: NatsConnectionLike, timeoutMs: number, listener: BulkListener<T>, onGivenUp: () => void = () => {}) {
     this.#nc = nc;
     this.#frames = new FrameWriter(nc);
     this.#onGivenUp = onGivenUp;

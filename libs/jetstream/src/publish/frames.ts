@@ -1,4 +1,4 @@
-import type { NatsConnection } from 'nats';
+import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { EncodedHeaders } from './header-block.js';
 
 /** The client library's writer inside. */
@@ -23,7 +23,7 @@ const MAX_LINE = 1024;
  * What is written here goes out after what is published by the library itself in the same turn.
  */
 export class FrameWriter {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #direct: boolean;
   readonly #headers = new EncodedHeaders();
   // The client library reads them before `publish` returns, so one of each serves all messages.
@@ -34,7 +34,7 @@ export class FrameWriter {
   #start = 0;
   #end = 0;
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnectionLike) {
     this.#nc = nc;
     this.#direct = typeof (nc as Inside).protocol?.sendCommand === 'function';
   }

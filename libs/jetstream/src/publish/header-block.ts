@@ -1,5 +1,5 @@
 import { headersInLines, type Headers } from '@loopstack/shared/contract';
-import type { MsgHdrs } from 'nats';
+import type { NatsHeaders } from '../connection/nats-connection.js';
 
 /** The headers in a block that `headerBlock` made. */
 export function headersIn(block: Uint8Array): Headers {
@@ -24,7 +24,7 @@ export class EncodedHeaders {
     return this.block;
   }
 
-  asMsgHdrs(): MsgHdrs {
-    return this as unknown as MsgHdrs;
+  asMsgHdrs(): NatsHeaders {
+    return this as unknown as NatsHeaders;
   }
 }

@@ -1,4 +1,5 @@
-import { nuid, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { nuid } from 'nats';
+import type { NatsConnectionLike, NatsMessage, NatsSubscription } from '../connection/nats-connection.js';
 import { inBatch } from './batch.js';
 import { inboxOf } from '../connection/connection.js';
 import { FrameWriter } from './frames.js';
@@ -18,17 +19,17 @@ const OPENING = 'o';
 
 /** The messages that wait for their answers, and the inbox in which these arrive. */
 export class InFlight {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #listener: AnswerListener;
   readonly #inbox: string;
-  readonly #subscription: Subscription;
+  readonly #subscription: NatsSubscription;
   readonly #frames: FrameWriter;
   /** By token, in the order of writing. A token is used once, so a late answer meets no other message. */
   readonly #pending = new TokenRing<Pending>();
   #messages = 0;
   #groups = 0;
 
-  constructor(nc: NatsConnection, listener: AnswerListener) {
+  constructor(nc: NatsConnectionLike, listener: AnswerListener) {
     this.#nc = nc;
     this.#listener = listener;
     this.#frames = new FrameWriter(nc);
@@ -85,7 +86,7 @@ export class InFlight {
     });
   }
 
-  #heard(error: Error | null, msg: Msg): void {
+  #heard(error: Error | null, msg: NatsMessage): void {
     if (error) {
       this.#listener.inboxDenied(error);
       return;

@@ -1,5 +1,5 @@
 import { HEADER, headerLines, type Headers } from '@loopstack/shared/contract';
-import type { NatsConnection } from 'nats';
+import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { headerBlock } from './header-block.js';
 import { IDEMPOTENT_ALONE, Pending, PendingBatch, type EncodedMessage, type Handling, type Receiver } from './pending.js';
 import type { PubAck } from './pub-ack.js';
@@ -23,7 +23,7 @@ export class Publisher {
   readonly #transmitter: Transmitter;
   #closing: Promise<void> | undefined;
 
-  constructor(nc: NatsConnection, options: PublisherOptions = {}) {
+  constructor(nc: NatsConnectionLike, options: PublisherOptions = {}) {
     const resolved = resolvePublisherOptions(options);
     this.#timeoutMs = resolved.timeoutMs;
     this.#transmitter = new Transmitter(nc, resolved);

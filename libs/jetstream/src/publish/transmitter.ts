@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import type { NatsConnection } from 'nats';
+import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { followConnection } from '../connection/connection.js';
 import { Storage } from '../api/storage.js';
 import { apiPrefix } from '../api/api-prefix.js';
@@ -23,7 +23,7 @@ const EXPLAIN_MS = 1000;
 
 /** Writes messages as the window allows, writes lost ones again, and settles each with its answer, or with the end of its time. */
 export class Transmitter {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #failDisconnected: boolean;
   readonly #onUnanswered: (() => void) | undefined;
   readonly #unfollow: () => void;
@@ -44,7 +44,7 @@ export class Transmitter {
   #closed = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(nc: NatsConnection, options: ResolvedPublisherOptions) {
+  constructor(nc: NatsConnectionLike, options: ResolvedPublisherOptions) {
     this.#nc = nc;
     this.#failDisconnected = options.whileDisconnected === 'fail';
     this.#onUnanswered = options.onUnanswered;

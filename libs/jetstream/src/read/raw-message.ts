@@ -1,5 +1,5 @@
 import { headerLinesOf, type HeaderLine } from '@loopstack/shared/contract';
-import type { Msg } from 'nats';
+import type { NatsMessage } from '../connection/nats-connection.js';
 
 /** The client library's message inside: it keeps the bytes as they came. */
 interface MsgBytes {
@@ -11,20 +11,20 @@ interface MsgBytes {
  * The reply subject, from the bytes of the message: the client's own getter costs three times as much. It may hold the name of an
  * application's stream, which need not be ASCII. A client library that keeps its bytes elsewhere is asked by its getter.
  */
-export function replyOf(msg: Msg): string {
+export function replyOf(msg: NatsMessage): string {
   const reply = (msg as MsgBytes)._msg?.reply;
   return Buffer.isBuffer(reply) ? reply.toString() : (msg.reply ?? '');
 }
 
 /** Whether a message of a pull is a delivery, which is answered, or a status, which is not. */
-export function isDelivery(msg: Msg): boolean {
+export function isDelivery(msg: NatsMessage): boolean {
   const raw = (msg as MsgBytes)._msg;
   const reply = raw === undefined ? msg.reply : raw.reply;
   return reply !== undefined && reply !== null && (reply as { readonly length: number }).length > 0;
 }
 
 /** The header block of a message, or undefined where the client library keeps it elsewhere. */
-function blockOf(msg: Msg): Buffer | undefined {
+function blockOf(msg: NatsMessage): Buffer | undefined {
   const { _rdata: bytes, _msg } = msg as MsgBytes;
   const length = _msg?.hdr;
   if (typeof length !== 'number' || !(bytes instanceof Uint8Array)) return undefined;
@@ -94,7 +94,7 @@ export class RawHeaders {
   #pairs: Pairs | undefined;
   #malformed = false;
 
-  constructor(private readonly msg: Msg) {}
+  constructor(private readonly msg: NatsMessage) {}
 
   /** They are no headers, so there are none. */
   get malformed(): boolean {

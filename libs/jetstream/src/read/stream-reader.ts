@@ -1,6 +1,7 @@
 import { LoopstackError, headerLinesOf, printable, relayedHeader, type HeaderLine, type HeaderReader } from '@loopstack/shared/contract';
-import { NatsError, type Msg, type NatsConnection } from 'nats';
+import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
 import { ERR_CODE, type ApiError } from '../publish/pub-ack.js';
+import { requestFailure } from '../connection/client-library.js';
 import { requestWithRetry, inboxOf } from '../connection/connection.js';
 import { Limiter } from './limiter.js';
 
@@ -47,7 +48,7 @@ export class StreamReader {
   readonly #pages = new Limiter(MAX_PAGES);
 
   constructor(
-    readonly nc: NatsConnection,
+    readonly nc: NatsConnectionLike,
     readonly api: string,
     readonly timeoutMs: number,
   ) {}
@@ -183,7 +184,7 @@ export class StreamReader {
     return this.#body<{ purged: number }>(answer, stream)?.purged ?? 0;
   }
 
-  #body<T>(answer: Msg, stream: string): T | undefined {
+  #body<T>(answer: NatsMessage, stream: string): T | undefined {
     const body = JSON.parse(decoder.decode(answer.data)) as T & { error?: ApiError };
     if (!body.error) return body;
     if (body.error.code === NOT_FOUND || body.error.err_code === ERR_CODE.NO_MESSAGE) return undefined;
@@ -194,14 +195,14 @@ export class StreamReader {
     });
   }
 
-  async request(subject: string, query: unknown, stream: string): Promise<Msg> {
+  async request(subject: string, query: unknown, stream: string): Promise<NatsMessage> {
     const asked = oneLine(subject);
     const data = query === undefined ? undefined : encoder.encode(JSON.stringify(query));
-    const ask = (timeout: number): Promise<Msg> => this.nc.request(asked, data, { timeout });
+    const ask = (timeout: number): Promise<NatsMessage> => this.nc.request(asked, data, { timeout });
     return this.#answer(stream, requestWithRetry(this.nc, this.timeoutMs, ask));
   }
 
-  async #answer(stream: string, asked: Promise<Msg>): Promise<Msg> {
+  async #answer(stream: string, asked: Promise<NatsMessage>): Promise<NatsMessage> {
     try {
       return await asked;
     } catch (cause) {
@@ -219,13 +220,14 @@ function oneLine(subject: string): string {
 }
 
 function reasonOf(cause: unknown, timeoutMs: number): string {
-  if (cause instanceof NatsError && cause.code === '503') return NO_RESPONDERS;
-  if (cause instanceof NatsError && cause.code === 'TIMEOUT') return `no answer within ${timeoutMs} ms`;
+  const failure = requestFailure(cause);
+  if (failure === 'no-responders') return NO_RESPONDERS;
+  if (failure === 'timeout') return `no answer within ${timeoutMs} ms`;
   return printable((cause as Error).message, 300);
 }
 
 /** The message in a direct get's answer: its place is told in headers, behind those that the message has itself, whatever they say. */
-function storedMessage(answer: Msg, stream: string): StoredMessage | undefined {
+function storedMessage(answer: NatsMessage, stream: string): StoredMessage | undefined {
   const { headers } = answer;
   const sequence = Number(headers?.last('Nats-Sequence'));
   if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) {

@@ -1,4 +1,12 @@
-import { PullLoop, type ServerClock, type AckWriter, type PullOptions, type PullOwner } from '@loopstack/jetstream';
+import {
+  PullLoop,
+  type ServerClock,
+  type AckWriter,
+  type PullOptions,
+  type PullOwner,
+  type NatsConnectionLike,
+  type NatsMessage,
+} from '@loopstack/jetstream';
 import {
   framesOf,
   settleEvent,
@@ -11,7 +19,6 @@ import {
 import { LoopstackError, printable, monotonicMs } from '@loopstack/shared';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import { Owed } from './owed.js';
-import type { Msg, NatsConnection } from 'nats';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import { SequenceTable } from '../worker/sequence-table.js';
@@ -51,7 +58,7 @@ export class EventConsumer implements PullOwner {
   pausedUntil: string | undefined;
 
   constructor(
-    nc: NatsConnection,
+    nc: NatsConnectionLike,
     readonly feed: EventFeed,
     private readonly support: EventFeedSupport,
     /** Where the durable was when this process found or made it. */
@@ -74,7 +81,7 @@ export class EventConsumer implements PullOwner {
     return this.feed.concurrency - this.#held.size - outstanding;
   }
 
-  message(msg: Msg): void {
+  message(msg: NatsMessage): void {
     const message = new EventMessage(this.support.answers, msg, this.feed.consumer.stream, monotonicMs());
     this.pending = message.pending;
     this.#lastSequence = Math.max(this.#lastSequence, message.sequence);

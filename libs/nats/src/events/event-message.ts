@@ -1,6 +1,5 @@
 import { type StoredEvent } from '@loopstack/core';
-import type { Msg } from 'nats';
-import { deliveryFacts, RawHeaders, replyOf, type AckWriter } from '@loopstack/jetstream';
+import { deliveryFacts, RawHeaders, replyOf, type NatsMessage, type AckWriter } from '@loopstack/jetstream';
 
 const IN_PROGRESS = '+WPI';
 
@@ -22,7 +21,7 @@ export class EventMessage implements StoredEvent {
 
   constructor(
     private readonly answers: AckWriter,
-    private msg: Msg,
+    private msg: NatsMessage,
     readonly stream: string,
     nowMs: number,
   ) {

@@ -1,4 +1,12 @@
-import { AckWriter, isUnavailable, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
+import {
+  AckWriter,
+  followConnection,
+  isUnavailable,
+  type Publisher,
+  type JetStreamApi,
+  type NatsConnectionLike,
+  type NatsSubscription,
+} from '@loopstack/jetstream';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import type { BindingInfo, Bindings } from '@loopstack/operations';
 import {
@@ -15,7 +23,6 @@ import {
 import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import { Events, type NatsConnection, type Subscription } from 'nats';
 import { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import type { ResolvedNatsOptions } from '../options.js';
@@ -52,7 +59,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
   readonly #sources: EventSources;
   readonly #consumers: EventConsumer[] = [];
   readonly #live: LiveReaction[] = [];
-  readonly #redrives: Subscription[] = [];
+  readonly #redrives: NatsSubscription[] = [];
   readonly #starter: CommandStarter;
   readonly #answers: AckWriter;
   readonly #deadLetters: DeadLetterWriter;
@@ -67,7 +74,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
   #unused: readonly string[] = [];
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly api: JetStreamApi,
     private readonly options: ResolvedNatsOptions,
     publisher: Publisher,
@@ -235,7 +242,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     if (this.#tick || this.#consumers.length + this.#live.length === 0) return;
     this.#tickedAtMs = monotonicMs();
     this.#tick = setInterval(() => this.#ticked(), TICK_MS);
-    void this.#watch();
+    this.#watch();
   }
 
   #ticked(): void {
@@ -246,13 +253,14 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     for (const live of this.#live) live.loop.check(now, late);
   }
 
-  async #watch(): Promise<void> {
-    for await (const { type } of this.nc.status()) {
-      if (type === Events.Disconnect) this.#connected = false;
-      if (type !== Events.Reconnect) continue;
-      this.#connected = true;
-      for (const { loop } of [...this.#consumers, ...this.#live]) loop.reconnected();
-    }
+  #watch(): void {
+    followConnection(this.nc, {
+      disconnected: () => (this.#connected = false),
+      reconnected: () => {
+        this.#connected = true;
+        for (const { loop } of [...this.#consumers, ...this.#live]) loop.reconnected();
+      },
+    });
   }
 
   /**

@@ -1,9 +1,19 @@
 import { framesOf, reasonOf, runNotice, type Reaction, type Redactor } from '@loopstack/core';
 import { LoopstackError, decodeRunEvent, type WireNames } from '@loopstack/shared';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
-import { nuid, type Msg, type NatsConnection } from 'nats';
+import { nuid } from 'nats';
+import {
+  deliveryFacts,
+  replyOf,
+  PullLoop,
+  type NatsConnectionLike,
+  type NatsMessage,
+  type Config,
+  type JetStreamApi,
+  type PullOptions,
+  type PullOwner,
+} from '@loopstack/jetstream';
 import type { Alarms } from '../health/health.js';
-import { deliveryFacts, replyOf, PullLoop, type Config, type JetStreamApi, type PullOptions, type PullOwner } from '@loopstack/jetstream';
 
 /** The server forgets the consumer of a process that has ended after this. */
 const FORGOTTEN_AFTER_NS = 30_000_000_000;
@@ -26,7 +36,7 @@ export class LiveReaction implements PullOwner {
   readonly pausedUntil = undefined;
 
   constructor(
-    nc: NatsConnection,
+    nc: NatsConnectionLike,
     private readonly api: JetStreamApi,
     private readonly names: WireNames,
     pull: PullOptions,
@@ -48,7 +58,7 @@ export class LiveReaction implements PullOwner {
     return WINDOW - this.active - outstanding;
   }
 
-  message(msg: Msg): void {
+  message(msg: NatsMessage): void {
     this.#lastSequence = deliveryFacts(replyOf(msg)).sequence || this.#lastSequence;
     const address = this.names.parseEvent(msg.subject);
     const event = address && decodeRunEvent(msg.data);

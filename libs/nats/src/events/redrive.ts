@@ -1,8 +1,7 @@
 import { type EventFeed, type StoredEvent } from '@loopstack/core';
-import { recordHeaders, type JetStreamApi } from '@loopstack/jetstream';
+import { recordHeaders, type JetStreamApi, type NatsConnectionLike, type NatsMessage, type NatsSubscription } from '@loopstack/jetstream';
 import type { RedriveAnswer } from '@loopstack/operations';
 import { LoopstackError, printable, readDeadLetter, runIdTime, type WireNames } from '@loopstack/shared/contract';
-import type { Msg, NatsConnection, Subscription } from 'nats';
 
 /** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
 const AT_ONCE = 16;
@@ -10,7 +9,7 @@ const AT_ONCE = 16;
 const encoder = new TextEncoder();
 
 /** Answers those who ask for the event of a dead letter to be used again. One of all processes that consume the feed does. */
-export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: WireNames, feed: EventFeed): Subscription {
+export function serveRedrives(nc: NatsConnectionLike, api: JetStreamApi, names: WireNames, feed: EventFeed): NatsSubscription {
   const { durable } = feed.consumer;
   /** By dead letter: several who ask for one get one answer. */
   const underWay = new Map<number, Promise<RedriveAnswer>>();
@@ -25,7 +24,7 @@ export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: Wire
       underWay.delete(deadSequence);
     }
   };
-  const asked = (msg: Msg): RedriveAnswer | Promise<RedriveAnswer> => {
+  const asked = (msg: NatsMessage): RedriveAnswer | Promise<RedriveAnswer> => {
     let deadSequence: number;
     try {
       ({ deadSequence } = msg.json<{ deadSequence: number }>());
@@ -39,7 +38,7 @@ export function serveRedrives(nc: NatsConnection, api: JetStreamApi, names: Wire
     underWay.set(deadSequence, using);
     return using;
   };
-  const answer = async (msg: Msg): Promise<void> => {
+  const answer = async (msg: NatsMessage): Promise<void> => {
     const given = await asked(msg);
     if (!nc.isClosed()) msg.respond(encoder.encode(JSON.stringify(given)));
   };

@@ -1,6 +1,5 @@
 import { monotonicMs } from '@loopstack/shared';
-import { ServerClock } from '@loopstack/jetstream';
-import type { NatsConnection } from 'nats';
+import { ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
 import { EventSubscriptions, type FeedState } from '../events/event-subscriptions.js';
 import type { HealthResult } from './health.js';
 import type { ResolvedNatsOptions } from '../options.js';
@@ -12,7 +11,7 @@ const ANSWER_MS = 1000;
 /** Health of the worker, in the shape of Terminus indicators: `health.check([() => loopstackHealth.ready()])`. */
 export class LoopstackHealth {
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly options: ResolvedNatsOptions,
     private readonly worker: Worker,
     private readonly fanOut: EventSubscriptions,

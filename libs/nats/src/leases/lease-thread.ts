@@ -1,8 +1,16 @@
-import { reconnectElsewhere, steadyDials, JetStreamApi, QUORUM_CHECK_MS, QuorumWatch } from '@loopstack/jetstream';
+import {
+  dialPatiently,
+  followConnection,
+  reconnectElsewhere,
+  steadyDials,
+  withCredentials,
+  JetStreamApi,
+  QUORUM_CHECK_MS,
+  QuorumWatch,
+} from '@loopstack/jetstream';
 import { HEADER, monotonicMs } from '@loopstack/shared';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { Events, type ConnectionOptions } from 'nats';
-import { connectWith } from '../connection.js';
+import type { ConnectionOptions } from 'nats';
 import { LeaseTable } from './lease-table.js';
 import { ProcessGuard } from './process-guard.js';
 
@@ -37,7 +45,7 @@ const tell = (message: FromThread): void => parentPort?.postMessage(message);
 
 async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: LeaseTable, guard: ProcessGuard): Promise<void> {
   const { credentials, everyMs, stream, domain } = data;
-  const nc = await connectWith(connect, credentials);
+  const nc = await dialPatiently(withCredentials(connect, credentials), () => undefined);
   const api = new JetStreamApi(nc, domain);
   guard.commands = { api, stream, runIdHeader: HEADER.RUN_ID };
   steadyDials(nc);
@@ -64,12 +72,13 @@ async function keep(data: LeaseThreadData, connect: ConnectionOptions, table: Le
     clearInterval(watch);
     void nc.close();
   };
-  for await (const { type } of nc.status()) {
-    if (type === Events.Disconnect) connected = false;
-    if (type !== Events.Reconnect) continue;
-    connected = true;
-    hurriedUntilMs = monotonicMs() + HURRY_MS;
-  }
+  followConnection(nc, {
+    disconnected: () => (connected = false),
+    reconnected: () => {
+      connected = true;
+      hurriedUntilMs = monotonicMs() + HURRY_MS;
+    },
+  });
 }
 
 let stopped = (): void => parentPort?.close();

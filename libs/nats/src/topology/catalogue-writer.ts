@@ -1,5 +1,5 @@
 import { Releases } from '@loopstack/client';
-import { subjectsOf, type JetStreamApi } from '@loopstack/jetstream';
+import { KeyValue, subjectsOf, type JetStreamApi } from '@loopstack/jetstream';
 import { catalogueEntry, exchangedNames, type WorkflowRunner } from '@loopstack/core';
 import {
   catalogueKey,
@@ -14,7 +14,6 @@ import {
 } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
-import type { KV, NatsConnection } from 'nats';
 import { releasesOf } from './hand-over.js';
 
 /** Longest part of a boot that waits for the catalogue; what is not written by then is written later. */
@@ -38,7 +37,6 @@ interface Entry {
 export interface CatalogueBucket {
   readonly replicas: number;
   readonly provision: boolean;
-  readonly domain: string | undefined;
   readonly silenceMs: number;
 }
 
@@ -48,7 +46,7 @@ export interface CatalogueBucket {
  */
 export class CatalogueWriter {
   readonly #logger = new Logger(CatalogueWriter.name);
-  #kv: KV | undefined;
+  readonly #kv: KeyValue;
   #entries: readonly Entry[] = [];
   #contracts: readonly Entry[] = [];
   #notices: readonly Entry[] = [];
@@ -60,11 +58,12 @@ export class CatalogueWriter {
   #stopped = false;
 
   constructor(
-    private readonly nc: NatsConnection,
     private readonly api: JetStreamApi,
     private readonly names: WireNames,
     private readonly bucket: CatalogueBucket,
-  ) {}
+  ) {
+    this.#kv = new KeyValue(api, names.catalogue);
+  }
 
   /** Resolves when it is written, or soon. A worker works without it, so a failure is a warning. Never rejects. */
   async start(runners: readonly WorkflowRunner[]): Promise<void> {
@@ -126,13 +125,14 @@ export class CatalogueWriter {
 
   async #say(): Promise<void> {
     try {
-      const kv = (this.#kv ??= await this.#open());
       if (!this.#written) {
-        const before = await Promise.all(this.#entries.map((entry) => this.#writeChanged(kv, entry)));
+        const { replicas, provision } = this.bucket;
+        if (provision) await this.#kv.ensure({ replicas, direct: true });
+        const before = await Promise.all(this.#entries.map((entry) => this.#writeChanged(entry)));
         this.#tellOfExchanges(before);
-        await Promise.all(this.#contracts.map((entry) => this.#writeChanged(kv, entry, REWRITE_MS)));
+        await Promise.all(this.#contracts.map((entry) => this.#writeChanged(entry, REWRITE_MS)));
       }
-      for (const { key, bytes } of this.#notices) await kv.put(key, bytes);
+      for (const { key, bytes } of this.#notices) await this.#kv.put(key, bytes);
       this.#written = true;
       this.#failing = false;
       if (this.bucket.provision && monotonicMs() - this.#tidiedMs > TIDY_MS) {
@@ -141,25 +141,18 @@ export class CatalogueWriter {
       }
     } catch (error) {
       // Whatever happened to the bucket: all of it is written again.
-      this.#kv = undefined;
       this.#written = false;
-      if (!this.#failing && !this.nc.isClosed())
+      if (!this.#failing && !this.api.nc.isClosed())
         this.#logger.warn(`The catalogue of workflows was not published: ${(error as Error).message}`);
       this.#failing = true;
     }
   }
 
-  #open(): Promise<KV> {
-    const { replicas, provision, domain } = this.bucket;
-    const js = this.nc.jetstream(domain === undefined ? {} : { domain });
-    return js.views.kv(this.names.catalogue, provision ? { replicas, allow_direct: true } : { bindOnly: true });
-  }
-
   /** @returns what was there before */
-  async #writeChanged(kv: KV, { key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
-    const known = await this.api.lastOf(`KV_${this.names.catalogue}`, this.#subject(key));
+  async #writeChanged({ key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
+    const known = await this.#kv.get(key);
     if (known && Buffer.compare(known.data, bytes) === 0 && this.api.clock.nowMs() - known.timeMs < afterMs) return known.data;
-    await kv.put(key, bytes);
+    await this.#kv.put(key, bytes);
     return known?.data;
   }
 
@@ -186,29 +179,20 @@ export class CatalogueWriter {
       const used = new Set(
         kept.flatMap(({ contracts }) => Object.entries(contracts).map(([workflow, id]) => contractKey({ workspace, workflow }, id))),
       );
-      for (const { key } of outdated) await this.#remove(key);
-      const stored = await subjectsOf(this.api, `KV_${this.names.catalogue}`, this.#subject(`${workspace}.*.*`));
+      for (const { key } of outdated) await this.#kv.remove(key);
+      const stored = await subjectsOf(this.api, this.#kv.stream, this.#kv.subject(`${workspace}.*.*`));
       for (const subject of stored.keys()) {
-        const key = subject.slice(this.#subject('').length);
+        const key = subject.slice(this.#kv.subject('').length);
         if (used.has(key)) continue;
-        const contract = await this.api.lastOf(`KV_${this.names.catalogue}`, subject);
+        const contract = await this.#kv.get(key);
         // A release that starts writes its contracts before its notice.
-        if (contract && nowMs - contract.timeMs > OUTDATED_MS) await this.#remove(key);
+        if (contract && nowMs - contract.timeMs > OUTDATED_MS) await this.#kv.remove(key);
       }
     }
   }
 
-  /** Without a marker, which would stay. */
-  async #remove(key: string): Promise<void> {
-    await this.api.request(`STREAM.PURGE.KV_${this.names.catalogue}`, { filter: this.#subject(key) });
-  }
-
   get #workspaces(): ReadonlySet<string> {
     return new Set(this.#notices.map(({ key }) => key.split('.')[1] as string));
-  }
-
-  #subject(key: string): string {
-    return `$KV.${this.names.catalogue}.${key}`;
   }
 }
 

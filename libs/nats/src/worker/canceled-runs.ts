@@ -1,8 +1,7 @@
 import type { RunAddress, WireNames } from '@loopstack/shared';
-import type { NatsConnection, Subscription } from 'nats';
+import { subjectPages, type NatsConnectionLike, type NatsSubscription, type JetStreamApi } from '@loopstack/jetstream';
 import type { CommandMessage } from './command-message.js';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
-import { subjectPages, type JetStreamApi } from '@loopstack/jetstream';
 
 /** Ids that a process remembers, of all workflows together: about a megabyte. */
 const REMEMBERED = 10_000;
@@ -51,7 +50,7 @@ export class CanceledRuns {
   #asking = false;
   #stopped = false;
   #flushing: NodeJS.Immediate | undefined;
-  #subscription: Subscription | undefined;
+  #subscription: NatsSubscription | undefined;
   #last: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -66,7 +65,7 @@ export class CanceledRuns {
    * @param served workflows of this process; notices of others are not kept
    * @param goOn false: it is stopped while it starts
    */
-  async start(nc: NatsConnection, served: readonly RunAddress[], goOn: () => boolean): Promise<void> {
+  async start(nc: NatsConnectionLike, served: readonly RunAddress[], goOn: () => boolean): Promise<void> {
     for (const address of served) this.of(address);
     this.#subscription = nc.subscribe(`${this.names.prefix}.cancel.*.*.*`, { callback: (error, msg) => error ?? this.#heard(msg.subject) });
     await retryUntilLeader(() => this.load(), goOn);

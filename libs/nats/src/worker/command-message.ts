@@ -1,7 +1,6 @@
 import type { Delivery, Execution } from '@loopstack/core';
-import { deliveryFacts, RawHeaders, replyOf, type AckWriter } from '@loopstack/jetstream';
+import { deliveryFacts, RawHeaders, replyOf, type AckWriter, type NatsMessage } from '@loopstack/jetstream';
 import type { LeaseTable } from '../leases/lease-table.js';
-import type { Msg } from 'nats';
 
 const IN_PROGRESS = '+WPI';
 
@@ -49,7 +48,7 @@ export class CommandMessage implements Delivery {
 
   constructor(
     private readonly answers: AckWriter,
-    private msg: Msg,
+    private msg: NatsMessage,
     private readonly table: LeaseTable,
     readonly lane: MessageOwner,
   ) {

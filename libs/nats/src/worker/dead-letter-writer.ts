@@ -1,4 +1,4 @@
-import type { Publisher } from '@loopstack/jetstream';
+import type { Publisher, NatsConnectionLike } from '@loopstack/jetstream';
 import {
   HEADER,
   LoopstackError,
@@ -12,7 +12,6 @@ import {
   type RunAddress,
   type WireNames,
 } from '@loopstack/shared';
-import type { NatsConnection } from 'nats';
 
 /** The server accepts 64 KiB of headers (error 10097). */
 const MAX_HEADER_BYTES = 64 * 1024 - 256;
@@ -28,7 +27,7 @@ export interface Original {
 /** Publishes dead letters. The same command and redrive is the same letter, however often it is written. */
 export class DeadLetterWriter {
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly publisher: Publisher,
     private readonly names: WireNames,
     /** Told when nothing accepts dead letters. */

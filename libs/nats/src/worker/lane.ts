@@ -1,6 +1,13 @@
 import { monotonicMs, type Priority } from '@loopstack/shared';
-import type { Msg, NatsConnection } from 'nats';
-import { PullLoop, type AckWriter, type PullOptions, type PullOwner, type PullTarget } from '@loopstack/jetstream';
+import {
+  PullLoop,
+  type NatsConnectionLike,
+  type NatsMessage,
+  type AckWriter,
+  type PullOptions,
+  type PullOwner,
+  type PullTarget,
+} from '@loopstack/jetstream';
 import type { DesiredConsumer } from '@loopstack/operations';
 import { CommandMessage } from './command-message.js';
 import { SequenceTable } from './sequence-table.js';
@@ -74,7 +81,7 @@ export class Lane implements PullOwner {
   pausedUntil: string | undefined;
 
   constructor(
-    nc: NatsConnection,
+    nc: NatsConnectionLike,
     private readonly answers: AckWriter,
     readonly desired: DesiredConsumer,
     readonly target: PullTarget,
@@ -116,7 +123,7 @@ export class Lane implements PullOwner {
     return Math.min(slots, concurrency + MAX_AHEAD - this.leases.size - outstanding);
   }
 
-  message(msg: Msg): void {
+  message(msg: NatsMessage): void {
     const nowMs = monotonicMs();
     const sinceMs = this.support.onItsWaySince(nowMs);
     const message = new CommandMessage(this.answers, msg, this.table, this);

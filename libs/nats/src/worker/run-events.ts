@@ -2,10 +2,12 @@ import {
   headerBlock,
   API,
   JetStreamApiError,
+  eventBefore,
   type Publisher,
   type ServerClock,
   type JetStreamApi,
   type StreamMessage,
+  type HistoryEnd,
 } from '@loopstack/jetstream';
 import {
   HEADER,
@@ -17,7 +19,6 @@ import {
   type RunEvent,
   type WireNames,
 } from '@loopstack/shared';
-import { eventBefore, type HistoryEnd } from '@loopstack/jetstream';
 
 /** With what the worker compares. */
 interface ReadEnd extends HistoryEnd {

@@ -11,13 +11,12 @@ import {
   redactedBody,
 } from '@loopstack/core';
 import { LoopstackError, encodeRunEvent, isOutcome, printable, monotonicMs, type RecordedError, type RunEvent } from '@loopstack/shared';
-import { isUnavailable, type ServerClock } from '@loopstack/jetstream';
+import { isUnavailable, type ServerClock, type HistoryEnd } from '@loopstack/jetstream';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import type { CommandMessage } from './command-message.js';
 import type { DeadLetterWriter } from './dead-letter-writer.js';
 import type { HandOver } from '../topology/hand-over.js';
 import type { Alarms } from '../health/health.js';
-import type { HistoryEnd } from '@loopstack/jetstream';
 import { FencedError, type RunEvents } from './run-events.js';
 
 /** Wait before what could not be written is written again, and before a command is delivered again that could not be settled. */

@@ -9,6 +9,7 @@ import {
   StorageWatch,
   type Publisher,
   type JetStreamApi,
+  type NatsConnectionLike,
 } from '@loopstack/jetstream';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import { schemaCheck, durableOf, leaseOf, pausedUntil, type DesiredConsumer } from '@loopstack/operations';
@@ -16,7 +17,6 @@ import type { WorkflowRunner } from '@loopstack/core';
 import { LoopstackError, monotonicMs } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { hostname } from 'node:os';
-import type { NatsConnection } from 'nats';
 import { CanceledRuns } from './canceled-runs.js';
 import { DeadLetterWriter } from './dead-letter-writer.js';
 import { DueKeeper } from '../upkeep/due-keeper.js';
@@ -117,7 +117,7 @@ export class Worker {
   #stopped: Promise<void> | undefined;
 
   constructor(
-    private readonly nc: NatsConnection,
+    private readonly nc: NatsConnectionLike,
     private readonly api: JetStreamApi,
     private readonly topology: Topology,
     private readonly options: ResolvedNatsOptions,

@@ -1,5 +1,5 @@
 import { LoopstackError, type DeadLetter, type WireNames } from '@loopstack/shared/contract';
-import { ErrorCode, type NatsConnection } from 'nats';
+import { requestFailure, type NatsConnectionLike } from '@loopstack/jetstream';
 
 /** Longest wait for a binding to use an event again. */
 const TIMEOUT_MS = 30_000;
@@ -18,14 +18,13 @@ const encoder = new TextEncoder();
  * workers, so it is one of them that is asked; the letter stays until one has said that it is done.
  * @throws LoopstackError BINDING_UNAVAILABLE, EVENT_INVALID
  */
-export async function requestRedrive(nc: NatsConnection, names: WireNames, letter: DeadLetter, binding: string): Promise<void> {
+export async function requestRedrive(nc: NatsConnectionLike, names: WireNames, letter: DeadLetter, binding: string): Promise<void> {
   let answer: RedriveAnswer;
   try {
     const request = encoder.encode(JSON.stringify({ deadSequence: letter.deadSequence }));
     answer = (await nc.request(names.redrive(binding), request, { timeout: TIMEOUT_MS })).json<RedriveAnswer>();
   } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    const reason = code === ErrorCode.NoResponders ? 'no worker consumes it now' : message;
+    const reason = requestFailure(cause) === 'no-responders' ? 'no worker consumes it now' : (cause as Error).message;
     throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason }, { cause });
   }
   if (answer.busy === true) throw new LoopstackError('BINDING_UNAVAILABLE', { binding, reason: answer.error });

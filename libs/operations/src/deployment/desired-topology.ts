@@ -1,5 +1,5 @@
 import { DURABLE_METADATA, PRIORITIES, type Priority, type RunAddress, type WireNames } from '@loopstack/shared/contract';
-import type { Config, ConsumerInfo } from '@loopstack/jetstream';
+import { isAtLeast, type Config, type ConsumerInfo } from '@loopstack/jetstream';
 import type { ResolvedStreamOptions } from './stream-options.js';
 
 const NS = 1_000_000;
@@ -82,15 +82,10 @@ export function desiredStreams(options: ResolvedStreamOptions, server: ServerVer
 
 /** A server's version, for features that came with one. */
 export class ServerVersion {
-  readonly #numbers: readonly number[];
-
-  constructor(readonly text: string) {
-    this.#numbers = text.split(/[.-]/).map(Number);
-  }
+  constructor(readonly text: string) {}
 
   atLeast(major: number, minor: number): boolean {
-    const [a = 0, b = 0] = this.#numbers;
-    return a > major || (a === major && b >= minor);
+    return isAtLeast(this.text, [major, minor]);
   }
 }
 

@@ -1,7 +1,6 @@
-import { ServerClock, Bucket } from '@loopstack/jetstream';
+import { ServerClock, Bucket, type NatsConnectionLike } from '@loopstack/jetstream';
 import { LoopstackError, printable, type FieldError, type RunAddress, type WireNames } from '@loopstack/shared/contract';
 import { hostname } from 'node:os';
-import type { NatsConnection } from 'nats';
 import type { ReplayRequest } from './request.js';
 
 /**
@@ -126,11 +125,11 @@ function isProcess(pid: number): boolean {
 
 /** The KV bucket of the replays: orders, states and control requests, kept for ever. */
 export class ReplayLog {
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #bucket: Bucket;
 
   constructor(
-    nc: NatsConnection,
+    nc: NatsConnectionLike,
     names: WireNames,
     options: { readonly domain?: string | undefined; readonly replicas?: number | undefined },
   ) {

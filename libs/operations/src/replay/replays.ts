@@ -1,7 +1,6 @@
-import { Publisher, API, JetStreamApi, JetStreamApiError } from '@loopstack/jetstream';
+import { Publisher, API, JetStreamApi, JetStreamApiError, type NatsConnectionLike } from '@loopstack/jetstream';
 import { LoopstackError, wireNames, monotonicMs, type CommandSigner, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NatsConnection } from 'nats';
 import { CommandBatches } from './run/command-batches.js';
 import { CommandSelector, type PayloadCheck } from './select/command-selector.js';
 import { withCheckpoint } from './run/checkpoint.js';
@@ -64,7 +63,7 @@ export class Replays {
   readonly #histories: RunHistories;
 
   /** @throws LoopstackError NAME_INVALID */
-  constructor(nc: NatsConnection, options: ReplaysOptions = {}) {
+  constructor(nc: NatsConnectionLike, options: ReplaysOptions = {}) {
     this.#options = options;
     this.#names = wireNames(options.prefix);
     this.#api = new JetStreamApi(nc, options.domain);

@@ -1,4 +1,4 @@
-import { eventBefore, API, JetStreamApiError, type Publisher, type HistoryEnd, type JetStreamApi } from '@loopstack/jetstream';
+import { answersTo, eventBefore, API, JetStreamApiError, type Publisher, type HistoryEnd, type JetStreamApi } from '@loopstack/jetstream';
 import {
   HEADER,
   LoopstackError,
@@ -11,7 +11,6 @@ import {
   type RunEvent,
   type WireNames,
 } from '@loopstack/shared/contract';
-import { RequestStrategy } from 'nats';
 import type { ReplayOutcome } from '../request.js';
 
 /** A run as a replay asks for it. */
@@ -84,10 +83,7 @@ export class RunHistories {
   async #readSome(left: Set<string>, found: Map<string, HistoryEnd>): Promise<boolean> {
     const path = `DIRECT.GET.${this.#names.streams.events}`;
     const query = encoder.encode(JSON.stringify({ multi_last: [...left], batch: left.size, max_bytes: MAX_BYTES }));
-    const answers = await this.#api.nc.requestMany(`${this.#api.prefix}.${path}`, query, {
-      maxWait: TIMEOUT_MS,
-      strategy: RequestStrategy.SentinelMsg,
-    });
+    const answers = await answersTo(this.#api.nc, `${this.#api.prefix}.${path}`, query, TIMEOUT_MS);
     let more: boolean | undefined;
     /** Subjects whose last message is no event. */
     const strange = new Map<string, number>();

@@ -7,18 +7,21 @@ import {
   type Config,
   type ConsumerInfo,
   type JetStreamApi,
+  type NatsConnectionLike,
+  type NatsMessage,
+  type NatsSubscription,
 } from '@loopstack/jetstream';
-import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { createInbox } from 'nats';
 
 /** A message as a scan reads it. Headers are parsed when they are first asked for. */
 export class ScannedMessage {
   readonly sequence: number;
   /** Milliseconds since the epoch, by the server's clock. */
   readonly timeMs: number;
-  readonly #msg: Msg;
+  readonly #msg: NatsMessage;
   #headers: RawHeaders | undefined;
 
-  constructor(msg: Msg, sequence: number, timeMs: number) {
+  constructor(msg: NatsMessage, sequence: number, timeMs: number) {
     this.#msg = msg;
     this.sequence = sequence;
     this.timeMs = timeMs;
@@ -77,9 +80,9 @@ interface Slot {
 export class StreamScan {
   readonly #api: JetStreamApi;
   readonly #range: ScanRange;
-  readonly #nc: NatsConnection;
+  readonly #nc: NatsConnectionLike;
   readonly #slots: readonly [Slot, Slot];
-  #subscriptions: Subscription[] = [];
+  #subscriptions: NatsSubscription[] = [];
   #consumer: string | undefined;
   #buffer: ScannedMessage[] = [];
   #consumerSequence = 0;
@@ -206,7 +209,7 @@ export class StreamScan {
     this.#nc.publish(subject, encoder.encode(request), { reply: slot.inbox });
   }
 
-  #received(slot: Slot, msg: Msg): void {
+  #received(slot: Slot, msg: NatsMessage): void {
     this.#heardAtMs = monotonicMs();
     if (msg.subject === slot.inbox) {
       this.#status(slot, msg);
@@ -231,7 +234,7 @@ export class StreamScan {
     this.#wake();
   }
 
-  #status(slot: Slot, { headers }: Msg): void {
+  #status(slot: Slot, { headers }: NatsMessage): void {
     const code = headers?.code ?? 0;
     if (code === 100) return;
     slot.remaining = 0;
