@@ -252,3 +252,18 @@ export function reactionFeed(names: WireNames, service: string, reaction: Reacti
     },
   };
 }
+
+/**
+ * A feed of a stream. Commands and events of runs start no run: each would start the next one. What follows a run is said with `then` and `@OnRun`.
+ * @throws LoopstackError OPTION_INVALID
+ */
+export function feedOf(names: WireNames, spec: SubscriptionSpec, stream: string, redactor: Redactor | undefined): EventFeed {
+  const { title, consumer } = spec;
+  const { runs, events, schedules, dead } = names.streams;
+  if (stream === runs || stream === schedules || (consumer.kind === 'on' && stream === events)) {
+    throw new LoopstackError('OPTION_INVALID', { option: title, expected: 'events of an application', received: `the stream ${stream}` });
+  }
+  // A dead letter of a dead letter would be the next event of the same feed.
+  const policy: EventPolicy = stream === dead ? { ...spec.policy, afterwards: 'abandon' } : spec.policy;
+  return { ...spec, policy, redactor: spec.redactor ?? redactor, consumer: { ...consumer, stream } };
+}

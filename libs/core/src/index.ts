@@ -18,6 +18,7 @@ export {
   DONE,
   bindingFeed,
   chainFeed,
+  feedOf,
   notStarted,
   reactionFeed,
   runOfEvent,

@@ -1,4 +1,5 @@
-export { type DeadLetterFilter, type DeadLetterReport, DeadLetters, type DeadLetterSelection } from './dead/dead-letters.js';
+export type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/shared/contract';
+export { DeadLetters } from './dead/dead-letters.js';
 export { Digest, shownNames } from './dead/unserved-digest.js';
 export { type BindingInfo, Bindings } from './deployment/bindings.js';
 export { Deployment, type Queue } from './deployment/deployment.js';

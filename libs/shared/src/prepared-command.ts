@@ -4,7 +4,7 @@ import { LoopstackError, jsonType } from './error.js';
 import { headerLines, ownHeaderLines, signedLines } from './header-lines.js';
 import { HEADER, MAX_OWN_HEADERS, type Headers } from './header.js';
 import { keyedRunId, newRunId, newRunIdAt } from './run-id.js';
-import type { RunOptions } from './run.js';
+import type { RunItem, RunOptions } from './run.js';
 import type { CommandSigner } from './signature.js';
 import { PRIORITIES, assertName, type RunAddress, type WireNames } from './subject.js';
 import { unfitText } from './text.js';
@@ -89,6 +89,23 @@ export function prepareCommand(
   }
   const timeoutMs = options.timeout === undefined ? producer.publishTimeoutMs : durationMs('timeout', options.timeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
+}
+
+/**
+ * As `prepareCommand`, for a command of an all-or-nothing batch.
+ * @throws LoopstackError OPTION_INVALID for keys and delays, which cannot be part of a batch
+ */
+export function prepareBatchCommand(producer: Producing, { workflow, workspace, payload, userId, options }: RunItem): PreparedCommand {
+  for (const option of ['idempotencyKey', 'delay', 'at'] as const) {
+    if (options?.[option] !== undefined) {
+      throw new LoopstackError('OPTION_INVALID', {
+        option,
+        expected: 'no such option in an all-or-nothing batch',
+        received: typeof options[option],
+      });
+    }
+  }
+  return prepareCommand(producer, workflow, workspace, payload, userId, options);
 }
 
 /** Whether others will go by a time that the command carries, beside that of its id. */

@@ -1,5 +1,5 @@
 import { LoopstackError } from './error.js';
-import { statusOf, type RunEvent, type RunInfo } from './event.js';
+import { isOutcome, statusOf, type RunEvent, type RunInfo } from './event.js';
 import type { RunAddress } from './subject.js';
 
 /** A command that waits. */
@@ -62,4 +62,23 @@ export function resultOf(runId: string, event: RunEvent): unknown {
       );
     }
   }
+}
+
+/**
+ * The event that ends a run as canceled; undefined where it is canceled already.
+ * @param last its last event, if it has one
+ * @param at ISO 8601
+ * @throws LoopstackError RUN_FINISHED
+ */
+export function cancellation(info: RunInfo, last: RunEvent | undefined, at: string): RunEvent | undefined {
+  const { id: runId, status, attempt, sequence } = info;
+  if (status === 'canceled') return undefined;
+  if (last && isOutcome(last.type)) throw new LoopstackError('RUN_FINISHED', { runId, status });
+  return {
+    type: 'canceled',
+    at,
+    attempt,
+    ...(sequence === undefined ? {} : { sequence }),
+    ...(last?.content === undefined ? {} : { content: last.content }),
+  };
 }

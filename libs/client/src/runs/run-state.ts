@@ -4,13 +4,12 @@ import {
   assertName,
   encodeRunEvent,
   HEADER,
-  isOutcome,
   type RunAddress,
-  type RunEvent,
   type RunInfo,
   type RunReference,
   queuedInfo,
   infoOf,
+  cancellation,
 } from '@loopstack/shared/contract';
 import { ERR_CODE, NO_RESPONDERS, type Publisher, type StreamReader } from '@loopstack/jetstream';
 import type { ResolvedClientOptions } from '../options.js';
@@ -78,15 +77,8 @@ export class RunState {
       const last = found?.event;
       // Also when there is an event: the address of the run is what an outcome is recorded under.
       const info = last ? infoOf(runId, { ...found, event: last }) : await this.get(runId, address, sequence);
-      if (info.status === 'canceled') return this.#announce(info);
-      if (last && isOutcome(last.type)) throw new LoopstackError('RUN_FINISHED', { runId, status: info.status });
-      const event: RunEvent = {
-        type: 'canceled',
-        at: new Date(this.#options.clock.nowMs()).toISOString(),
-        attempt: info.attempt,
-        ...(info.sequence === undefined ? {} : { sequence: info.sequence }),
-        ...(last?.content === undefined ? {} : { content: last.content }),
-      };
+      const event = cancellation(info, last, new Date(this.#options.clock.nowMs()).toISOString());
+      if (event === undefined) return this.#announce(info);
       try {
         await this.#publisher.publish(names.event(info, runId), encodeRunEvent(event), {
           [HEADER.EXPECTED_LAST_SUBJECT_SEQUENCE]: String(found?.sequence ?? 0),

@@ -3,8 +3,8 @@ import {
   fanOutItems,
   type RunHandle,
   type RunItem,
-  prepareCommand,
   type PreparedCommand,
+  prepareBatchCommand,
 } from '@loopstack/shared/contract';
 import { NO_PLACE, requireServer, renamed, type NatsConnectionLike, type EncodedMessage, type Publisher } from '@loopstack/jetstream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -39,7 +39,7 @@ export async function fanOut(
   items: Iterable<RunItem>,
 ): Promise<RunHandle[]> {
   requireServer(nc, 'An all-or-nothing batch', 2, 12);
-  const commands = fanOutItems(items).map((item) => prepare(client, item));
+  const commands = fanOutItems(items).map((item) => prepareBatchCommand(client, item));
   const size = commands.length;
   const messages = commands.map(encodeCommand);
   const [first] = commands as [PreparedCommand];
@@ -135,17 +135,4 @@ async function inPlace<T>(write: () => Promise<T>, size: number, timeoutMs: numb
 function withRunIds(error: unknown, runIds: readonly string[]): unknown {
   if (!(error instanceof LoopstackError) || (error.code !== 'PUBLISH_TIMEOUT' && error.code !== 'CLOSED')) return error;
   return new LoopstackError(error.code, { ...error.details, runIds }, { cause: error });
-}
-
-function prepare(client: ResolvedClientOptions, { workflow, workspace, payload, userId, options }: RunItem): PreparedCommand {
-  for (const option of ['idempotencyKey', 'delay', 'at'] as const) {
-    if (options?.[option] !== undefined) {
-      throw new LoopstackError('OPTION_INVALID', {
-        option,
-        expected: 'no such option in an all-or-nothing batch',
-        received: typeof options[option],
-      });
-    }
-  }
-  return prepareCommand(client, workflow, workspace, payload, userId, options);
 }

@@ -10,7 +10,6 @@ import {
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import type { BindingInfo, Bindings } from '@loopstack/operations';
 import {
-  type EventPolicy,
   type Reaction,
   type StartFrom,
   type Subscriptions,
@@ -19,6 +18,7 @@ import {
   reactionFeed,
   type EventFeed,
   type SubscriptionSpec,
+  feedOf,
 } from '@loopstack/core';
 import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
@@ -175,11 +175,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
   async #consumerOf(plan: SubscriptionSpec): Promise<EventConsumer> {
     const { subject } = plan.consumer;
     const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
-    this.#refuseOwn(plan, stream);
-    // A dead letter of a dead letter would be the next event of the same feed.
-    const policy: EventPolicy = stream === this.options.names.streams.dead ? { ...plan.policy, afterwards: 'abandon' } : plan.policy;
-    const redactor = plan.redactor ?? this.subscriptions.redactor;
-    const feed: EventFeed = { ...plan, policy, redactor, consumer: { ...plan.consumer, stream } };
+    const feed = feedOf(this.options.names, plan, stream, this.subscriptions.redactor);
     const startedAt = positionOf(await this.#sources.ensure(feed.consumer), feed.consumer.from);
     const support: EventFeedSupport = {
       pull: this.#pull,
@@ -198,13 +194,6 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
     consumer.loop.start();
     this.#logger.log(`${feed.title} (stream ${feed.consumer.stream})`);
-  }
-
-  /** Commands and events of runs start none: each would start the next one. What follows a run is said with `then` and `@OnRun`. */
-  #refuseOwn({ title, consumer }: SubscriptionSpec, stream: string): void {
-    const { runs, events, schedules } = this.options.names.streams;
-    if (stream !== runs && stream !== schedules && !(consumer.kind === 'on' && stream === events)) return;
-    throw new LoopstackError('OPTION_INVALID', { option: title, expected: 'events of an application', received: `the stream ${stream}` });
   }
 
   async #startLive(reaction: Reaction): Promise<void> {

@@ -10,34 +10,16 @@ import {
   readDeadLetter,
   type CommandSigner,
   type DeadLetter,
-  type DeadReason,
-  type ErrorCode,
   type WireNames,
   headerLines,
   RedriveDecision,
   redriveHeaders,
+  isSelected,
+  workOnLetters,
+  type DeadLetterFilter,
+  type DeadLetterReport,
+  type DeadLetterSelection,
 } from '@loopstack/shared/contract';
-
-export interface DeadLetterFilter {
-  readonly workspace?: string;
-  readonly workflow?: string;
-  readonly reason?: DeadReason;
-  readonly runId?: string;
-  readonly since?: Date;
-  readonly until?: Date;
-  /** Letters that are returned, or worked on. Default: 100 for a list, all for a redrive or discard. */
-  readonly limit?: number;
-}
-
-/** One letter by its sequence, several, or all that match. */
-export type DeadLetterSelection = number | readonly number[] | DeadLetterFilter;
-
-export interface DeadLetterReport {
-  /** Sequences of the letters that were redriven or discarded. */
-  readonly done: readonly number[];
-  /** Letters that could not be, and why; they are still there. `code` is absent where the server did not answer. */
-  readonly failed: readonly { readonly deadSequence: number; readonly reason: string; readonly code?: ErrorCode }[];
-}
 
 /**
  * What became of commands that could not be done: to look at, to redrive, to discard. Every step is safe to interrupt
@@ -65,16 +47,12 @@ export class DeadLetters {
     const subject = this.names.dead({ workspace: filter.workspace ?? '*', workflow: filter.workflow ?? '*' });
     let left = filter.limit ?? Number.POSITIVE_INFINITY;
     if (left <= 0) return;
-    const since = filter.since?.getTime() ?? Number.NEGATIVE_INFINITY;
-    const until = filter.until?.getTime() ?? Number.POSITIVE_INFINITY;
     const { dead } = this.names.streams;
     // Letters that come meanwhile are another selection: those of redriven runs that fail again would never end.
     const to = (await this.api.streamInfo(dead)).state.last_seq;
     for await (const stored of this.api.scan(dead, subject, filter.since ? { fromTime: filter.since, to } : { to })) {
       const letter = this.letter(stored);
-      if (!letter || stored.timeMs < since || stored.timeMs > until) continue;
-      if (filter.reason !== undefined && letter.reason !== filter.reason) continue;
-      if (filter.runId !== undefined && letter.runId !== filter.runId) continue;
+      if (!letter || !isSelected(letter, stored.timeMs, filter)) continue;
       yield letter;
       if (--left === 0) return;
     }
@@ -98,7 +76,7 @@ export class DeadLetters {
    */
   async redrive(selection: DeadLetterSelection): Promise<DeadLetterReport> {
     const meant = typeof selection === 'number' || Array.isArray(selection) || (selection as DeadLetterFilter).reason === 'untrusted';
-    return this.forEach(selection, async (letter) => {
+    return this.#workOn(selection, async (letter) => {
       if (this.sign && letter.reason === 'untrusted' && !meant) throw wouldBeSigned();
       await this.redriveOne(letter);
     });
@@ -106,27 +84,12 @@ export class DeadLetters {
 
   /** Removes letters for good. */
   async discard(selection: DeadLetterSelection): Promise<DeadLetterReport> {
-    return this.forEach(selection, (letter) => this.remove(letter.deadSequence));
+    return this.#workOn(selection, (letter) => this.remove(letter.deadSequence));
   }
 
-  private async forEach(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
-    const done: number[] = [];
-    const failed: { deadSequence: number; reason: string; code?: ErrorCode }[] = [];
-    const attempt = async (deadSequence: number, letter: () => DeadLetter | Promise<DeadLetter>): Promise<void> => {
-      try {
-        await work(await letter());
-        done.push(deadSequence);
-      } catch (error) {
-        failed.push({ deadSequence, reason: (error as Error).message, ...(error instanceof LoopstackError ? { code: error.code } : {}) });
-      }
-    };
-    if (typeof selection === 'number' || Array.isArray(selection)) {
-      for (const deadSequence of [selection].flat() as number[]) await attempt(deadSequence, () => this.one(deadSequence));
-    } else {
-      await this.assertOneRun(selection as DeadLetterFilter);
-      for await (const letter of this.each(selection as DeadLetterFilter)) await attempt(letter.deadSequence, () => letter);
-    }
-    return { done, failed };
+  async #workOn(selection: DeadLetterSelection, work: (letter: DeadLetter) => Promise<void>): Promise<DeadLetterReport> {
+    if (typeof selection === 'object' && !Array.isArray(selection)) await this.assertOneRun(selection as DeadLetterFilter);
+    return workOnLetters(selection, { one: (deadSequence) => this.one(deadSequence), each: (filter) => this.each(filter) }, work);
   }
 
   /** An id alone is not enough to act on: whoever may start runs in a workspace may use any id there. @throws LoopstackError RUN_AMBIGUOUS */
