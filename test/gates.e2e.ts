@@ -93,6 +93,7 @@ const SPECIFIERS = [
   '@loopstack/core/testing',
   '@loopstack/nats',
   '@loopstack/nats-server',
+  '@loopstack/testing',
   '@loopstack/shared/dist/name.js',
   'nats',
   'nats/lib/src/mod.js',
@@ -132,10 +133,11 @@ const ROOMS: Readonly<Record<string, { readonly may: readonly string[]; readonly
     may: [...EVERYWHERE, CONTRACT, ...BROKER, '@loopstack/contract', '@loopstack/nats-server'],
     paths: ['../../client/src/name.js'],
   },
+  'libs/testing/src': { may: [...EVERYWHERE, ...SHARED, '@loopstack/core', '@nestjs/common'], paths: ['../../core/src/name.js'] },
   'libs/nats-server/src': { may: EVERYWHERE, paths: ['../../shared/src/name.js'] },
   src: { may: [...EVERYWHERE, ...DOORS, '@nestjs/common'], paths: ['../libs/core/src/name.js', '../test/run.e2e.js', '../dist/main.js'] },
   test: {
-    may: [...EVERYWHERE, ...DOORS, ...NATS, '@loopstack/core/testing', '@nestjs/common', '../src/main.js'],
+    may: [...EVERYWHERE, ...DOORS, ...NATS, '@loopstack/core/testing', '@loopstack/testing', '@nestjs/common', '../src/main.js'],
     paths: ['../src/main.js', '../libs/core/src/name.js', '../dist/main.js'],
   },
 };

@@ -88,6 +88,14 @@ const CLEAN: Readonly<Record<string, string>> = {
     },
     { '@loopstack/client': '^0.1.0', '@loopstack/core': '^0.1.0', '@loopstack/shared': '^0.1.0', nats: '^2.29.3' },
   ),
+  ...room(
+    'testing',
+    {
+      index:
+        "import { core } from '@loopstack/core';\nimport { isName } from '@loopstack/shared';\n\nexport const broker = [core, isName];\n",
+    },
+    { '@loopstack/core': '^0.1.0', '@loopstack/shared': '^0.1.0' },
+  ),
   ...room('nats-server', {
     index: "import { readFile } from 'node:fs/promises';\n\nexport const find = () => readFile(process.env['PATH'] ?? '');\n",
   }),
@@ -96,7 +104,7 @@ const CLEAN: Readonly<Record<string, string>> = {
   'src/main.ts':
     "import { adapter } from '@loopstack/nats';\nimport { settings } from './settings.js';\n\nexport const main = { adapter, settings };\n",
   'test/run.e2e.ts':
-    "import { connect } from 'nats';\nimport { find } from '@loopstack/nats-server';\nimport { main } from '../src/main.js';\n\nit('has what it needs', () => {\n  expect([connect, find, main]).toHaveLength(3);\n});\n",
+    "import { connect } from 'nats';\nimport { find } from '@loopstack/nats-server';\nimport { broker } from '@loopstack/testing';\nimport { main } from '../src/main.js';\n\nit('has what it needs', () => {\n  expect([connect, find, broker, main]).toHaveLength(4);\n});\n",
   'package-lock.json': '{ "packages": {} }\n',
   'docs/adr/0001-first.md':
     '# 0001: First\n\n- Status: accepted\n- Date: 2026-01-31\n\n## Context\n\n## Decision\n\n## Consequences\n\n## How it was measured\n',
@@ -144,7 +152,7 @@ export class PlantedTree {
         workspaces: ['libs/*'],
         scripts,
         dependencies,
-        devDependencies: { ...Object.fromEntries(tools), '@loopstack/nats-server': '^0.1.0' },
+        devDependencies: { ...Object.fromEntries(tools), '@loopstack/nats-server': '^0.1.0', '@loopstack/testing': '^0.1.0' },
       }),
     });
     await tree.#copyProjects();
