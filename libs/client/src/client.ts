@@ -51,7 +51,7 @@ import { StoredCommands } from './runs/stored-command.js';
 /** The client library's own two minutes notice a dead connection after six. */
 const PING_MS = 10_000;
 
-const BULK_AGAIN_MS = 10_000;
+const RETRY_BULK_MS = 10_000;
 
 /** Starts runs and asks for them, on a NATS connection. */
 export class LoopstackClient {
@@ -223,7 +223,7 @@ export class LoopstackClient {
   #ingest<T>(listener: BulkListener<T>): FastIngest<T> | undefined {
     if (!serverHas(this.#nc, 2, 14) || performance.now() < this.#bulkAgainAt) return undefined;
     const givenUp = (): void => {
-      this.#bulkAgainAt = performance.now() + BULK_AGAIN_MS;
+      this.#bulkAgainAt = performance.now() + RETRY_BULK_MS;
     };
     return new FastIngest(this.#nc, this.#options.publishTimeoutMs, listener, givenUp);
   }

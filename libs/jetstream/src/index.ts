@@ -1,15 +1,8 @@
 export { apiPrefix } from './api/api-prefix.js';
 export { Bucket, type BucketOptions } from './api/bucket.js';
-export {
-  API,
-  type Config,
-  type ConsumerInfo,
-  isUnavailable,
-  JetStreamApi,
-  JetStreamApiError,
-  type StreamMessage,
-  type StreamInfo,
-} from './api/jetstream-api.js';
+export { ERR_CODE, hasCode, isUnavailable, JetStreamApiError, orUndefined } from './api/api-error.js';
+export type { Config, ConsumerInfo, StreamInfo } from './api/info.js';
+export { JetStreamApi, type StreamMessage } from './api/jetstream-api.js';
 export { KeyValue } from './api/key-value.js';
 export { StorageWatch } from './api/storage-watch.js';
 export { consumerNames, subjectPages, subjectsOf } from './api/stream-lists.js';
@@ -45,7 +38,7 @@ export { renamed } from './publish/duplicates.js';
 export { FastIngest } from './publish/fast-ingest.js';
 export { headerBlock } from './publish/header-block.js';
 export { IDEMPOTENT_ALONE, WRITTEN_ONCE, type EncodedMessage, type Receiver } from './publish/pending.js';
-export { ERR_CODE, NO_PLACE, type PubAck } from './publish/pub-ack.js';
+export { NO_PLACE, type PubAck } from './publish/pub-ack.js';
 export { Publisher } from './publish/publisher.js';
 export type { PublisherOptions } from './publish/publisher-options.js';
 export { eventBefore, type HistoryEnd } from './read/history-end.js';

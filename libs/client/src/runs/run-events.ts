@@ -31,7 +31,7 @@ const AFTER_NOTICE_MS = [0, 5, 20, 50, 100, 250, 500, 1000];
  */
 const FIRST_LOOKS_MS = [0, 10, 90, 400];
 /** Between looks that failed. */
-const AGAIN_MS = 1000;
+const REREAD_AFTER_FAILURE_MS = 1000;
 
 /** All who wait for the outcome of one run share one subscription and its looks. */
 interface Watch {
@@ -114,7 +114,7 @@ export class RunEvents {
         } catch (error) {
           // A server that restarts is waited for, a stream that was never there is not.
           if (!readable || this.#nc.isClosed()) throw error;
-          looks = [AGAIN_MS, ...looks];
+          looks = [REREAD_AFTER_FAILURE_MS, ...looks];
         }
         signal?.throwIfAborted();
         if (stored) {
@@ -214,7 +214,7 @@ export class RunEvents {
           break;
         }
       } catch {
-        left = [AGAIN_MS, ...left];
+        left = [REREAD_AFTER_FAILURE_MS, ...left];
       }
       if (watch.next) left = watch.next;
       watch.next = undefined;

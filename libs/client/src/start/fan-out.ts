@@ -20,7 +20,7 @@ const DUPLICATE_IN_BATCH = 10201;
  * after 10 s (`jetstream.limits.batch`).
  */
 const PLACE_MS = 12_000;
-const AGAIN_MS = 200;
+const RETRY_BATCH_MS = 200;
 /** Times that a batch is written whose message ids others have taken, each time with new ones. */
 const RENAMED_TRIES = 3;
 const LAG_MS = 1000;
@@ -126,7 +126,7 @@ async function inPlace<T>(write: () => Promise<T>, size: number, timeoutMs: numb
         throw new LoopstackError('BATCH_UNAVAILABLE', { size, waitedMs, reason, errCode }, { cause });
       }
       // At random: of many that wait, none is always too late.
-      await delay(AGAIN_MS * (0.5 + Math.random()));
+      await delay(RETRY_BATCH_MS * (0.5 + Math.random()));
     }
   }
 }

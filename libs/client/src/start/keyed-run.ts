@@ -21,9 +21,9 @@ interface Holder {
   readonly event: RunEvent;
 }
 
-/** The first claim waits so long for somebody who takes it: in the account of a tenant nobody does. */
+/** How long the first claim waits for a stream that takes it: in the account of a tenant no stream does. */
 const FIRST_CLAIM_MS = 1000;
-const CLAIM_AGAIN_MS = 60_000;
+const RECLAIM_AFTER_SILENCE_MS = 60_000;
 
 /**
  * Runs with an idempotency key. The key is the run's id, and the first event of the run says which stored command
@@ -116,7 +116,7 @@ export class KeyedRuns {
     } catch (error) {
       if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') {
         this.#claims = false;
-        this.#claimAgainAt = performance.now() + CLAIM_AGAIN_MS;
+        this.#claimAgainAt = performance.now() + RECLAIM_AFTER_SILENCE_MS;
       }
       // The command is stored and acknowledged, and its worker claims too: only the answer about the duplicate is lost.
       if (!(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE) return undefined;

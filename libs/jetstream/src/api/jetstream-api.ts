@@ -1,103 +1,12 @@
 import { apiPrefix } from './api-prefix.js';
 import { relayedHeader } from '@loopstack/shared/contract';
 import { ServerClock } from '../connection/server-clock.js';
+import { ERR_CODE, JetStreamApiError, errorIn, orUndefined, type ApiError } from './api-error.js';
+import type { Config, ConsumerInfo, StreamInfo } from './info.js';
 import { answersTo, requestFailure } from '../connection/client-library.js';
 import { requestWithRetry } from '../connection/connection.js';
 import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
 import { RawHeaders } from '../read/raw-message.js';
-
-/** Error codes of the JetStream API that decisions are made on (nats-server, server/errors.json). */
-export const API = {
-  NO_PEERS: 10005,
-  CLUSTER_NOT_AVAILABLE: 10008,
-  STREAM_OFFLINE: 10118,
-  CONSUMER_OFFLINE: 10119,
-  CONSUMER_NOT_FOUND: 10014,
-  STREAM_NOT_FOUND: 10059,
-  STREAM_NAME_IN_USE: 10058,
-  CONSUMER_EXISTS: 10148,
-  WRONG_LAST_SEQUENCE: 10071,
-  NO_MESSAGE: 10037,
-  NOT_ENABLED_FOR_ACCOUNT: 10039,
-} as const;
-
-/** An answer of the JetStream API that is an error. `errCode` 0: the request itself was not answered. */
-export class JetStreamApiError extends Error {
-  override readonly name = 'JetStreamApiError';
-  constructor(
-    readonly errCode: number,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
-
-  /** The account of this user has no JetStream, such as a tenant's. */
-  get withoutJetStream(): boolean {
-    return this.errCode === API.NOT_ENABLED_FOR_ACCOUNT;
-  }
-}
-
-/** Answers of a cluster without a leader, or with fewer nodes than a stream has copies. */
-const PASSING: readonly number[] = [API.CLUSTER_NOT_AVAILABLE, API.NO_PEERS, API.STREAM_OFFLINE, API.CONSUMER_OFFLINE];
-
-/** Whether JetStream is there and does not do now what it is asked for. */
-export function isUnavailable(error: unknown): error is JetStreamApiError {
-  if (!(error instanceof JetStreamApiError)) return false;
-  return requestFailure(error.cause) === 'timeout' || PASSING.includes(error.errCode);
-}
-
-/** Stream and consumer configuration as the server knows it: newer fields than the client's types have. */
-export type Config = Readonly<Record<string, unknown>>;
-
-export interface StreamInfo {
-  /** The server's time, as of 2.10. */
-  readonly ts?: string;
-  readonly config: Config;
-  readonly created: string;
-  readonly state: {
-    readonly messages: number;
-    readonly bytes: number;
-    readonly first_seq: number;
-    readonly last_seq: number;
-    readonly first_ts: string;
-    readonly last_ts: string;
-    readonly num_subjects?: number;
-    readonly subjects?: Readonly<Record<string, number>>;
-  };
-  /** `seq`: the last sequence that was taken of it, where the server tells. */
-  readonly sources?: readonly { readonly name: string; readonly seq?: number }[];
-  /** Undefined: the server is none of a cluster. */
-  readonly cluster?: {
-    readonly leader?: string;
-    /** The other servers, as the one that answers knows them; `active`: nanoseconds since it heard of one. */
-    readonly replicas?: readonly { readonly active: number; readonly offline?: boolean }[];
-  };
-}
-
-interface Progress {
-  readonly consumer_seq: number;
-  readonly stream_seq: number;
-  /** Undefined: never. */
-  readonly last_active?: string;
-}
-
-export interface ConsumerInfo {
-  readonly name: string;
-  readonly created: string;
-  /** The server's time, as of 2.10. */
-  readonly ts?: string;
-  readonly paused?: boolean;
-  /** Nanoseconds that a pause goes on. */
-  readonly pause_remaining?: number;
-  readonly config: Config;
-  readonly delivered: Progress;
-  readonly ack_floor: Progress;
-  readonly num_ack_pending: number;
-  readonly num_redelivered: number;
-  readonly num_waiting: number;
-  readonly num_pending: number;
-}
 
 export interface StreamMessage {
   readonly subject: string;
@@ -127,12 +36,12 @@ export class JetStreamApi {
     this.prefix = apiPrefix(domain);
   }
 
-  /** @throws JetStreamApiError */
   /** The server's clock. */
   get clock(): ServerClock {
     return ServerClock.of(this.nc);
   }
 
+  /** @throws JetStreamApiError */
   async request<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
     return this.answer(path, timeoutMs, this.ask(path, body)(timeoutMs));
   }
@@ -161,10 +70,14 @@ export class JetStreamApi {
             : (cause as Error).message;
       throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
     }
-    const answer = JSON.parse(decoder.decode(msg.data)) as T & { error?: { err_code?: number; code?: number; description?: string } };
-    if (answer.error)
-      throw new JetStreamApiError(answer.error.err_code ?? answer.error.code ?? 0, answer.error.description ?? 'unknown error');
+    const answer = JSON.parse(decoder.decode(msg.data)) as T & { error?: ApiError };
+    if (answer.error) throw errorIn(answer.error);
     return answer;
+  }
+
+  /** Undefined where the stream does not exist. */
+  findStream(stream: string): Promise<StreamInfo | undefined> {
+    return orUndefined(this.streamInfo(stream), ERR_CODE.STREAM_NOT_FOUND);
   }
 
   streamInfo(stream: string, request?: { subjects_filter?: string; offset?: number }): Promise<StreamInfo & { total?: number }> {
@@ -173,9 +86,7 @@ export class JetStreamApi {
 
   /** Removes a message; one that is gone already is fine. */
   async remove(stream: string, sequence: number): Promise<void> {
-    await this.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }).catch((cause: unknown) => {
-      if (!(cause instanceof JetStreamApiError && cause.errCode === API.NO_MESSAGE)) throw cause;
-    });
+    await orUndefined(this.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true }), ERR_CODE.NO_MESSAGE);
   }
 
   /** Resolves when the API answers for a consumer, whatever it says. @throws JetStreamApiError with `errCode` 0 */
@@ -189,11 +100,9 @@ export class JetStreamApi {
     return this.read(`CONSUMER.INFO.${stream}.${consumer}`);
   }
 
-  async findConsumer(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
-    return this.consumerInfo(stream, consumer).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND) return undefined;
-      throw error;
-    });
+  /** Undefined where the consumer does not exist. @throws JetStreamApiError, also where its stream does not */
+  findConsumer(stream: string, consumer: string): Promise<ConsumerInfo | undefined> {
+    return orUndefined(this.consumerInfo(stream, consumer), ERR_CODE.CONSUMER_NOT_FOUND);
   }
 
   /** Lets a consumer deliver nothing until then, or again. Server 2.11 and later. */
@@ -240,7 +149,7 @@ export class JetStreamApi {
         relayed: relayedHeader(headers) !== undefined,
       };
     } catch (error) {
-      if (error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE) return undefined;
+      if (error instanceof JetStreamApiError && error.errCode === ERR_CODE.NO_MESSAGE) return undefined;
       throw error;
     }
   }

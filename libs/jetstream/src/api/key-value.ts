@@ -2,7 +2,8 @@ import { LoopstackError, headerLines, invalidOption } from '@loopstack/shared/co
 import { requestFailure } from '../connection/client-library.js';
 import { EncodedHeaders, headerBlock } from '../publish/header-block.js';
 import { AckReader, refusal } from '../publish/pub-ack.js';
-import { API, JetStreamApiError, type JetStreamApi, type StreamMessage } from './jetstream-api.js';
+import { ERR_CODE, orUndefined } from './api-error.js';
+import type { JetStreamApi, StreamMessage } from './jetstream-api.js';
 
 const TIMEOUT_MS = 5000;
 
@@ -29,12 +30,7 @@ export class KeyValue {
 
   /** Makes the bucket unless it exists; in any number of processes at once. @throws JetStreamApiError */
   async ensure({ replicas, direct }: { readonly replicas: number; readonly direct: boolean }): Promise<void> {
-    try {
-      await this.api.streamInfo(this.stream);
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND)) throw error;
-      await this.#make(replicas, direct);
-    }
+    if (!(await this.api.findStream(this.stream))) await this.#make(replicas, direct);
   }
 
   async #make(replicas: number, direct: boolean): Promise<void> {
@@ -49,10 +45,8 @@ export class KeyValue {
       allow_direct: direct,
       num_replicas: replicas,
     };
-    await this.api.request(`STREAM.CREATE.${this.stream}`, config).catch((error: unknown) => {
-      // Another process made it, with other settings.
-      if (!(error instanceof JetStreamApiError && error.errCode === API.STREAM_NAME_IN_USE)) throw error;
-    });
+    // The name is in use where another process made the bucket, with other settings.
+    await orUndefined(this.api.request(`STREAM.CREATE.${this.stream}`, config), ERR_CODE.STREAM_NAME_IN_USE);
   }
 
   /** The subject on which a key, or the keys of a filter, are stored. */
@@ -88,7 +82,7 @@ export class KeyValue {
       await this.#write(key, value, sequence);
       return true;
     } catch (error) {
-      if (error instanceof LoopstackError && error.details['errCode'] === API.WRONG_LAST_SEQUENCE) return false;
+      if (error instanceof LoopstackError && error.details['errCode'] === ERR_CODE.WRONG_LAST_SEQUENCE) return false;
       throw error;
     }
   }

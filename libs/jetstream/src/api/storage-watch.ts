@@ -1,6 +1,7 @@
 import type { Publisher } from '../publish/publisher.js';
 import { LoopstackError, type WireNames } from '@loopstack/shared/contract';
-import { JetStreamApiError, type JetStreamApi } from './jetstream-api.js';
+import { JetStreamApiError } from './api-error.js';
+import type { JetStreamApi } from './jetstream-api.js';
 
 /** Silence of the stream after which it is written to, to see whether it can be. */
 const SILENT_MS = 30_000;

@@ -55,12 +55,13 @@ function tell(listener: ConnectionListener, event: ConnectionEvent): void {
   }
 }
 
-/** A stream that has no leader now answers nothing; what is asked again meets the next one. */
-const AGAIN_MS = 2000;
+/** A stream without a leader answers nothing; a request that is repeated meets the next leader. */
+const REPEAT_REQUEST_MS = 2000;
 
 /**
- * The answer to a question that changes nothing. What was asked over a connection that is gone, or of a stream between two leaders, gets none, and
- * the client library would wait for it until its timeout: it is asked again over the next connection, and every two seconds. The first answer counts.
+ * The answer to a request that changes nothing. A request over a connection that is gone, or to a stream between two leaders, gets no answer,
+ * and the client library would wait for it until its timeout. So it is repeated over the next connection, and every two seconds. The first
+ * answer counts.
  * @param timeoutMs for all of it; again for a new connection, but at most twice as long together
  * @param ask rejects when there was no answer within the time it is given
  */
@@ -79,7 +80,7 @@ export function requestWithRetry<T>(nc: NatsConnectionLike, timeoutMs: number, a
       const leftMs = endMs - monotonicMs();
       if (leftMs <= 0) return;
       unanswered++;
-      if (leftMs > AGAIN_MS) timer = setTimeout(attempt, AGAIN_MS, endMs);
+      if (leftMs > REPEAT_REQUEST_MS) timer = setTimeout(attempt, REPEAT_REQUEST_MS, endMs);
       ask(leftMs).then(
         (answer) => settle(() => resolve(answer)),
         (error: Error) => {

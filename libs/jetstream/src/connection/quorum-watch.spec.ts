@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
-import { JetStreamApiError, type JetStreamApi } from '../api/jetstream-api.js';
+import { JetStreamApiError } from '../api/api-error.js';
+import type { JetStreamApi } from '../api/jetstream-api.js';
 import { QuorumWatch, hasMajority } from './quorum-watch.js';
 
 describe('a stream with its majority', () => {

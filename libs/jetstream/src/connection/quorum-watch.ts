@@ -1,6 +1,8 @@
 import { monotonicMs } from '@loopstack/shared/contract';
 import { hasOtherServers } from './connection.js';
-import { isUnavailable, type JetStreamApi, type StreamInfo } from '../api/jetstream-api.js';
+import { isUnavailable } from '../api/api-error.js';
+import type { StreamInfo } from '../api/info.js';
+import type { JetStreamApi } from '../api/jetstream-api.js';
 
 /** Between looks whether the server of a connection is cut off from the others. */
 export const QUORUM_CHECK_MS = 2000;

@@ -1,4 +1,5 @@
 import { HEADER, LoopstackError, MAX_FAN_OUT } from '@loopstack/shared/contract';
+import { ERR_CODE } from '../api/api-error.js';
 
 /** Messages in an atomic batch. */
 export const MAX_BATCH = MAX_FAN_OUT;
@@ -19,8 +20,8 @@ export function inBatch(block: Uint8Array | undefined, id: string, n: number, la
   return joined;
 }
 
-/** `err_code`s that say that this server or stream takes no batches, or none with message ids. */
-const NEVER: ReadonlySet<unknown> = new Set([10174, 10177, 10179]);
+/** This server or stream takes no batches, or none with message ids. */
+const NEVER: ReadonlySet<unknown> = new Set([ERR_CODE.BATCHES_DISABLED, ERR_CODE.BATCH_HEADER_UNSUPPORTED, ERR_CODE.BATCH_ID_INVALID]);
 
 /** True if it is of no use to send another batch. */
 export function takesNoBatches(error: unknown): boolean {

@@ -1,4 +1,5 @@
 import { LoopstackError, printable } from '@loopstack/shared/contract';
+import { ERR_CODE, type ApiError } from '../api/api-error.js';
 
 /** What JetStream answers to a publish that it has stored. */
 export interface PubAck {
@@ -8,36 +9,12 @@ export interface PubAck {
   readonly duplicate: boolean;
 }
 
-/** An error answer of the JetStream API. Its `code` and `description` may be a bare 503; `err_code` is what identifies it. */
-export interface ApiError {
-  readonly code: number;
-  readonly err_code?: number;
-  readonly description?: string;
-}
-
 interface Answer {
   readonly stream?: string;
   readonly seq?: number;
   readonly duplicate?: boolean;
   readonly error?: ApiError;
 }
-
-/** `err_code`s of nats-server (server/errors.json) that this package tells apart. */
-export const ERR_CODE = {
-  WRONG_LAST_SEQUENCE: 10071,
-  STORAGE_EXCEEDED: 10047,
-  RESOURCES_EXCEEDED: 10023,
-  MEMORY_EXCEEDED: 10028,
-  MESSAGE_TOO_LARGE: 10054,
-  STORE_FAILED: 10077,
-  NO_MESSAGE: 10037,
-  DUPLICATE_IN_PROCESS: 10158,
-  SUBJECT_IN_PROCESS: 10164,
-  /** A batch of which messages are missing: also what a server before 10210 says of one that it had no place for. */
-  BATCH_INCOMPLETE: 10176,
-  /** As many batches are open as the server allows, for a stream or in all. */
-  TOO_MANY_BATCHES: 10210,
-} as const;
 
 /** An earlier message with this id, or on this subject where one expects a sequence, waits for a majority: what follows is not known yet. */
 export const IN_PROCESS: ReadonlySet<unknown> = new Set([ERR_CODE.DUPLICATE_IN_PROCESS, ERR_CODE.SUBJECT_IN_PROCESS]);

@@ -1,6 +1,6 @@
 import { LoopstackError, headerLinesOf, printable, relayedHeader, type HeaderLine, type HeaderReader } from '@loopstack/shared/contract';
 import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
-import { ERR_CODE, type ApiError } from '../publish/pub-ack.js';
+import { ERR_CODE, type ApiError } from '../api/api-error.js';
 import { requestFailure } from '../connection/client-library.js';
 import { requestWithRetry, inboxOf } from '../connection/connection.js';
 import { Limiter } from './limiter.js';

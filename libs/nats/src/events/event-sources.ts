@@ -2,7 +2,7 @@ import { describeStart, type StartFrom, type DesiredEventConsumer } from '@loops
 import { DURABLE_METADATA, LoopstackError, filterCovers } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { API, JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
+import { ERR_CODE, JetStreamApiError, type Config, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
 import { drift } from '@loopstack/operations';
 import type { ResolvedNatsOptions } from '../options.js';
 
@@ -72,7 +72,7 @@ export class EventSources {
    */
   async streamOf(binding: string, subject: string, named: string | undefined): Promise<string> {
     if (named !== undefined) {
-      if (!(await this.#find(named))) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Stream', name: named });
+      if (!(await this.api.findStream(named))) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Stream', name: named });
       return named;
     }
     const { inbound } = this.options.names;
@@ -92,10 +92,7 @@ export class EventSources {
   async ensure(desired: DesiredEventConsumer, resumeAt?: StartFrom): Promise<ConsumerInfo> {
     const { stream, durable } = desired;
     const config = eventConsumerConfig(desired, resumeAt);
-    const existing = await this.api.consumerInfo(stream, durable).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND) return undefined;
-      throw error;
-    });
+    const existing = await this.api.findConsumer(stream, durable);
     if (!existing) {
       if (!this.options.provision) throw new LoopstackError('TOPOLOGY_MISSING', { kind: `Consumer of stream ${stream}`, name: durable });
       return this.api.createConsumer(stream, config);
@@ -111,20 +108,13 @@ export class EventSources {
     return this.api.createConsumer(stream, { ...existing.config, ...changes, metadata, durable_name: durable });
   }
 
-  async #find(name: string): Promise<StreamInfo | undefined> {
-    return this.api.streamInfo(name).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return undefined;
-      throw error;
-    });
-  }
-
   async #ensureInbound(subject: string): Promise<void> {
     const { inbound: name } = this.options.names;
     const { subjects: fixed = [], maxAgeMs, maxBytes } = this.options.inbound ?? { maxAgeMs: 0, maxBytes: undefined };
     const limits = { max_age: maxAgeMs * NS, ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }) };
     const wanted = [...fixed, subject];
     for (let tries = 1; ; tries++) {
-      const info = await this.#find(name);
+      const info = await this.api.findStream(name);
       const captured = (info?.config['subjects'] as string[] | undefined) ?? [];
       const subjects = wanted.reduce(withSubject, captured as readonly string[]);
       if (info && subjects === captured) return;
@@ -149,7 +139,7 @@ export class EventSources {
         await delay(SETTLE_MS);
       } catch (error) {
         if (!(error instanceof JetStreamApiError) || error.errCode === 0 || tries === INBOUND_TRIES) throw error;
-        if (error.errCode !== API.STREAM_NAME_IN_USE) {
+        if (error.errCode !== ERR_CODE.STREAM_NAME_IN_USE) {
           const reason = `${error.message}; choose what it captures: inbound: { subjects: […] }`;
           throw new LoopstackError('BOOT_FAILED', { problems: `stream ${name} cannot capture ${subject}: ${reason}` }, { cause: error });
         }

@@ -1,4 +1,4 @@
-import { PacedRead, API, JetStreamApiError, type JetStreamApi } from '@loopstack/jetstream';
+import { PacedRead, ERR_CODE, hasCode, type JetStreamApi } from '@loopstack/jetstream';
 import { Releases } from '@loopstack/client';
 import type { schemaCheck } from '@loopstack/operations';
 import { handOver, type WorkflowRunner } from '@loopstack/core';
@@ -128,7 +128,7 @@ export class HandOver {
       try {
         return await releases.contracts(this.runner.entry);
       } catch (error) {
-        const absent = error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND;
+        const absent = hasCode(error, ERR_CODE.STREAM_NOT_FOUND);
         if (!absent && monotonicMs() < untilMs) {
           await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
           continue;

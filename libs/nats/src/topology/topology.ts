@@ -18,7 +18,15 @@ import {
   type DesiredConsumers,
   type DesiredStream,
 } from '@loopstack/operations';
-import { API, JetStreamApiError, isUnavailable, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
+import {
+  ERR_CODE,
+  JetStreamApiError,
+  hasCode,
+  isUnavailable,
+  type ConsumerInfo,
+  type JetStreamApi,
+  type StreamInfo,
+} from '@loopstack/jetstream';
 import type { ResolvedNatsOptions } from '../options.js';
 
 const normalOf = (consumer: DesiredConsumer): DesiredConsumer => ({ ...consumer, priorities: ['normal'] });
@@ -57,7 +65,7 @@ export class Topology {
 
   private async ensureStream({ config, required }: DesiredStream): Promise<void> {
     const { name } = config;
-    let info = await this.find(name);
+    let info = await this.api.findStream(name);
     if (!info) {
       if (!this.options.provision) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Stream', name });
       try {
@@ -65,7 +73,7 @@ export class Topology {
         this.#logger.log(`Created stream ${name}`);
       } catch (error) {
         // Another worker was first: see what it made.
-        info = error instanceof JetStreamApiError && error.errCode === API.STREAM_NAME_IN_USE ? await this.find(name) : undefined;
+        info = hasCode(error, ERR_CODE.STREAM_NAME_IN_USE) ? await this.api.findStream(name) : undefined;
         if (!info) throw error;
       }
     }
@@ -95,13 +103,6 @@ export class Topology {
     this.#longerLeases.add(name);
     const why = 'other workers renew by it, or have commands of it';
     this.#logger.warn(`Consumer ${name} keeps its lease of ${leaseMs} ms: ${why}. ${wantedMs} ms come with a worker that starts alone`);
-  }
-
-  private async find(name: string): Promise<StreamInfo | undefined> {
-    return this.api.streamInfo(name).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return undefined;
-      throw error;
-    });
   }
 
   /**

@@ -1,6 +1,6 @@
 import {
   headerBlock,
-  API,
+  ERR_CODE,
   JetStreamApiError,
   eventBefore,
   type Publisher,
@@ -114,7 +114,7 @@ export class RunEvents {
   /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
   async refused(address: RunAddress, runId: string, expected: number, bytes: Uint8Array, error: unknown): Promise<number> {
     if (error instanceof LoopstackError) {
-      if (error.details['errCode'] === API.WRONG_LAST_SEQUENCE) {
+      if (error.details['errCode'] === ERR_CODE.WRONG_LAST_SEQUENCE) {
         const end = await this.#end(await this.#stored(address, runId));
         if (end?.bytes && Buffer.compare(end.bytes, bytes) === 0) return end.sequence;
         if (end && (onlyStrangersSince(end, expected) || (end.event && isBefore(end.event, bytes))))

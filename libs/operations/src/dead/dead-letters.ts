@@ -1,5 +1,5 @@
 import { ambiguous } from '@loopstack/client';
-import { headerBlock, API, JetStreamApiError, type Publisher, type JetStreamApi, type StreamMessage } from '@loopstack/jetstream';
+import { headerBlock, type Publisher, type JetStreamApi, type StreamMessage } from '@loopstack/jetstream';
 import { requestRedrive } from './request-redrive.js';
 import {
   HEADER,
@@ -155,11 +155,7 @@ export class DeadLetters {
   }
 
   private async forget(stream: string, sequence: number): Promise<void> {
-    try {
-      await this.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError && error.errCode === API.NO_MESSAGE)) throw error;
-    }
+    await this.api.remove(stream, sequence);
   }
 
   /** @throws LoopstackError DEAD_LETTER_UNKNOWN */

@@ -1,6 +1,6 @@
 import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared/contract';
 import { pausedUntil } from './desired-topology.js';
-import { API, JetStreamApiError, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
+import { ERR_CODE, orUndefined, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
 
 /** A durable of ours on a stream of events. */
 export interface BindingInfo {
@@ -45,9 +45,9 @@ export class Bindings {
   async list(): Promise<readonly BindingInfo[]> {
     const found: BindingInfo[] = [];
     for (const stream of await this.#pages('STREAM.NAMES', ({ streams }: Page<never>) => streams)) {
-      const durables = (await this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers).catch(gone)) ?? [];
+      const durables = (await unlessGone(this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers))) ?? [];
       for (const durable of durables.filter((name) => isEventDurable(this.names.prefix, name))) {
-        const info = await this.api.consumerInfo(stream, durable).catch(gone);
+        const info = await unlessGone(this.api.consumerInfo(stream, durable));
         if (info) found.push(bindingInfo(stream, info));
       }
     }
@@ -71,9 +71,7 @@ export class Bindings {
     const [binding] = named;
     if (!binding) throw new LoopstackError('BINDING_UNKNOWN', { binding: durable });
     if (binding.consumed) throw new LoopstackError('BINDING_IN_USE', { binding: durable });
-    await this.api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`).catch((error: unknown) => {
-      if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
-    });
+    await orUndefined(this.api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`), ERR_CODE.CONSUMER_NOT_FOUND);
   }
 
   async #pages<T>(path: string, read: (page: Page<T>) => readonly string[] | null | undefined): Promise<readonly string[]> {
@@ -87,11 +85,9 @@ export class Bindings {
   }
 }
 
-/** A stream or a durable that went away while it was looked at; any other failure would make the list look complete. */
-function gone(error: unknown): undefined {
-  if (error instanceof JetStreamApiError && (error.errCode === API.STREAM_NOT_FOUND || error.errCode === API.CONSUMER_NOT_FOUND)) return;
-  throw error;
-}
+/** Undefined for a stream or a durable that went away meanwhile; any other failure would make the list look complete. */
+const unlessGone = <T>(asked: Promise<T>): Promise<T | undefined> =>
+  orUndefined(asked, ERR_CODE.STREAM_NOT_FOUND, ERR_CODE.CONSUMER_NOT_FOUND);
 
 function bindingInfo(stream: string, info: ConsumerInfo): BindingInfo {
   const metadata = (info.config['metadata'] ?? {}) as Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
 import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
-import { API, JetStreamApiError, subjectPages, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
+import { ERR_CODE, orUndefined, subjectPages, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
 import { Digest } from '../dead/unserved-digest.js';
 
 /** What waits for a workflow, and who works on it. */
@@ -37,13 +37,8 @@ export class Deployment {
   }
 
   /** @throws JetStreamApiError but for a stream that does not exist */
-  async stream(name: string): Promise<StreamInfo | undefined> {
-    try {
-      return await this.api.streamInfo(name);
-    } catch (error) {
-      if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return undefined;
-      throw error;
-    }
+  stream(name: string): Promise<StreamInfo | undefined> {
+    return this.api.findStream(name);
   }
 
   /** The queues of all workflows that a worker has ever served, by address. */
@@ -89,13 +84,11 @@ export class Deployment {
   private async *consumers(stream: string): AsyncGenerator<ConsumerInfo> {
     let seen = 0;
     for (;;) {
-      let page: { total: number; consumers?: readonly ConsumerInfo[] | null };
-      try {
-        page = await this.api.read(`CONSUMER.LIST.${stream}`, { offset: seen });
-      } catch (error) {
-        if (error instanceof JetStreamApiError && error.errCode === API.STREAM_NOT_FOUND) return;
-        throw error;
-      }
+      const asked = this.api.read<{ total: number; consumers?: readonly ConsumerInfo[] | null }>(`CONSUMER.LIST.${stream}`, {
+        offset: seen,
+      });
+      const page = await orUndefined(asked, ERR_CODE.STREAM_NOT_FOUND);
+      if (!page) return;
       const consumers = page.consumers ?? [];
       yield* consumers;
       seen += consumers.length;

@@ -1,4 +1,4 @@
-import { Publisher, API, JetStreamApi, JetStreamApiError, type NatsConnectionLike } from '@loopstack/jetstream';
+import { Publisher, ERR_CODE, JetStreamApi, JetStreamApiError, type NatsConnectionLike } from '@loopstack/jetstream';
 import { LoopstackError, wireNames, monotonicMs, type CommandSigner, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandBatches } from './run/command-batches.js';
@@ -190,7 +190,7 @@ export class Replays {
       return Math.min(state.last_seq, replay.toSequence);
     } catch (cause) {
       if (!(cause instanceof JetStreamApiError)) throw cause;
-      const reason = cause.errCode === API.STREAM_NOT_FOUND ? 'it does not exist' : cause.message;
+      const reason = cause.errCode === ERR_CODE.STREAM_NOT_FOUND ? 'it does not exist' : cause.message;
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream: replay.stream, reason }, { cause });
     }
   }

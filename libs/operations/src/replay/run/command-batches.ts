@@ -1,4 +1,4 @@
-import { headerBlock, API, JetStreamApiError, type PubAck, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
+import { headerBlock, ERR_CODE, JetStreamApiError, type PubAck, type Publisher, type JetStreamApi } from '@loopstack/jetstream';
 import { HEADER, LoopstackError } from '@loopstack/shared/contract';
 
 /** A command as it is written. */
@@ -65,7 +65,7 @@ export class CommandBatches {
       this.#checkpointSequence = sequence - commands.length;
     } catch (error) {
       const code = error instanceof LoopstackError ? error.details['errCode'] : undefined;
-      if (code !== API.WRONG_LAST_SEQUENCE && code !== DUPLICATE_IN_BATCH) throw error;
+      if (code !== ERR_CODE.WRONG_LAST_SEQUENCE && code !== DUPLICATE_IN_BATCH) throw error;
       // The checkpoint moved: by this very batch, whose acknowledgement was lost, or by another process.
       const stored = await this.open();
       if (stored === checkpoint) return;

@@ -1,5 +1,5 @@
 import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
-import { API, JetStreamApiError, subjectsOf, type JetStreamApi } from '@loopstack/jetstream';
+import { subjectsOf, type JetStreamApi } from '@loopstack/jetstream';
 
 /** Most commands in one batch: the server takes 1,000 messages, and one is the checkpoint. */
 const LARGEST_BATCH = 999;
@@ -83,12 +83,8 @@ export class Backlog {
   async #queued(address: RunAddress): Promise<number> {
     const { runs } = this.#names.streams;
     for (const durable of new Set([this.#names.durable(address, this.#priority), this.#names.durable(address)])) {
-      try {
-        const info = await this.#api.consumerInfo(runs, durable);
-        return info.num_pending + info.num_ack_pending;
-      } catch (error) {
-        if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
-      }
+      const info = await this.#api.findConsumer(runs, durable);
+      if (info) return info.num_pending + info.num_ack_pending;
     }
     // No worker has ever taken from it: every command there waits.
     const subject = this.#names.run(address, this.#priority);

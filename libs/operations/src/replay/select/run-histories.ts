@@ -1,4 +1,12 @@
-import { answersTo, eventBefore, API, JetStreamApiError, type Publisher, type HistoryEnd, type JetStreamApi } from '@loopstack/jetstream';
+import {
+  answersTo,
+  eventBefore,
+  ERR_CODE,
+  JetStreamApiError,
+  type Publisher,
+  type HistoryEnd,
+  type JetStreamApi,
+} from '@loopstack/jetstream';
 import {
   HEADER,
   LoopstackError,
@@ -121,12 +129,7 @@ export class RunHistories {
   async #floor(durable: string): Promise<number | undefined> {
     const known = this.#floors.get(durable);
     if (known && monotonicMs() - known.atMs < QUEUE_AGE_MS) return known.floor;
-    let floor: number | undefined;
-    try {
-      floor = (await this.#api.consumerInfo(this.#names.streams.runs, durable)).ack_floor.stream_seq;
-    } catch (error) {
-      if (!(error instanceof JetStreamApiError && error.errCode === API.CONSUMER_NOT_FOUND)) throw error;
-    }
+    const floor = (await this.#api.findConsumer(this.#names.streams.runs, durable))?.ack_floor.stream_seq;
     if (this.#floors.size >= KEPT_FLOORS) this.#floors.clear();
     this.#floors.set(durable, { floor, atMs: monotonicMs() });
     return floor;
@@ -157,7 +160,7 @@ export class RunHistories {
         if (before?.event?.type === 'canceled') await this.#forgetCancel(run);
       } catch (error) {
         // Another writer has moved the run on.
-        if (!(error instanceof LoopstackError) || error.details['errCode'] !== API.WRONG_LAST_SEQUENCE) throw error;
+        if (!(error instanceof LoopstackError) || error.details['errCode'] !== ERR_CODE.WRONG_LAST_SEQUENCE) throw error;
       }
     });
     await Promise.all(work);
