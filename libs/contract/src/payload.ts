@@ -1,4 +1,4 @@
-import { LoopstackError, assertAddress, type CatalogueEntry, type JsonSchema } from '@loopstack/shared/contract';
+import { assertAddress, type CatalogueEntry, type JsonSchema, refusedOption } from '@loopstack/shared/contract';
 
 /** The schema of a payload, apart from the definitions that it refers to. */
 export interface Payload {
@@ -33,11 +33,11 @@ export function payloadOf(entry: CatalogueEntry, refOf: (definition: string) => 
   if (!entry.payload) return { schema: {}, definitions: {}, needed: false };
   const rewrite = (ref: unknown): string => {
     if (typeof ref === 'string' && ref.startsWith(REF)) return refOf(ref.slice(REF.length));
-    throw new LoopstackError('OPTION_INVALID', {
-      option: `payload of ${entry.workspace}.${entry.workflow}`,
-      expected: `references to ${REF}…`,
-      received: typeof ref === 'string' ? ref.slice(0, 80) : typeof ref,
-    });
+    throw refusedOption(
+      `payload of ${entry.workspace}.${entry.workflow}`,
+      `references to ${REF}…`,
+      typeof ref === 'string' ? ref.slice(0, 80) : typeof ref,
+    );
   };
   const { $schema: _dialect, $defs = {}, ...schema } = mapped(entry.payload, rewrite) as Fields;
   const { required } = schema;

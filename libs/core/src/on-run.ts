@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { LoopstackError, RUN_EVENT_TYPES, isName, jsonType, type RunEventType } from '@loopstack/shared';
+import { LoopstackError, RUN_EVENT_TYPES, isName, jsonType, type RunEventType, refusedOption } from '@loopstack/shared';
 import { withCause } from './cause.js';
 import { mangledName } from './class-name.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
@@ -113,7 +113,7 @@ function resolveReaction(className: string, instance: object | undefined, declar
   const { method, options } = declaration;
   const option = `@OnRun of ${className}.${method}`;
   const refuse = (what: string, expected: string, received: string): never => {
-    throw new LoopstackError('OPTION_INVALID', { option: `${option}: ${what}`, expected, received });
+    throw refusedOption(`${option}: ${what}`, expected, received);
   };
   if (!instance) return refuse('provider', 'a singleton', 'a request-scoped or transient one');
   const { delivery = 'durable', concurrency = 16 } = options;

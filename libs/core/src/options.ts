@@ -1,4 +1,4 @@
-import { LoopstackError, assertName, jsonType, printable, resolveTrust, type ResolvedTrust, type Trust } from '@loopstack/shared';
+import { assertName, printable, resolveTrust, type ResolvedTrust, type Trust, integerBetween } from '@loopstack/shared';
 import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
 import type { WorkflowDefaults } from './workflow.js';
 
@@ -53,14 +53,6 @@ export interface ResolvedLoopstackOptions {
 
 export const LoopstackOptionsToken = Symbol.for('loopstack:options');
 
-function integer(option: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    const received = typeof value === 'number' ? String(value) : jsonType(value);
-    throw new LoopstackError('OPTION_INVALID', { option, expected: `an integer from ${min} to ${max}`, received });
-  }
-  return value;
-}
-
 /** @throws LoopstackError OPTION_INVALID, NAME_INVALID */
 export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedLoopstackOptions {
   if (given.service !== undefined) assertName('service', given.service);
@@ -72,9 +64,9 @@ export function resolveLoopstackOptions(given: LoopstackOptions = {}): ResolvedL
     trust: new Map(Object.entries(given.trust ?? {}).map(([workspace, trust]) => [workspace, resolveTrust(`trust.${workspace}`, trust)])),
     redact: given.redact,
     redactor: resolveRedaction('redact', given.redact),
-    maxDepth: integer('maxDepth', given.maxDepth ?? 64, 2, 1000),
+    maxDepth: integerBetween('maxDepth', 2, 1000, given.maxDepth ?? 64),
     release: given.release === undefined ? undefined : printable(given.release, 100),
     service: given.service,
-    maxCauseDepth: integer('maxCauseDepth', given.maxCauseDepth ?? 32, 0, 1000),
+    maxCauseDepth: integerBetween('maxCauseDepth', 0, 1000, given.maxCauseDepth ?? 32),
   });
 }

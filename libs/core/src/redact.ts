@@ -1,4 +1,4 @@
-import { LoopstackError, jsonType, printable, type ErrorDetails, type FieldError } from '@loopstack/shared';
+import { LoopstackError, printable, type ErrorDetails, type FieldError, invalidOption } from '@loopstack/shared';
 import { framesOf, isA, reasonOf, textOf } from './thrown.js';
 
 /** The run whose error is redacted. */
@@ -36,8 +36,7 @@ type Path = readonly string[];
 function parsePath(option: string, path: unknown): Path {
   const steps = typeof path === 'string' ? path.split('.') : [];
   if (steps.length === 0 || steps.includes('')) {
-    const received = typeof path === 'string' ? JSON.stringify(path) : jsonType(path);
-    throw new LoopstackError('OPTION_INVALID', { option, expected: 'paths such as card.number or items.*.secret', received });
+    throw invalidOption(option, 'paths such as card.number or items.*.secret', path);
   }
   return steps;
 }
@@ -51,7 +50,7 @@ export function resolveRedaction(option: string, own: RedactOptions = {}, applic
   const paths = [...(application.paths ?? []), ...(own.paths ?? [])].map((path) => parsePath(`${option}.paths`, path));
   const rewrite = own.error ?? application.error;
   if (rewrite !== undefined && typeof rewrite !== 'function') {
-    throw new LoopstackError('OPTION_INVALID', { option: `${option}.error`, expected: 'a function', received: jsonType(rewrite) });
+    throw invalidOption(`${option}.error`, 'a function', rewrite);
   }
   return paths.length === 0 && rewrite === undefined ? undefined : new Redactor(paths, rewrite);
 }

@@ -1,4 +1,4 @@
-import { isName, LoopstackError, isUserId, jsonType, type Recurrence, type ScheduleOptions } from '@loopstack/shared';
+import { isName, isUserId, type Recurrence, type ScheduleOptions, invalidOption, refusedOption } from '@loopstack/shared';
 import 'reflect-metadata';
 import type { RegisteredWorkflow } from './registry.js';
 
@@ -50,18 +50,9 @@ export function declaredSchedules({ type, workflow }: Pick<RegisteredWorkflow, '
   return declarations.map(({ recurrence, declaration: { id = 'default', userId = 'schedule', payload = {}, ...options } }) => {
     const option = `@Schedule of ${workflow}`;
     if (!isName(id) || ids.has(id)) {
-      throw new LoopstackError('OPTION_INVALID', {
-        option: `${option}: id`,
-        expected: 'a name that no other @Schedule of the class has',
-        received: id,
-      });
+      throw refusedOption(`${option}: id`, 'a name that no other @Schedule of the class has', id);
     }
-    if (!isUserId(userId))
-      throw new LoopstackError('OPTION_INVALID', {
-        option: `${option}: userId`,
-        expected: 'a string of 1 to 256 characters',
-        received: jsonType(userId),
-      });
+    if (!isUserId(userId)) throw invalidOption(`${option}: userId`, 'a string of 1 to 256 characters', userId);
     ids.add(id);
     return { id: `${DECLARED}${id}`, recurrence, userId, payload, options };
   });

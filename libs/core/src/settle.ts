@@ -1,4 +1,4 @@
-import { LoopstackError, durationMs, jsonType, type DeadReason, type Duration } from '@loopstack/shared';
+import { LoopstackError, durationMs, type DeadReason, type Duration, integerBetween, numberBetween } from '@loopstack/shared';
 
 /** When a failed attempt is made again. */
 export interface RetryOptions {
@@ -22,22 +22,14 @@ export interface RetryPolicy {
   readonly jitter: number;
 }
 
-function inRange(option: string, value: unknown, min: number, max: number, integer = false): number {
-  if (typeof value !== 'number' || !(value >= min && value <= max) || (integer && !Number.isInteger(value))) {
-    const expected = `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`;
-    throw new LoopstackError('OPTION_INVALID', { option, expected, received: typeof value === 'number' ? String(value) : jsonType(value) });
-  }
-  return value;
-}
-
 /** @throws LoopstackError OPTION_INVALID naming the option */
 export function resolveRetry(option: string, given: RetryOptions = {}): RetryPolicy {
   return Object.freeze({
-    attempts: inRange(`${option}.attempts`, given.attempts ?? 3, 1, 1_000_000, true),
+    attempts: integerBetween(`${option}.attempts`, 1, 1_000_000, given.attempts ?? 3),
     delayMs: durationMs(`${option}.delay`, given.delay ?? '1s'),
-    factor: inRange(`${option}.factor`, given.factor ?? 2, 1, 100),
+    factor: numberBetween(`${option}.factor`, 1, 100, given.factor ?? 2),
     maxDelayMs: durationMs(`${option}.maxDelay`, given.maxDelay ?? '5m'),
-    jitter: inRange(`${option}.jitter`, given.jitter ?? 0.1, 0, 1),
+    jitter: numberBetween(`${option}.jitter`, 0, 1, given.jitter ?? 0.1),
   });
 }
 

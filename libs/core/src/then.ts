@@ -1,4 +1,4 @@
-import { LoopstackError, OUTCOMES, isName, jsonType, type OutcomeType, type RunAddress } from '@loopstack/shared';
+import { LoopstackError, OUTCOMES, isName, jsonType, type OutcomeType, type RunAddress, refusedOption } from '@loopstack/shared';
 import { readEvent, type EventTarget, type EventUse } from './event-use.js';
 import { checkStartFrom, type StartFrom } from './on-event.js';
 import type { RunNotice } from './run-notice.js';
@@ -38,8 +38,7 @@ export function resolveChains(
   const seen = new Set<string>();
   for (const { target, on } of chains) {
     const name = `${target.workspace}.${target.workflow} on ${on}`;
-    if (seen.has(name))
-      throw new LoopstackError('OPTION_INVALID', { option: `${upstream.workflow}.then`, expected: 'each workflow once', received: name });
+    if (seen.has(name)) throw refusedOption(`${upstream.workflow}.then`, 'each workflow once', name);
     seen.add(name);
   }
   return chains;
@@ -54,7 +53,7 @@ function resolveChain(
 ): ResolvedChain {
   const chain = chainOf(given);
   const refuse = (field: string, expected: string, received: string): never => {
-    throw new LoopstackError('OPTION_INVALID', { option: `${option}${field}`, expected, received });
+    throw refusedOption(`${option}${field}`, expected, received);
   };
   // Modules that import each other leave an undefined class behind.
   if (typeof chain.workflow !== 'string' && typeof chain.workflow !== 'function') {

@@ -1,15 +1,15 @@
 import 'reflect-metadata';
 import { Injectable, type Type } from '@nestjs/common';
 import {
-  LoopstackError,
   assertName,
   durationMs,
-  jsonType,
   sizeBytes,
   type Duration,
   type JsonOf,
   type OutcomeType,
   type Size,
+  invalidOption,
+  refusedOption,
 } from '@loopstack/shared';
 import { declaredEvents, resolveBindings, type EventBinding, type ResolvedBinding, type StartFrom } from './on-event.js';
 import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
@@ -123,11 +123,7 @@ export type WorkflowDefaults = Pick<
 
 function positiveInteger(option: string, value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 1) {
-    throw new LoopstackError('OPTION_INVALID', {
-      option,
-      expected: 'a positive integer',
-      received: typeof value === 'number' ? String(value) : jsonType(value),
-    });
+    throw invalidOption(option, 'a positive integer', value);
   }
   return value as number;
 }
@@ -137,7 +133,7 @@ const UNKNOWN_FIELDS: readonly UnknownFields[] = ['refuse', 'strip', 'keep'];
 /** @throws LoopstackError OPTION_INVALID */
 function unknownFieldsOf(option: string, given: UnknownFields = 'refuse'): UnknownFields {
   if (UNKNOWN_FIELDS.includes(given)) return given;
-  throw new LoopstackError('OPTION_INVALID', { option, expected: UNKNOWN_FIELDS.join(', '), received: JSON.stringify(given) });
+  throw invalidOption(option, UNKNOWN_FIELDS.join(', '), given);
 }
 
 /** What validates the payload of a workflow class, without regard to where it is registered; undefined: any JSON value is taken. */
@@ -180,7 +176,7 @@ export function resolveWorkflowOptions(
 /** @throws LoopstackError OPTION_INVALID where no outcome is recorded that could start anything */
 function checkRecorded(option: string, { then = [], record }: WorkflowOptions): readonly ChainDeclaration[] {
   if (then.length === 0 || record !== 'none') return then;
-  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a workflow that records its outcome', received: "record: 'none'" });
+  throw refusedOption(option, 'a workflow that records its outcome', "record: 'none'");
 }
 
 export interface WorkspaceOptions {

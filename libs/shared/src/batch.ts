@@ -1,4 +1,5 @@
-import { LoopstackError, jsonType } from './error.js';
+import { LoopstackError } from './error.js';
+import { invalidOption } from './option.js';
 import type { RunHandle, RunItem } from './run.js';
 import type { RunAddress } from './subject.js';
 
@@ -44,11 +45,7 @@ export const MAX_FAN_OUT = 1000;
 /** @throws LoopstackError OPTION_INVALID for what is no object, such as a hole of a list */
 export function assertRunItem(item: unknown, index: number): void {
   if (typeof item === 'object' && item !== null) return;
-  throw new LoopstackError('OPTION_INVALID', {
-    option: `items[${index}]`,
-    expected: 'an object with workflow, workspace, payload and userId',
-    received: jsonType(item),
-  });
+  throw invalidOption(`items[${index}]`, 'an object with workflow, workspace, payload and userId', item);
 }
 
 /**

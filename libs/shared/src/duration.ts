@@ -1,4 +1,4 @@
-import { LoopstackError, jsonType } from './error.js';
+import { invalidOption } from './option.js';
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -15,9 +15,7 @@ function parse(option: string, value: unknown, units: Readonly<Record<string, nu
   const unit = match ? units[match[2] as string] : undefined;
   const parsed = match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
   if (parsed === undefined || !Number.isSafeInteger(parsed)) {
-    const received =
-      typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : typeof value === 'number' ? String(value) : jsonType(value);
-    throw new LoopstackError('OPTION_INVALID', { option, expected, received });
+    throw invalidOption(option, expected, value);
   }
   return parsed;
 }

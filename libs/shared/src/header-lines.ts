@@ -1,4 +1,5 @@
 import { LoopstackError, jsonType } from './error.js';
+import { refusedOption } from './option.js';
 import { HEADER, type Headers } from './header.js';
 import type { CommandSigner, UnsignedCommand } from './signature.js';
 import { unfitText } from './text.js';
@@ -66,5 +67,5 @@ export function signedLines(
 }
 
 function invalid(expected: string, received: string): LoopstackError {
-  return new LoopstackError('OPTION_INVALID', { option: 'headers', expected, received });
+  return refusedOption('headers', expected, received);
 }

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { LoopstackError } from './error.js';
+import { refusedOption } from './option.js';
 
 /*
  * NKeys (nats-io/nkeys): base32 without padding of prefix byte(s), 32 bytes of an Ed25519 key, and a CRC-16/XMODEM of both,
@@ -56,8 +57,7 @@ function encode(body: Buffer): string {
   return bits > 0 ? text + ALPHABET[(value << (5 - bits)) & 31] : text;
 }
 
-const invalid = (option: string, expected: string): LoopstackError =>
-  new LoopstackError('OPTION_INVALID', { option, expected, received: 'something else' });
+const invalid = (option: string, expected: string): LoopstackError => refusedOption(option, expected, 'something else');
 
 /** The key in a user's public NKey (`U…`). @throws LoopstackError OPTION_INVALID; the text is not repeated */
 export function publicKeyOf(nkey: string, option = 'signer'): KeyObject {

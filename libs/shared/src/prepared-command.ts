@@ -1,6 +1,6 @@
 import { encodeRunCommand, messageId } from './command.js';
 import { durationMs } from './duration.js';
-import { LoopstackError, jsonType } from './error.js';
+import { invalidOption, refusedOption } from './option.js';
 import { headerLines, ownHeaderLines, signedLines } from './header-lines.js';
 import { HEADER, MAX_OWN_HEADERS, type Headers } from './header.js';
 import { keyedRunId, newRunId, newRunIdAt } from './run-id.js';
@@ -116,7 +116,7 @@ export function isTimed({ sign }: Pick<Producing, 'sign'>, options: RunOptions |
 function checkedKey(key: unknown): string {
   // Lone surrogates are all the same byte sequence to a hash.
   if (typeof key === 'string' && key !== '' && unfitText(key) === undefined) return key;
-  throw invalid('idempotencyKey', 'a well-formed string that is not empty, without control characters', key);
+  throw invalidOption('idempotencyKey', 'a well-formed string that is not empty, without control characters', key);
 }
 
 const MAX_CORRELATION_ID = 256;
@@ -124,19 +124,19 @@ const MAX_CORRELATION_ID = 256;
 function checkedCorrelation(id: unknown): string {
   if (typeof id === 'string' && id !== '' && id.length <= MAX_CORRELATION_ID && id.trim() === id && unfitText(id) === undefined) return id;
   const expected = `a string of 1 to ${MAX_CORRELATION_ID} characters, without control characters or blanks around it`;
-  throw invalid('correlationId', expected, id);
+  throw invalidOption('correlationId', expected, id);
 }
 
 /** @throws LoopstackError OPTION_INVALID */
 export function assertOptions(options: unknown): void {
   if (typeof options === 'object' && options !== null) return;
-  throw new LoopstackError('OPTION_INVALID', { option: 'options', expected: 'an object', received: jsonType(options) });
+  throw invalidOption('options', 'an object', options);
 }
 
 function startTime({ delay, at }: RunOptions, nowMs: number): number | undefined {
   if (at !== undefined) {
-    if (delay !== undefined) throw new LoopstackError('OPTION_INVALID', { option: 'at', expected: 'either delay or at', received: 'both' });
-    if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalid('at', 'a valid Date', at);
+    if (delay !== undefined) throw refusedOption('at', 'either delay or at', 'both');
+    if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw invalidOption('at', 'a valid Date', at);
     return dateMs('at', at.getTime());
   }
   return delay === undefined ? undefined : dateMs('delay', nowMs + durationMs('delay', delay));
@@ -148,14 +148,14 @@ const LAST_DATE_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 function dateMs(option: string, ms: number): number {
   if (ms >= FIRST_DATE_MS && ms <= LAST_DATE_MS) return ms;
-  throw new LoopstackError('OPTION_INVALID', { option, expected: 'a time in the years 0 to 9999', received: `${ms} ms since 1970` });
+  throw refusedOption(option, 'a time in the years 0 to 9999', `${ms} ms since 1970`);
 }
 
 /** @param startMs when the command is stored: now, or when it is due */
 function optionLines(options: RunOptions, startMs: number): string {
   const { headers, expiresIn, correlationId, priority } = options;
   let lines = '';
-  if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalid('priority', PRIORITIES.join(', '), priority);
+  if (priority !== undefined && !PRIORITIES.includes(priority)) throw invalidOption('priority', PRIORITIES.join(', '), priority);
   if (correlationId !== undefined) lines += `${HEADER.CORRELATION_ID}: ${checkedCorrelation(correlationId)}\r\n`;
   if (expiresIn !== undefined) {
     const expiresAt = new Date(dateMs('expiresIn', startMs + durationMs('expiresIn', expiresIn)));
@@ -164,10 +164,10 @@ function optionLines(options: RunOptions, startMs: number): string {
   if (headers !== undefined) {
     lines += ownHeaderLines(headers);
     const reserved = Object.keys(headers).find((name) => RESERVED.test(name));
-    if (reserved !== undefined) throw invalid('headers', 'names other than Nats-…, Loopstack-… and ce-specversion', reserved);
+    if (reserved !== undefined) throw invalidOption('headers', 'names other than Nats-…, Loopstack-… and ce-specversion', reserved);
     const count = Object.keys(headers).length;
     if (count > MAX_OWN_HEADERS) {
-      throw new LoopstackError('OPTION_INVALID', { option: 'headers', expected: `at most ${MAX_OWN_HEADERS}`, received: `${count}` });
+      throw refusedOption('headers', `at most ${MAX_OWN_HEADERS}`, `${count}`);
     }
   }
   return lines;
@@ -175,10 +175,4 @@ function optionLines(options: RunOptions, startMs: number): string {
 
 function withoutCorrelation(headers: Headers): Headers {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== HEADER.CORRELATION_ID));
-}
-
-function invalid(option: string, expected: string, value: unknown): LoopstackError {
-  const received =
-    typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : value instanceof Date ? 'an invalid date' : typeof value;
-  return new LoopstackError('OPTION_INVALID', { option, expected, received });
 }

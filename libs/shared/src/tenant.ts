@@ -1,4 +1,4 @@
-import { LoopstackError } from './error.js';
+import { invalidOption, refusedOption } from './option.js';
 import { assertName, type WireNames } from './subject.js';
 
 /*
@@ -82,14 +82,8 @@ export function tenantImports(names: WireNames, tenant: Tenant): readonly Shared
 /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
 export function assertTenant({ name, workspaces, allow }: Tenant): void {
   assertName('tenant', name);
-  if (workspaces.length === 0)
-    throw new LoopstackError('OPTION_INVALID', { option: 'workspaces', expected: 'at least one workspace', received: 'none' });
+  if (workspaces.length === 0) throw refusedOption('workspaces', 'at least one workspace', 'none');
   for (const workspace of workspaces) assertName('workspace', workspace);
   const strange = allow.find((right) => !TENANT_RIGHTS.includes(right));
-  if (strange !== undefined)
-    throw new LoopstackError('OPTION_INVALID', {
-      option: 'allow',
-      expected: `some of ${TENANT_RIGHTS.join(', ')}`,
-      received: JSON.stringify((strange as string).slice(0, 80)),
-    });
+  if (strange !== undefined) throw invalidOption('allow', `some of ${TENANT_RIGHTS.join(', ')}`, strange);
 }
