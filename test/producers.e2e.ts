@@ -1,4 +1,4 @@
-import { RunService, Schedule, Workflow, Workspace } from '@loopstack/core';
+import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt } from 'class-validator';
@@ -20,6 +20,13 @@ class Add {
   }
 }
 
+@Workflow()
+class Wait {
+  run(_: unknown, { signal }: RunContext): Promise<void> {
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+  }
+}
+
 let ticks = 0;
 
 @Workflow({ name: 'Tick' })
@@ -37,10 +44,10 @@ class TickDaily {
   run(): void {}
 }
 
-@Workspace({ name: 'Space', workflows: [Add, Tick] })
+@Workspace({ name: 'Space', workflows: [Add, Tick, Wait] })
 class Space {}
 
-@Workspace({ name: 'Space', workflows: [Add, TickDaily] })
+@Workspace({ name: 'Space', workflows: [Add, TickDaily, Wait] })
 class LaterSpace {}
 
 describe('RunService', () => {
@@ -50,7 +57,7 @@ describe('RunService', () => {
 
   beforeAll(async () => {
     server = await startNatsServer();
-    app = await startApp([Add, Tick, Space], { servers: server.url });
+    app = await startApp([Add, Tick, Wait, Space], { servers: server.url });
     runs = app.get(RunService);
   });
 
@@ -91,8 +98,38 @@ describe('RunService', () => {
     expect(seen).not.toContain(9001);
   });
 
+  it('starts batches by classes, which type payloads and results', async () => {
+    const add = { workflow: Add, workspace: Space, payload: { amount: 9100 }, userId: 'u' };
+    const [one, other, named] = await runs.fanOut([add, { ...add, payload: { amount: 9101 } }, { ...add, workspace: 'Space' }]);
+    const results: { next: number }[] = [await one.result(), await other.result(), await named.result()];
+    expect(results.map(({ next }) => next)).toEqual([9101, 9102, 9101]);
+    const wrong = { ...add, payload: { amount: 'x' } };
+    // @ts-expect-error the class types the payload
+    await expect(runs.fanOut([wrong])).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
+    // @ts-expect-error the class types the payload
+    expect(await runs.runMany([add, wrong, null])).toMatchObject({ accepted: 1, failures: [{ index: 1 }, { index: 2 }] });
+    // @ts-expect-error each class has a payload of its own
+    expect(await runs.runMany([add, { workflow: Tick, workspace: Space, payload: 'x', userId: 'u' }])).toMatchObject({ failed: 0 });
+  });
+
+  it('reports the ids of the runs of a batch, by item', async () => {
+    const items = ['x', 9200, 9201].map((amount) => ({ workflow: 'Add', workspace: 'Space', payload: { amount }, userId: 'u' }));
+    const { runIds = [] } = await runs.runMany(items, { keepIds: true });
+    expect(runIds[0]).toBeUndefined();
+    const started = runIds.slice(1).map((id = '') => runs.get({ workflow: Add, workspace: Space, id }));
+    expect((await Promise.all(started)).map(({ workflow }) => workflow)).toEqual(['Add', 'Add']);
+    expect(await runs.runMany(items)).not.toHaveProperty('runIds');
+  });
+
+  it('takes `timeout` as the wait for the result', async () => {
+    await expect(runs.runAndWait(Wait, Space, {}, 'u', { timeout: '100ms' })).rejects.toMatchObject({ code: 'RESULT_TIMEOUT' });
+    // @ts-expect-error the wait for the acknowledgement is `publishTimeout`
+    await runs.run(Wait, Space, {}, 'u', { timeout: '5s' });
+  });
+
   it('schedules, lists, replaces and cancels recurring runs', async () => {
-    await expect(runs.schedule('s', '0 9 * * *', Add, Space, { amount: 1 }, 'u')).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' });
+    await expect(runs.schedule('s', '0 9 * *', Add, Space, { amount: 1 }, 'u')).rejects.toMatchObject({ code: 'SCHEDULE_INVALID' });
+    // @ts-expect-error the class types the payload
     await expect(runs.schedule('s', { every: '1s' }, Add, Space, { amount: 'x' }, 'u')).rejects.toMatchObject({ code: 'PAYLOAD_INVALID' });
     await runs.schedule('s', { every: '1s' }, Add, Space, { amount: 7001 }, 'u');
     await until('it fired', () => seen.includes(7001));
@@ -105,7 +142,7 @@ describe('RunService', () => {
 
   it('runs what a class declares with @Schedule, and gives up what its code no longer declares', async () => {
     await until('it ticked', () => ticks > 0);
-    const later = await startApp([Add, TickDaily, LaterSpace], { servers: server.url });
+    const later = await startApp([Add, TickDaily, Wait, LaterSpace], { servers: server.url });
     try {
       await until('the schedules are those of the later code', async () => {
         const ids = (await runs.schedules.list({ workflow: 'Tick' })).map(({ id, timeZone }) => `${id} ${timeZone ?? ''}`);

@@ -255,7 +255,7 @@ describe.each(CLIENTS)('a worker over a connection of %s', (_, connect) => {
     await server.kill();
     await until('it is not ready', async () => (await health.ready()).loopstack.status === 'down');
     const started = Promise.all(
-      Array.from({ length: 20 }, (__, i) => runs.run(Ship, Orders, { id: `late-${i}` }, 'u1', { timeout: '30s' })),
+      Array.from({ length: 20 }, (__, i) => runs.run(Ship, Orders, { id: `late-${i}` }, 'u1', { publishTimeout: '30s' })),
     );
     await server.restart();
     const results = await Promise.all((await started).map((run) => run.result({ timeout: '30s' })));

@@ -218,8 +218,13 @@ describe('runMany in bulk', () => {
     const items = many(3000).map((one, i) =>
       i % 500 === 7 ? item(7, { idempotencyKey: 'same' }) : i % 500 === 9 ? { ...one, userId: '' } : one,
     );
-    const report = await client.runMany(items);
+    const report = await client.runMany(items, { keepIds: true });
     expect(report).toMatchObject({ accepted: 2994, failed: 6 });
+    const ids = (await client.list({ limit: 5000 })).map(({ id }) => id);
+    expect(ids).toHaveLength(2989);
+    expect(new Set(report.runIds)).toEqual(new Set([...ids, undefined]));
+    expect(report.runIds?.[7]).toBe(report.runIds?.[507]);
+    expect(report.runIds?.[9]).toBeUndefined();
     expect(report.failures.map(({ index }) => index)).toEqual([9, 509, 1009, 1509, 2009, 2509]);
     expect(await rig.count(names.streams.runs)).toBe(2989);
   });

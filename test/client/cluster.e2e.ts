@@ -92,7 +92,7 @@ describe('on three nodes', () => {
   it('what is due reaches the runs stream, also when the leader of the schedules dies before', async () => {
     const before = await eventually(() => count().catch(() => undefined), 30_000);
     const due = await Promise.all(
-      Array.from({ length: 10 }, () => client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '4s', timeout: '30s' })),
+      Array.from({ length: 10 }, () => client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '4s', publishTimeout: '30s' })),
     );
     const { leader } = (await info(names.streams.schedules)).cluster;
     const node = cluster.nodes.find(({ name }) => name === leader);

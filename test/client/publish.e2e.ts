@@ -161,7 +161,7 @@ describe('publishing run commands', () => {
     await client.run('ProcessOrder', 'Orders', {}, 'u1');
     rig.server.signal('SIGSTOP');
     const began = performance.now();
-    const runs = Array.from({ length: 5000 }, () => codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { timeout: '1s' })));
+    const runs = Array.from({ length: 5000 }, () => codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { publishTimeout: '1s' })));
     const codes = new Set(await Promise.all(runs));
     expect(performance.now() - began).toBeLessThan(4000);
     await client.close();

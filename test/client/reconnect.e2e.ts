@@ -58,7 +58,7 @@ describe('publishing while the server dies and comes back', () => {
     const client = new LoopstackClient(nc);
     await rig.crash(async () => {
       await isDown();
-      const error = await errorOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { timeout: 200 }));
+      const error = await errorOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { publishTimeout: 200 }));
       expect(error).toMatchObject({ code: 'PUBLISH_UNAVAILABLE', message: expect.stringContaining('connection is down') as string });
     });
     await eventually(() =>

@@ -112,7 +112,7 @@ describe('the result of a run', () => {
         }),
     });
     await rig.nc.flush();
-    expect(await own.runAndWait<number>('Quote', 'Orders', {}, 'u1', { resultTimeout: '10s' })).toBe(42);
+    expect(await own.runAndWait<number>('Quote', 'Orders', {}, 'u1', { timeout: '10s' })).toBe(42);
     await heard.closed;
     await own.close();
   });

@@ -107,6 +107,12 @@ describe('schedules', () => {
     expect(await client.get(listed[0]?.id as string)).toMatchObject({ status: 'queued' });
   });
 
+  it('of five fields are to the minute, as in crontab', async () => {
+    const first = await put('0 9 * * *');
+    expect(first.recurrence).toBe('0 0 9 * * *');
+    expect(await put('0 0 9 * * *')).toEqual(first);
+  });
+
   it('are listed, replaced and canceled', async () => {
     const first = await put('0 0 9 * * *', { timeZone: 'Europe/Berlin', priority: 'high' });
     expect(first).toMatchObject({
@@ -168,7 +174,8 @@ describe('schedules', () => {
   });
 
   it.each([
-    ['* * * * *', 'five fields'],
+    ['* * * *', 'four fields'],
+    ['* * * * * * *', 'seven fields'],
     ['0 61 * * * *', 'a minute that does not exist'],
     ['whenever', 'no expression'],
     ['@at 2030-01-01T00:00:00Z', 'one time'],

@@ -1,7 +1,6 @@
 import {
   assertAddress,
   assertName,
-  type Duration,
   type Priority,
   type RunAddress,
   type RunFilter,
@@ -10,6 +9,7 @@ import {
   type RunItem,
   type RunManyOptions,
   type RunManyReport,
+  type RunAndWaitOptions,
   type RunOptions,
   type RunReference,
   type Schedule,
@@ -34,10 +34,9 @@ import {
   guardParser,
   StreamReader,
   type NatsConnectionLike,
-  type EncodedMessage,
 } from '@loopstack/jetstream';
 import { Catalogue } from './catalogue/catalogue.js';
-import { encodeCommand } from './start/command.js';
+import { encodeCommand, type EncodedCommand } from './start/command.js';
 import { fanOut } from './start/fan-out.js';
 import { StoredRun, type RunOperations } from './start/handle.js';
 import { KeyedRuns } from './start/keyed-run.js';
@@ -185,19 +184,16 @@ export class LoopstackClient {
     return this.catalogue.check(address, payload);
   }
 
-  /** `run` and `handle.result()` in one call; `options.resultTimeout` (default 30 s) bounds the second. */
+  /** `run` and `handle.result()` in one call; `options.timeout` (default 30 s) limits the wait for the result. */
   async runAndWait<Result = unknown>(
     workflow: string,
     workspace: string,
     payload: unknown,
     userId: string,
-    options?: RunOptions & { readonly resultTimeout?: Duration; readonly signal?: AbortSignal },
+    options?: RunAndWaitOptions,
   ): Promise<Result> {
     const run = await this.run<Result>(workflow, workspace, payload, userId, options);
-    return run.result({
-      ...(options?.resultTimeout === undefined ? {} : { timeout: options.resultTimeout }),
-      ...(options?.signal ? { signal: options.signal } : {}),
-    });
+    return run.result(options);
   }
 
   /**
@@ -229,7 +225,7 @@ export class LoopstackClient {
   }
 
   /** Undefined for what needs an answer of its own: keys, delays, and what the catalogue must be asked about. */
-  #bulk({ workflow, workspace, payload, userId, options }: RunItem): EncodedMessage | undefined {
+  #bulk({ workflow, workspace, payload, userId, options }: RunItem): EncodedCommand | undefined {
     const alone = options?.idempotencyKey ?? options?.delay ?? options?.at;
     if (alone !== undefined || this.#options.checkCatalogue) return undefined;
     return encodeCommand(prepareCommand(this.#options, workflow, workspace, payload, userId, options));

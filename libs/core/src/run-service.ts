@@ -5,7 +5,6 @@ import {
   assertName,
   assertUserId,
   fanOutItems,
-  type Duration,
   type Recurrence,
   type RunAddress,
   type RunFilter,
@@ -14,6 +13,7 @@ import {
   type RunItem,
   type RunManyOptions,
   type RunManyReport,
+  type RunAndWaitOptions,
   type RunOptions,
   type RunReference,
   type Schedule,
@@ -23,6 +23,7 @@ import { assertCauseNotTooDeep } from './cause.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
 import { WorkflowRegistry } from './registry.js';
 import { RunGateway, type ScheduleStore } from './run-gateway.js';
+import { namedEach, namedLater, type AnyItem, type HandlesOf, type ItemsOf, type NamedItem, type WorkflowItem } from './run-items.js';
 import { checkPayload } from './validation/check-payload.js';
 import type { PayloadValidator } from './validation/payload-validator.js';
 import {
@@ -34,13 +35,6 @@ import {
   type WorkflowClass,
   type WorkspaceClass,
 } from './workflow.js';
-
-export interface RunAndWaitOptions extends RunOptions {
-  /** Longest wait for the outcome. Default 30 s. */
-  readonly resultTimeout?: Duration;
-  /** Ends the waiting, not the run. */
-  readonly signal?: AbortSignal;
-}
 
 /** A run by its address, as classes or names, and its id. */
 export interface RunOf {
@@ -123,31 +117,39 @@ export class RunService {
     workspace: string | WorkspaceClass,
     payload: unknown,
     userId: string,
-    { resultTimeout, signal, ...options }: RunAndWaitOptions = {},
+    options?: RunAndWaitOptions,
   ): Promise<unknown> {
     const run = await this.run(workflow as string, workspace, payload, userId, options);
-    return run.result({ ...(resultTimeout === undefined ? {} : { timeout: resultTimeout }), ...(signal ? { signal } : {}) });
+    return run.result(options);
   }
 
   /**
    * Starts a run for each item of a list or stream, with a bounded number in flight. An item that fails, its payload
    * included, stops no other one: the report names it.
    */
-  async runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options: RunManyOptions = {}): Promise<RunManyReport> {
-    const check = async (item: RunItem): Promise<void> => {
+  runMany<W extends WorkflowClass>(
+    items: Iterable<WorkflowItem<W>> | AsyncIterable<WorkflowItem<W>>,
+    options?: RunManyOptions,
+  ): Promise<RunManyReport>;
+  runMany(items: Iterable<RunItem> | AsyncIterable<RunItem>, options?: RunManyOptions): Promise<RunManyReport>;
+  async runMany(items: Iterable<AnyItem> | AsyncIterable<AnyItem>, options: RunManyOptions = {}): Promise<RunManyReport> {
+    const check = async (item: NamedItem): Promise<void> => {
       await options.check?.(item);
-      await this.#accept(item.workflow, item.workspace, item.payload, item.userId);
+      await this.#acceptItem(item);
     };
-    return this.#connected().runMany(items, { ...options, check });
+    return this.#connected().runMany(Symbol.asyncIterator in items ? namedLater(items) : namedEach(items), { ...options, check });
   }
 
   /**
    * Starts 1 to 1,000 runs, all or none: one thing that starts several workflows.
    * @throws LoopstackError as `run` for the first item that is refused, BATCH_TOO_LARGE, BATCH_REJECTED, SERVER_TOO_OLD (2.12)
    */
-  async fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]> {
-    const all = fanOutItems(items);
-    for (const item of all) await this.#accept(item.workflow, item.workspace, item.payload, item.userId);
+  fanOut<const Ws extends readonly WorkflowClass[]>(items: ItemsOf<Ws>): Promise<HandlesOf<Ws>>;
+  fanOut<W extends WorkflowClass>(items: Iterable<WorkflowItem<W>>): Promise<readonly RunHandle<ResultOf<W>>[]>;
+  fanOut(items: Iterable<RunItem>): Promise<readonly RunHandle[]>;
+  async fanOut(items: Iterable<AnyItem>): Promise<readonly RunHandle[]> {
+    const all = fanOutItems(namedEach(items));
+    for (const item of all) await this.#acceptItem(item);
     return this.#connected().fanOut(all);
   }
 
@@ -156,6 +158,26 @@ export class RunService {
    * or `schedule('often', { every: '10m' }, …)`. The same id again replaces it.
    * @throws LoopstackError as `run`, SCHEDULE_INVALID, SERVER_TOO_OLD (2.14)
    */
+  // oxlint-disable-next-line max-params -- as `run`, after what is scheduled and when
+  schedule<W extends WorkflowClass>(
+    id: string,
+    recurrence: Recurrence,
+    workflow: W,
+    workspace: string | WorkspaceClass,
+    payload: PayloadOf<W>,
+    userId: string,
+    options?: ScheduleOptions,
+  ): Promise<Schedule>;
+  // oxlint-disable-next-line max-params -- as `run`, after what is scheduled and when
+  schedule(
+    id: string,
+    recurrence: Recurrence,
+    workflow: string,
+    workspace: string | WorkspaceClass,
+    payload: unknown,
+    userId: string,
+    options?: ScheduleOptions,
+  ): Promise<Schedule>;
   // oxlint-disable-next-line max-params -- as `run`, after what is scheduled and when
   async schedule(
     id: string,
@@ -214,6 +236,10 @@ export class RunService {
     if (validator) await checkPayload(validator, address.workflow, payload, this.options.maxDepth);
     if (elsewhere) await this.#connected().check(address, payload);
     return address;
+  }
+
+  async #acceptItem({ declared, workflow, workspace, payload, userId }: NamedItem): Promise<void> {
+    await this.#accept(declared ?? workflow, workspace, payload, userId);
   }
 
   /** Checks the address; tells what validates its payload here, and whether only the catalogue can say more. */

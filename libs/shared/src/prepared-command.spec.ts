@@ -84,7 +84,7 @@ describe('a prepared command', () => {
   it('has the headers of its options, of its surroundings and of its signature', () => {
     const signed: string[] = [];
     const command = prepare(
-      { correlationId: 'c', headers: { 'X-A': 'b' }, priority: 'low', timeout: '2s' },
+      { correlationId: 'c', headers: { 'X-A': 'b' }, priority: 'low', publishTimeout: '2s' },
       {
         names: wireNames('p'),
         context: () => ({ [HEADER.CAUSE]: 'run-1' }),

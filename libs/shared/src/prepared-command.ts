@@ -87,7 +87,7 @@ export function prepareCommand(
     const signed = dueMs === undefined ? { messageId: id } : { messageId: undefined, dueMs };
     lines = signedLines(producer.sign, lines, { subject, data, nowMs, ...signed });
   }
-  const timeoutMs = options.timeout === undefined ? producer.publishTimeoutMs : durationMs('timeout', options.timeout);
+  const timeoutMs = options.publishTimeout === undefined ? producer.publishTimeoutMs : durationMs('publishTimeout', options.publishTimeout);
   return { workspace, workflow, runId, subject, data, lines, messageId: id, timeoutMs, keyed: key !== undefined, dueMs };
 }
 
@@ -98,11 +98,7 @@ export function prepareCommand(
 export function prepareBatchCommand(producer: Producing, { workflow, workspace, payload, userId, options }: RunItem): PreparedCommand {
   for (const option of ['idempotencyKey', 'delay', 'at'] as const) {
     if (options?.[option] !== undefined) {
-      throw new LoopstackError('OPTION_INVALID', {
-        option,
-        expected: 'no such option in an all-or-nothing batch',
-        received: typeof options[option],
-      });
+      throw refusedOption(option, 'no such option in an all-or-nothing batch', typeof options[option]);
     }
   }
   return prepareCommand(producer, workflow, workspace, payload, userId, options);

@@ -20,8 +20,13 @@ export interface BulkListener<T> {
   left(tags: readonly T[]): void;
 }
 
+/** A command that knows its run. */
+export interface Identified {
+  readonly runId: string;
+}
+
 /** How items are started. */
-export interface Starter<Message> {
+export interface Starter<Message extends Identified> {
   /** Throws, or rejects, with what refuses the item. */
   readonly check: ((item: RunItem) => void | Promise<void>) | undefined;
   start(item: RunItem): Promise<RunHandle>;
@@ -34,7 +39,7 @@ export interface Starter<Message> {
 }
 
 /** What is kept of an item until it is stored: its payload is not, or the collector would move all of them. */
-export interface Taken<Message> extends RunAddress {
+export interface Taken<Message extends Identified> extends RunAddress {
   readonly index: number;
   readonly message: Message;
 }
@@ -49,7 +54,7 @@ const IN_BULK = 1024;
  * is room, so a stream of any length needs constant memory. An item that fails stops no other one.
  * @throws what the source or a callback throws, once the items that were taken are done
  */
-export async function runMany<Message>(
+export async function runMany<Message extends Identified>(
   items: Iterable<RunItem> | AsyncIterable<RunItem>,
   starter: Starter<Message>,
   options: RunManyOptions = {},
@@ -76,12 +81,13 @@ export async function runMany<Message>(
   return many.report();
 }
 
-class Many<Message> {
+class Many<Message extends Identified> {
   readonly #starter: Starter<Message>;
   readonly #options: RunManyOptions;
   readonly #concurrency: number;
   readonly #maxFailures: number;
   readonly #failures: RunFailure[] = [];
+  readonly #runIds: (string | undefined)[] | undefined;
   readonly #ingest: Bulk<Message, Taken<Message>> | undefined;
   #accepted = 0;
   #duplicates = 0;
@@ -95,9 +101,10 @@ class Many<Message> {
     this.#options = options;
     this.#concurrency = integerFrom('concurrency', 1, options.concurrency ?? CONCURRENCY);
     this.#maxFailures = options.maxFailures ?? 1000;
+    this.#runIds = options.keepIds === true ? [] : undefined;
     // In bulk the server does not tell where each command is stored, and needs a few thousand in flight.
     const bulk = options.onAccepted === undefined && this.#concurrency >= CONCURRENCY;
-    this.#ingest = bulk ? starter.ingest({ stored: (tags) => this.#stored(tags.length), left: (tags) => this.#again(tags) }) : undefined;
+    this.#ingest = bulk ? starter.ingest({ stored: (tags) => this.#storedAll(tags), left: (tags) => this.#publish(tags) }) : undefined;
   }
 
   get stopped(): boolean {
@@ -124,7 +131,8 @@ class Many<Message> {
   report(): RunManyReport {
     if (this.#done % PROGRESS_EVERY !== 0) this.#tell(() => this.#options.onProgress?.(this.#progress()));
     if (this.#thrown.length > 0) throw this.#thrown[0];
-    return { ...this.#progress(), failures: this.#failures.sort((a, b) => a.index - b.index) };
+    const failures = this.#failures.sort((a, b) => a.index - b.index);
+    return { ...this.#progress(), failures, ...(this.#runIds && { runIds: this.#runIds }) };
   }
 
   #refuse(item: unknown, index: number): void {
@@ -152,7 +160,7 @@ class Many<Message> {
       const message = this.#ingest && this.#starter.bulk(item);
       if (message) {
         const taken = { workspace: item.workspace, workflow: item.workflow, index, message };
-        if (!this.#ingest.put(message, taken)) this.#again([taken]);
+        if (!this.#ingest.put(message, taken)) this.#publish([taken]);
       } else
         this.#starter.start(item).then(
           (run) => this.#succeeded(run, index),
@@ -163,10 +171,10 @@ class Many<Message> {
     }
   }
 
-  #again(tags: readonly Taken<Message>[]): void {
+  #publish(tags: readonly Taken<Message>[]): void {
     for (const taken of tags) {
       this.#starter.publish(taken.message).then(
-        () => this.#stored(1),
+        () => this.#storedAll([taken]),
         (error: unknown) => this.#fail(taken, taken.index, error),
       );
     }
@@ -175,7 +183,13 @@ class Many<Message> {
   #succeeded(run: RunHandle, index: number): void {
     if (run.duplicate) this.#duplicates++;
     this.#tell(() => this.#options.onAccepted?.(run, index));
+    if (this.#runIds) this.#runIds[index] = run.id;
     this.#stored(1);
+  }
+
+  #storedAll(tags: readonly Taken<Message>[]): void {
+    if (this.#runIds) for (const { index, message } of tags) this.#runIds[index] = message.runId;
+    this.#stored(tags.length);
   }
 
   #stored(count: number): void {
@@ -185,6 +199,7 @@ class Many<Message> {
 
   #fail(item: Partial<RunItem>, index: number, error: unknown): void {
     this.#failed++;
+    if (this.#runIds) this.#runIds[index] = undefined;
     if (this.#failures.length < this.#maxFailures) {
       const address = addressOf(item);
       const reason = address ? (error as LoopstackError) : unreadable(index, error);

@@ -27,8 +27,19 @@ export interface RunOptions {
   /** Passed on to runs that this one starts; default: that of the run that calls, else the run's own id. */
   readonly correlationId?: string;
   /** Longest wait for the server's acknowledgement. Default: the client's `publishTimeout` (5 s). */
-  readonly timeout?: Duration;
+  readonly publishTimeout?: Duration;
 }
+
+/** How long a caller waits for the outcome of a run. All optional. */
+export interface WaitOptions {
+  /** Longest wait for the outcome. Default: the client's `resultTimeout` (30 s). The run goes on. */
+  readonly timeout?: Duration;
+  /** Ends the waiting, not the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** The options of a run, and how long its caller waits for the outcome. */
+export interface RunAndWaitOptions extends RunOptions, WaitOptions {}
 
 /** A run whose command the server has stored and acknowledged. */
 export interface RunHandle<Result = unknown> extends RunReference {
@@ -41,7 +52,7 @@ export interface RunHandle<Result = unknown> extends RunReference {
    * The workflow's return value.
    * @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT (default 30 s)
    */
-  result(options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<Result>;
+  result(options?: WaitOptions): Promise<Result>;
   /** The run's events from the first on, live until its outcome. */
   events(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
   status(): Promise<RunInfo>;

@@ -4,7 +4,10 @@ import type { Headers } from './header.js';
 import type { Priority, RunAddress } from './subject.js';
 import { printable } from './text.js';
 
-/** Six fields (second minute hour day month weekday) or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or a period. */
+/**
+ * A cron expression of five fields (minute hour day month weekday) or six (with the second first), `@hourly`, `@daily`, `@weekly`,
+ * `@monthly`, `@yearly`; or a period.
+ */
 export type Recurrence = string | { readonly every: Duration };
 
 export interface ScheduleOptions {
@@ -37,9 +40,11 @@ export function recurrencePattern(recurrence: Recurrence): string {
     if (pattern === '') throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'it is empty' });
     if (/^@at\b/i.test(pattern))
       throw new LoopstackError('SCHEDULE_INVALID', { value, reason: 'one time is a run with `at`, not a schedule' });
+    if (pattern.startsWith('@')) return pattern;
     const fields = pattern.split(/\s+/).length;
-    if (!pattern.startsWith('@') && fields !== 6)
-      throw new LoopstackError('SCHEDULE_INVALID', { value, reason: `${fields} fields instead of 6` });
+    // Without seconds, as crontab has it: the server wants all six.
+    if (fields === 5) return `0 ${pattern}`;
+    if (fields !== 6) throw new LoopstackError('SCHEDULE_INVALID', { value, reason: `${fields} fields instead of 5 or 6` });
     return pattern;
   }
   if (typeof recurrence !== 'object' || recurrence === null)

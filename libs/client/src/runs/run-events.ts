@@ -5,7 +5,7 @@ import {
   storedRunEvent,
   durationMs,
   isOutcome,
-  type Duration,
+  type WaitOptions,
   type RunAddress,
   type RunEvent,
   resultOf,
@@ -78,11 +78,7 @@ export class RunEvents {
   }
 
   /** @throws LoopstackError RUN_FAILED, RUN_CANCELED, RUN_EXPIRED, RESULT_TIMEOUT, CLOSED */
-  async result(
-    address: RunAddress,
-    runId: string,
-    options: { readonly timeout?: Duration; readonly signal?: AbortSignal } = {},
-  ): Promise<unknown> {
+  async result(address: RunAddress, runId: string, options: WaitOptions = {}): Promise<unknown> {
     const timeoutMs = options.timeout === undefined ? this.#options.resultTimeoutMs : durationMs('timeout', options.timeout);
     options.signal?.throwIfAborted();
     this.#assertOpen();

@@ -43,7 +43,7 @@ export async function fanOut(
   const size = commands.length;
   const messages = commands.map(encodeCommand);
   const [first] = commands as [PreparedCommand];
-  const [message] = messages as [EncodedMessage];
+  const message = messages[0] as EncodedMessage;
   // A user who may not look goes by the message id.
   const byId = async (): Promise<number> => (await publisher.sendOne(message, client.publishTimeoutMs)).sequence;
   const stored = (): Promise<number | undefined> => sequenceOf(desk, first).catch(byId);
