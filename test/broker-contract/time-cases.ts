@@ -105,7 +105,7 @@ export function timeCases(contract: Contract): void {
 
     it.each<[Recurrence, string | undefined]>([
       ['', undefined],
-      ['* * * * *', undefined],
+      ['* * * *', undefined],
       ['@at 2030-01-01T00:00:00Z', undefined],
       ['@sometimes', undefined],
       ['@every 100ms', undefined],

@@ -24,7 +24,7 @@ export type AnyItem = Omit<RunItem, 'workflow' | 'workspace'> & {
 export type NamedItem = RunItem & { readonly declared?: WorkflowClass };
 
 /** What cannot be read stays as it is: whoever starts it reports it. */
-export function named(item: AnyItem): NamedItem {
+function named(item: AnyItem): NamedItem {
   try {
     const { workflow, workspace } = item;
     if (typeof workflow !== 'function' && typeof workspace !== 'function') return item as RunItem;
