@@ -14,10 +14,7 @@ const LINES = 6;
 const ABOVE = 3;
 
 /** Pairs that are being taken apart. One that is no longer needed is a finding. */
-const PENDING = new Set([
-  'libs/nats/src/worker/command-message.ts libs/nats/src/events/event-message.ts',
-  'libs/operations/src/replay/request.ts libs/cli/src/commands/replay-request.ts',
-]);
+const PENDING = new Set(['libs/operations/src/replay/request.ts libs/cli/src/commands/replay-request.ts']);
 
 /** Lines of code as [line number, text], and the files that comments excuse, by line number. */
 function read(path) {

@@ -10,7 +10,7 @@ export type Examination =
    */
   | { readonly action: 'run'; readonly attempt: number; readonly alone: boolean; readonly begun: boolean; readonly strict?: true }
   /** An outcome stands, or another command holds the run's key: acknowledge without running. `failed`: the dead letter of this command may be missing. */
-  | { readonly action: 'stands'; readonly failed: boolean }
+  | { readonly action: 'already-settled'; readonly failed: boolean }
   /** The process died in the last attempt. */
   | { readonly action: 'died'; readonly attempt: number };
 
@@ -21,9 +21,10 @@ export type Examination =
  * had not started no further attempt. A workflow of a single attempt records `started` even for that one.
  */
 export function examine(deliveries: number, sequence: number, last: RunEvent | undefined, policy: RetryPolicy): Examination {
-  if (last && isOutcome(last.type)) return { action: 'stands', failed: last.type === 'failed' && (last.sequence ?? sequence) === sequence };
+  if (last && isOutcome(last.type))
+    return { action: 'already-settled', failed: last.type === 'failed' && (last.sequence ?? sequence) === sequence };
   // A keyed run belongs to the command that claimed it; a redrive names its own command.
-  if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'stands', failed: false };
+  if (last?.sequence !== undefined && last.sequence !== sequence) return { action: 'already-settled', failed: false };
   const attempt = attemptAfter(deliveries, last, policy);
   const told = last?.type === 'retrying' || last?.type === 'queued';
   // What was announced is made, also where this release has fewer attempts than the one that announced it.

@@ -36,7 +36,7 @@ export interface Delivery {
   /** From 1. */
   readonly deliveries: number;
   /** The broker may have forgotten an earlier delivery, so the count says nothing. */
-  readonly doubtful?: boolean;
+  readonly maybeRedelivered?: boolean;
 }
 
 /** A decoded command: who it is, and whether its history must be looked at before it runs. */
@@ -115,7 +115,7 @@ export function isForeign({ code }: LoopstackError): boolean {
 }
 
 /** It may have been delivered before. */
-const isSeen = ({ deliveries, doubtful }: Delivery): boolean => deliveries > 1 || doubtful === true;
+const isSeen = ({ deliveries, maybeRedelivered }: Delivery): boolean => deliveries > 1 || maybeRedelivered === true;
 
 function errorOf(thrown: unknown, { headers, data }: Delivery): LoopstackError {
   const error = isA(thrown, LoopstackError)

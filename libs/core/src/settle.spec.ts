@@ -25,7 +25,7 @@ describe('what becomes of a message', () => {
     ['a worker that died in the last attempt', { kind: 'worker-died', error }, 3, { action: 'dead', reason: 'worker-died', error }],
     ['a run that is too late has expired', { kind: 'expired', error }, 1, { action: 'expire', error }],
     ['a canceled run is acknowledged: whoever canceled it has recorded that', { kind: 'canceled' }, 1, { action: 'ack' }],
-    ['a run whose outcome stands is acknowledged', { kind: 'stands' }, 2, { action: 'ack' }],
+    ['a run whose outcome stands is acknowledged', { kind: 'already-settled' }, 2, { action: 'ack' }],
     ['a shutdown gives the run back', { kind: 'shutdown' }, 1, { action: 'return' }],
     ['a lost lease leaves the message to who has it', { kind: 'lease-lost' }, 1, { action: 'drop' }],
   ];

@@ -57,7 +57,7 @@ export type Outcome =
   | { readonly kind: 'worker-died'; readonly error: LoopstackError }
   | { readonly kind: 'expired'; readonly error: LoopstackError }
   /** An outcome stands already. */
-  | { readonly kind: 'stands' }
+  | { readonly kind: 'already-settled' }
   /** Whoever canceled the run has recorded it. */
   | { readonly kind: 'canceled' }
   /** The worker shuts down: the run is given back and its attempt does not count. */
@@ -96,7 +96,7 @@ export function settle(outcome: Outcome, attempt: number, policy: RetryPolicy, r
     case 'expired':
       return { action: 'expire', error: outcome.error };
     case 'canceled':
-    case 'stands':
+    case 'already-settled':
       return { action: 'ack' };
     case 'shutdown':
       return { action: 'return' };

@@ -16,6 +16,8 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { CatalogueWriter } from './topology/catalogue-writer.js';
 import { openConnection } from './connection.js';
+import { ConsumerGuard } from './consume/consumer-guard.js';
+import { ConsumerRuntime } from './consume/consumer-runtime.js';
 import { DrainModule } from './drain.js';
 import { DeclaredSchedules } from './topology/declared-schedules.js';
 import { EventSubscriptions } from './events/event-subscriptions.js';
@@ -115,8 +117,18 @@ const PROVIDERS: readonly FactoryProvider[] = [
   },
   { provide: Alarms, useFactory: () => new Alarms((reason) => new Logger('Alarm').error(reason)) },
   {
+    provide: ConsumerRuntime,
+    inject: [JetStreamApi, NATS_OPTIONS, Alarms],
+    useFactory: (...args: ConstructorParameters<typeof ConsumerRuntime>) => new ConsumerRuntime(...args),
+  },
+  {
+    provide: ConsumerGuard,
+    inject: [ConsumerRuntime, Topology],
+    useFactory: (...args: ConstructorParameters<typeof ConsumerGuard>) => new ConsumerGuard(...args),
+  },
+  {
     provide: Worker,
-    inject: [NATS_CONNECTION, JetStreamApi, Topology, NATS_OPTIONS, Publisher, Alarms],
+    inject: [ConsumerRuntime, ConsumerGuard, Topology, Publisher],
     useFactory: (...args: ConstructorParameters<typeof Worker>) => new Worker(...args),
   },
   {
@@ -150,8 +162,8 @@ const PROVIDERS: readonly FactoryProvider[] = [
   },
   {
     provide: EventSubscriptions,
-    // The topology: reactions consume a stream that it makes.
-    inject: [NATS_CONNECTION, JetStreamApi, NATS_OPTIONS, Publisher, Alarms, Subscriptions, Bindings, Topology],
+    // The guard waits for the topology: reactions consume a stream that it makes.
+    inject: [ConsumerRuntime, ConsumerGuard, Publisher, Subscriptions, Bindings],
     useFactory: (...args: ConstructorParameters<typeof EventSubscriptions>) => new EventSubscriptions(...args),
   },
   {
@@ -161,7 +173,7 @@ const PROVIDERS: readonly FactoryProvider[] = [
   },
   {
     provide: LoopstackHealth,
-    inject: [NATS_CONNECTION, NATS_OPTIONS, Worker, EventSubscriptions],
+    inject: [ConsumerRuntime, Worker, EventSubscriptions],
     useFactory: (...args: ConstructorParameters<typeof LoopstackHealth>) => new LoopstackHealth(...args),
   },
   {

@@ -173,12 +173,10 @@ export class JetStreamServer
     followConnection(this.nc, {
       reconnected: () => {
         this.#say('connected');
-        this.worker.reconnected();
         this.#emit('reconnect');
       },
       disconnected: () => {
         this.#say('disconnected');
-        this.worker.disconnected();
         this.#emit('disconnect');
       },
       failed: (reason) => this.#emit('error', new Error(reason)),

@@ -140,7 +140,7 @@ export class MemoryWorker {
     const conflict = last?.sequence === command.sequence ? undefined : keyConflict(run.runId, last?.content, run.content);
     if (conflict) return this.#examine(command, disowned(run, conflict));
     const decision = examine(command.deliveries, command.sequence, last, entry.options.retry);
-    if (decision.action === 'stands') return this.#ended(command, run, 1, { kind: 'stands' });
+    if (decision.action === 'already-settled') return this.#ended(command, run, 1, { kind: 'already-settled' });
     const { attempt } = decision;
     if (decision.action === 'died') {
       return this.#ended(command, run, attempt, { kind: 'worker-died', error: new LoopstackError('WORKER_DIED', { attempt }) });

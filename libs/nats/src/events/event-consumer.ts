@@ -1,37 +1,30 @@
 import {
-  PullLoop,
-  type ServerClock,
-  type AckWriter,
-  type PullOptions,
-  type PullOwner,
-  type NatsConnectionLike,
-  type NatsMessage,
-} from '@loopstack/jetstream';
-import {
+  factsOfEvent,
   framesOf,
   settleEvent,
+  type EventFeed,
   type EventOutcome,
   type EventSettlement,
   type StartFrom,
-  factsOfEvent,
-  type EventFeed,
 } from '@loopstack/core';
-import { LoopstackError, printable, monotonicMs } from '@loopstack/shared';
+import type { NatsMessage, PullLoop } from '@loopstack/jetstream';
+import { LoopstackError, monotonicMs, printable } from '@loopstack/shared';
+import type { ConsumerGuard } from '../consume/consumer-guard.js';
+import type { Consumer, ConsumerRuntime, Stoppable } from '../consume/consumer-runtime.js';
+import { Pause } from '../consume/pause.js';
+import { SequenceTable } from '../consume/sequence-table.js';
+import { keepLeases } from '../leases/keep-leases.js';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
-import { Owed } from './owed.js';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
-import type { Alarms } from '../health/health.js';
-import { SequenceTable } from '../worker/sequence-table.js';
 import { EventMessage } from './event-message.js';
+import type { EventSources } from './event-sources.js';
+import { Owed } from './owed.js';
 
-export interface EventFeedSupport {
-  readonly pull: PullOptions;
-  readonly answers: AckWriter;
-  readonly alarms: Alarms;
+export interface EventServices {
+  readonly runtime: ConsumerRuntime;
+  readonly guard: ConsumerGuard;
+  readonly sources: EventSources;
   readonly deadLetters: DeadLetterWriter;
-  readonly clock: ServerClock;
-  /** Makes sure of the durable after it was lost; a new one begins where this process knows that the old one was. */
-  restore(feed: EventFeed, resumeAt: StartFrom): Promise<boolean>;
 }
 
 /** A handler that has not settled by then has failed. */
@@ -42,31 +35,31 @@ const KEEP_MS = 5000;
 const ABANDONED_MS = 5 * 60_000;
 
 /** Consumes one durable of events in this process. */
-export class EventConsumer implements PullOwner {
+export class EventConsumer implements Consumer, Stoppable {
+  readonly feed: EventFeed;
   readonly loop: PullLoop;
+  readonly #services: EventServices;
+  /** Where the durable was when this process found or made it. */
+  readonly #startedAt: StartFrom;
   readonly #logger: BoundedLogger;
   readonly #alarm: string;
   readonly #held = new SequenceTable<EventMessage>();
   readonly #owed = new Owed();
+  readonly #pause: Pause;
+  #pending = 0;
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
   #abandoned: NodeJS.Timeout | undefined;
   #stopping = false;
-  /** Events behind the last one delivered, by the server's count. */
-  pending = 0;
-  /** Until when somebody has paused the durable. */
-  pausedUntil: string | undefined;
 
-  constructor(
-    nc: NatsConnectionLike,
-    readonly feed: EventFeed,
-    private readonly support: EventFeedSupport,
-    /** Where the durable was when this process found or made it. */
-    private readonly startedAt: StartFrom,
-  ) {
+  constructor(feed: EventFeed, startedAt: StartFrom, services: EventServices) {
+    this.feed = feed;
+    this.#startedAt = startedAt;
+    this.#services = services;
     this.#logger = new BoundedLogger(feed.title);
     this.#alarm = `events:${feed.consumer.durable}`;
-    this.loop = new PullLoop(nc, feed.consumer, support.pull, this);
+    this.#pause = new Pause(feed.consumer);
+    this.loop = services.runtime.pullLoop(feed.consumer, this);
   }
 
   get title(): string {
@@ -77,17 +70,31 @@ export class EventConsumer implements PullOwner {
     return this.#held.size;
   }
 
+  /** Events behind the last one delivered, by the server's count. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Until when an operator has paused the durable. */
+  get pausedUntil(): string | undefined {
+    return this.#pause.until;
+  }
+
+  applyPause(until: string | undefined): void {
+    this.#pause.apply(until);
+  }
+
   room(outstanding: number): number {
     return this.feed.concurrency - this.#held.size - outstanding;
   }
 
   message(msg: NatsMessage): void {
-    const message = new EventMessage(this.support.answers, msg, this.feed.consumer.stream, monotonicMs());
-    this.pending = message.pending;
+    const message = new EventMessage(this.#services.runtime.acks, msg, this.feed.consumer.stream, monotonicMs());
+    this.#pending = message.pending;
     this.#lastSequence = Math.max(this.#lastSequence, message.sequence);
     const held = this.#held.get(message.sequence);
     if (held && !held.settled) {
-      held.redelivered(message);
+      held.takeOver(message);
       return;
     }
     if (this.#stopping) {
@@ -99,8 +106,8 @@ export class EventConsumer implements PullOwner {
     void this.#work(message);
   }
 
+  /** A new durable begins where this process knows that the old one was. */
   restore(reason: string): Promise<boolean> {
-    this.#logger.warn(`The consumer is looked for: ${reason}`);
     this.#owed.forgetDelivered(monotonicMs());
     const { first } = this.#owed;
     const known = [
@@ -108,23 +115,18 @@ export class EventConsumer implements PullOwner {
       ...(first === undefined ? [] : [first]),
       ...(this.#lastSequence > 0 ? [this.#lastSequence + 1] : []),
     ];
-    return this.support.restore(this.feed, known.length > 0 ? Math.min(...known) : this.startedAt);
+    const resumeAt = known.length > 0 ? Math.min(...known) : this.#startedAt;
+    const { guard, sources } = this.#services;
+    const { title, consumer } = this.feed;
+    return guard.restore({ title, target: consumer, reason, ensure: () => sources.ensure(consumer, resumeAt) });
   }
 
   /** Deliveries are not counted on: an event starts one run however often it comes. */
   doubt(): void {}
 
-  /** Called ten times a second. */
-  tick(nowMs: number, connected: boolean, late: boolean): void {
-    const { leaseMs } = this.feed.consumer;
-    for (const message of this.#held) {
-      if (message.settled) continue;
-      const ageMs = nowMs - message.leasedAtMs;
-      if (nowMs - message.arrivedAtMs >= TIMEOUT_MS) this.#timedOut(message);
-      else if (ageMs >= leaseMs) this.#release(message, () => message.drop());
-      else if (connected && ageMs >= leaseMs / 2) message.extend(nowMs);
-    }
-    this.loop.check(nowMs, late);
+  tick(nowMs: number, connected: boolean): void {
+    for (const message of this.#held) if (!message.settled && nowMs - message.arrivedAtMs >= TIMEOUT_MS) this.#timedOut(message);
+    keepLeases(this.#held, this.feed.consumer.leaseMs, nowMs, connected, (message) => this.#release(message, () => message.drop()));
   }
 
   /** Stops pulling, lets what is under way finish until `deadline`, and gives the rest back. */
@@ -161,11 +163,11 @@ export class EventConsumer implements PullOwner {
     const settlement = settleEvent(this.#redacted(outcome), message.deliveries, this.feed.policy, Math.random());
     // Of nearly all events, and without a promise.
     if (settlement.action === 'ack') {
-      this.support.alarms.clear(this.#alarm);
+      this.#services.runtime.alarms.clear(this.#alarm);
       this.#release(message, () => message.ack());
       return;
     }
-    message.settling = true;
+    message.settles();
     this.#carryOut(message, outcome, settlement).catch((error: unknown) => {
       this.#logger.error(`The event at ${message.sequence} could not be settled and is kept: ${printable((error as Error).message)}`);
       this.#giveBack(message, KEEP_MS);
@@ -178,7 +180,7 @@ export class EventConsumer implements PullOwner {
   }
 
   async #carryOut(message: EventMessage, outcome: EventOutcome, settlement: Exclude<EventSettlement, { action: 'ack' }>): Promise<void> {
-    const { alarms } = this.support;
+    const { alarms } = this.#services.runtime;
     const alarm = this.#alarm;
     const at = `the event at ${message.sequence} of ${message.stream}`;
     switch (settlement.action) {
@@ -208,9 +210,12 @@ export class EventConsumer implements PullOwner {
 
   async #deadLetter(message: EventMessage, reason: 'invalid' | 'failed', error: LoopstackError): Promise<void> {
     const { address, consumer, redactor } = this.feed;
-    const facts = factsOfEvent(address, message, reason, error, { binding: consumer.durable, time: this.support.clock.isoNow() });
+    const facts = factsOfEvent(address, message, reason, error, {
+      binding: consumer.durable,
+      time: this.#services.runtime.api.clock.isoNow(),
+    });
     // Paths are of the payload, and an event is not that yet: nothing of it is written.
-    await this.support.deadLetters.write(address, message, facts, redactor?.masksBodies ? new Uint8Array() : undefined);
+    await this.#services.deadLetters.write(address, message, facts, redactor?.masksBodies ? new Uint8Array() : undefined);
   }
 
   #giveBack(message: EventMessage, delayMs: number): void {

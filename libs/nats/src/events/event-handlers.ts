@@ -64,14 +64,18 @@ function deadName(subject: string): string {
 /** Calls `work` between the transport's processing hooks. */
 export type AroundHandler = (context: JetStreamContext, work: () => Promise<void>) => Promise<void>;
 
+export interface HandlerOptions {
+  readonly names: WireNames;
+  /** Whose replicas share the durables. */
+  readonly service: string | undefined;
+  /** Levels of a body. */
+  readonly maxDepth: number;
+  readonly around: AroundHandler;
+}
+
 /** Handlers of Nest's own `@EventPattern`, with the settlement of everything else here. @throws LoopstackError BOOT_FAILED */
-export function handlerFeeds(
-  names: WireNames,
-  service: string | undefined,
-  maxDepth: number,
-  handlers: ReadonlyMap<string, MessageHandler>,
-  around: AroundHandler,
-): readonly SubscriptionSpec[] {
+export function handlerFeeds(handlers: ReadonlyMap<string, MessageHandler>, options: HandlerOptions): readonly SubscriptionSpec[] {
+  const { service } = options;
   const problems: string[] = [];
   const plans: SubscriptionSpec[] = [];
   for (const [pattern, handler] of handlers) {
@@ -85,7 +89,7 @@ export function handlerFeeds(
       problems.push(`@EventPattern ${pattern}: name the service, whose replicas share its durable: LoopstackModule.forRoot({ service })`);
     } else {
       try {
-        plans.push(handlerFeed(names, service, maxDepth, pattern, handler, around));
+        plans.push(handlerFeed(pattern, handler, service, options));
       } catch (error) {
         problems.push((error as Error).message);
       }
@@ -95,14 +99,8 @@ export function handlerFeeds(
   return plans;
 }
 
-function handlerFeed(
-  names: WireNames,
-  service: string,
-  maxDepth: number,
-  subject: string,
-  handler: MessageHandler,
-  around: AroundHandler,
-): SubscriptionSpec {
+function handlerFeed(subject: string, handler: MessageHandler, service: string, options: HandlerOptions): SubscriptionSpec {
+  const { names, maxDepth, around } = options;
   const { stream, from, retry, concurrency = 16 } = (handler.extras ?? {}) as EventPatternOptions;
   const title = `@EventPattern ${subject}`;
   return {

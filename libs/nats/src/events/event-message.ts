@@ -1,83 +1,45 @@
-import { type StoredEvent } from '@loopstack/core';
-import { deliveryFacts, RawHeaders, replyOf, type NatsMessage, type AckWriter } from '@loopstack/jetstream';
-
-const IN_PROGRESS = '+WPI';
+import type { StoredEvent } from '@loopstack/core';
+import type { AckWriter, NatsMessage } from '@loopstack/jetstream';
+import { LeasedMessage } from '../leases/leased-message.js';
 
 /** An event that this process holds: delivered, and leased until it is settled. */
-export class EventMessage implements StoredEvent {
-  readonly headers: RawHeaders;
-  readonly sequence: number;
-  readonly timeMs: number;
-  /** Events that wait behind this one. */
-  readonly pending: number;
+export class EventMessage extends LeasedMessage implements StoredEvent {
+  readonly stream: string;
   readonly arrivedAtMs: number;
-  deliveries: number;
-  leasedAtMs: number;
-  /** What becomes of it is decided, and being carried out. */
-  settling = false;
-  /** Where the delivery is answered. */
-  #reply: string;
-  #settled = false;
+  #leasedAtMs: number;
+  #settling = false;
 
-  constructor(
-    private readonly answers: AckWriter,
-    private msg: NatsMessage,
-    readonly stream: string,
-    nowMs: number,
-  ) {
-    this.#reply = replyOf(msg);
-    const { deliveries, sequence, timeMs, pending } = deliveryFacts(this.#reply);
-    this.deliveries = deliveries;
-    this.sequence = sequence;
-    this.timeMs = timeMs;
-    this.pending = pending;
-    this.headers = new RawHeaders(msg);
+  constructor(acks: AckWriter, msg: NatsMessage, stream: string, nowMs: number) {
+    super(acks, msg);
+    this.stream = stream;
     this.arrivedAtMs = nowMs;
-    this.leasedAtMs = nowMs;
+    this.#leasedAtMs = nowMs;
   }
 
-  get subject(): string {
-    return this.msg.subject;
+  get deliveries(): number {
+    return this.lastDelivery;
   }
 
-  get data(): Uint8Array {
-    return this.msg.data;
+  get leasedAtMs(): number {
+    return this.#leasedAtMs;
   }
 
-  get settled(): boolean {
-    return this.#settled;
+  /** Its settlement is decided, and being carried out. */
+  get settling(): boolean {
+    return this.#settling;
   }
 
-  /** It was delivered again to the process that holds it: from now on that delivery is answered. */
-  redelivered(again: EventMessage): void {
-    this.msg = again.msg;
-    this.#reply = again.#reply;
-    this.deliveries = again.deliveries;
-    this.leasedAtMs = again.leasedAtMs;
+  settles(): void {
+    this.#settling = true;
   }
 
-  ack(): void {
-    if (this.#end()) this.answers.ack(this.#reply);
+  /** The server has delivered it again, to the process that holds it. */
+  takeOver(again: EventMessage): void {
+    this.answerInstead(again);
+    this.#leasedAtMs = again.leasedAtMs;
   }
 
-  /** Gives the event back, to be delivered again after `delayMs`. */
-  nak(delayMs: number): void {
-    if (this.#end()) this.answers.nak(this.#reply, delayMs);
-  }
-
-  extend(nowMs: number): void {
-    if (this.#settled) return;
-    this.leasedAtMs = nowMs;
-    this.answers.send(this.#reply, IN_PROGRESS);
-  }
-
-  /** Forgets it without a word to the server: another process may have it. */
-  drop(): void {
-    this.#end();
-  }
-
-  #end(): boolean {
-    if (this.#settled) return false;
-    return (this.#settled = true);
+  protected override renewed(nowMs: number): void {
+    this.#leasedAtMs = nowMs;
   }
 }

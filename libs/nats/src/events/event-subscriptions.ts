@@ -1,52 +1,30 @@
-import {
-  AckWriter,
-  followConnection,
-  isUnavailable,
-  type Publisher,
-  type JetStreamApi,
-  type NatsConnectionLike,
-  type NatsSubscription,
-} from '@loopstack/jetstream';
-import { retryUntilLeader } from '../topology/retry-until-leader.js';
-import type { BindingInfo, Bindings } from '@loopstack/operations';
-import {
-  type Reaction,
-  type StartFrom,
-  type Subscriptions,
-  bindingFeed,
-  chainFeed,
-  reactionFeed,
-  type EventFeed,
-  type SubscriptionSpec,
-  feedOf,
-} from '@loopstack/core';
-import { LoopstackError, monotonicMs, type DurableKind } from '@loopstack/shared';
+import { bindingFeed, chainFeed, reactionFeed, type Reaction, type Subscriptions, type SubscriptionSpec } from '@loopstack/core';
+import type { NatsSubscription, Publisher } from '@loopstack/jetstream';
+import type { Bindings } from '@loopstack/operations';
+import type { DurableKind } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
+import type { ConsumerGuard } from '../consume/consumer-guard.js';
+import type { ConsumerRuntime } from '../consume/consumer-runtime.js';
+import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import { DeadLetterWriter } from '../worker/dead-letter-writer.js';
-import type { Alarms } from '../health/health.js';
-import type { ResolvedNatsOptions } from '../options.js';
-import { logPause } from '../upkeep/log-pause.js';
-import { EventConsumer, type EventFeedSupport } from './event-consumer.js';
+import { BindingWatch } from './binding-watch.js';
+import { EventConsumerFactory } from './event-consumer-factory.js';
+import type { EventConsumer, EventServices } from './event-consumer.js';
 import { handlerFeeds, type AroundHandler } from './event-handlers.js';
-import { EventSources, positionOf } from './event-sources.js';
+import { EventSources } from './event-sources.js';
 import { LiveReaction } from './live-reaction.js';
 import { serveRedrives } from './redrive.js';
 import { CommandStarter } from './run-starter.js';
 
-const TICK_MS = 100;
-const PULL_EXPIRES_MS = 30_000;
-/** Between looks at the bindings of the server. */
-const LOOK_MS = 60_000;
-
-/** How a feed stands; what health reads. */
+/** The state of a feed; health reads it. */
 export interface FeedState {
   readonly title: string;
   readonly active: number;
   readonly pending: number;
   /** The consumer answers. */
   readonly consuming: boolean;
-  /** Until when somebody has paused it. */
+  /** Until when an operator has paused it. */
   readonly pausedUntil: string | undefined;
 }
 
@@ -56,50 +34,38 @@ export interface FeedState {
  */
 export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #logger = new Logger(EventSubscriptions.name);
-  readonly #sources: EventSources;
+  readonly #runtime: ConsumerRuntime;
+  readonly #services: EventServices;
+  readonly #subscriptions: Subscriptions;
+  readonly #factory: EventConsumerFactory;
+  readonly #starter: CommandStarter;
+  readonly #watch: BindingWatch;
   readonly #consumers: EventConsumer[] = [];
   readonly #live: LiveReaction[] = [];
   readonly #redrives: NatsSubscription[] = [];
-  readonly #starter: CommandStarter;
-  readonly #answers: AckWriter;
-  readonly #deadLetters: DeadLetterWriter;
-  #tick: NodeJS.Timeout | undefined;
-  #look: NodeJS.Timeout | undefined;
-  /** Of bindings that this process would declare if anybody did. */
-  readonly #kinds = new Set<DurableKind>();
-  #tickedAtMs = 0;
-  #connected = true;
   #stopped: Promise<void> | undefined;
-  /** Bindings on the server that this process would know of, and that nobody declares. */
-  #unused: readonly string[] = [];
 
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly api: JetStreamApi,
-    private readonly options: ResolvedNatsOptions,
-    publisher: Publisher,
-    private readonly alarms: Alarms,
-    private readonly subscriptions: Subscriptions,
-    private readonly bindings: Bindings,
-  ) {
-    this.#sources = new EventSources(api, options);
+  constructor(runtime: ConsumerRuntime, guard: ConsumerGuard, publisher: Publisher, subscriptions: Subscriptions, bindings: Bindings) {
+    const { nc, api, options } = runtime;
+    const deadLetters = new DeadLetterWriter(nc, publisher, options.names, () => void guard.repairStreams());
+    this.#runtime = runtime;
+    this.#services = { runtime, guard, deadLetters, sources: new EventSources(api, options) };
+    this.#subscriptions = subscriptions;
+    this.#factory = new EventConsumerFactory(this.#services, subscriptions);
     this.#starter = new CommandStarter(publisher, options.names, options.sign, api, subscriptions.maxCauseDepth);
-    this.#answers = new AckWriter(nc);
-    this.#deadLetters = new DeadLetterWriter(nc, publisher, options.names);
+    this.#watch = new BindingWatch(bindings, subscriptions);
   }
 
   /** @throws LoopstackError BOOT_FAILED */
   async onApplicationBootstrap(): Promise<void> {
-    const { roles, serves } = this.options;
+    const { names, roles, serves } = this.#runtime.options;
     if (!roles.has('worker')) return;
-    const reactions = this.subscriptions.reactions().filter(({ workspace }) => workspace === '*' || serves(workspace));
+    const reactions = this.#subscriptions.reactions().filter(({ workspace }) => workspace === '*' || serves(workspace));
     const durable = reactions.filter(({ delivery }) => delivery === 'durable');
-    const start = await this.#prepare(
-      durable.map((reaction) => reactionFeed(this.options.names, this.subscriptions.service as string, reaction)),
-    );
+    const start = await this.#prepare(durable.map((reaction) => reactionFeed(names, this.#subscriptions.service as string, reaction)));
     start();
     for (const reaction of reactions) if (reaction.delivery === 'live') await this.#startLive(reaction);
-    if (this.subscriptions.service !== undefined) this.#lookAtBindings('run');
+    if (this.#subscriptions.service !== undefined) this.#watchBindings('run');
   }
 
   /**
@@ -108,22 +74,18 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
    * @throws LoopstackError BOOT_FAILED
    */
   async prepareWorker(handlers: ReadonlyMap<string, MessageHandler>, around: AroundHandler): Promise<() => void> {
-    const { names, serves } = this.options;
-    const { maxDepth, service } = this.subscriptions;
+    const { names, serves } = this.#runtime.options;
+    const { maxDepth, service } = this.#subscriptions;
+    const bindings = this.#subscriptions.bindings().filter(({ entry }) => serves(entry.workspace));
+    const chains = this.#subscriptions.chains().filter(({ upstream }) => serves(upstream.workspace));
     const start = await this.#prepare([
-      ...this.subscriptions
-        .bindings()
-        .filter(({ entry }) => serves(entry.workspace))
-        .map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
-      ...this.subscriptions
-        .chains()
-        .filter(({ upstream }) => serves(upstream.workspace))
-        .map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
-      ...handlerFeeds(names, service, maxDepth, handlers, around),
+      ...bindings.map((binding) => bindingFeed(names, this.#starter, maxDepth, binding)),
+      ...chains.map((chain) => chainFeed(names, this.#starter, maxDepth, chain)),
+      ...handlerFeeds(handlers, { names, service, maxDepth, around }),
     ]);
     return () => {
       start();
-      this.#lookAtBindings('run', 'on', 'then', 'event');
+      this.#watchBindings('run', 'on', 'then', 'event');
     };
   }
 
@@ -131,182 +93,55 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     await this.stop();
   }
 
+  state(): { readonly feeds: readonly FeedState[]; readonly unused: readonly string[] } {
+    const feeds = [...this.#consumers, ...this.#live].map((consumer) => {
+      const { title, active, pending, pausedUntil } = consumer;
+      return { title, active, pending, pausedUntil, consuming: this.#runtime.answers(consumer) };
+    });
+    return { feeds, unused: this.#watch.unused };
+  }
+
   /** Stops pulling and lets what is under way finish within the grace period. */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#stop());
   }
 
-  state(): { readonly feeds: readonly FeedState[]; readonly unused: readonly string[] } {
-    const silentMs = 5 * this.options.heartbeatMs;
-    const now = monotonicMs();
-    const feeds = [...this.#consumers, ...this.#live].map(({ loop, title, active, pending, pausedUntil }) => ({
-      title,
-      active,
-      pending,
-      pausedUntil,
-      consuming: !loop.restoring && (loop.outstanding === 0 || now - loop.heardAtMs < silentMs),
-    }));
-    return { feeds, unused: this.#unused };
+  async #stop(): Promise<void> {
+    this.#watch.stop();
+    for (const subscription of this.#redrives) if (!this.#runtime.nc.isClosed()) subscription.unsubscribe();
+    const consumers = [...this.#consumers, ...this.#live];
+    await this.#runtime.stop(consumers, consumers);
   }
 
   /** Makes the durables of all, or tells what is wrong with each; nothing is pulled before the returned function is called. */
-  async #prepare(plans: readonly SubscriptionSpec[]): Promise<() => void> {
-    const starting = (): boolean => this.#stopped === undefined;
-    const problems: string[] = [];
-    const consumers: EventConsumer[] = [];
-    for (const plan of plans) {
-      try {
-        consumers.push(await retryUntilLeader(() => this.#consumerOf(plan), starting));
-      } catch (error) {
-        const { message, fix } = error as { message: string; fix?: string };
-        problems.push(fix === undefined ? `${plan.title}: ${message}` : `${message}. ${fix}`);
-        // What JetStream does not answer for one it does not for the next: each would be waited for as long.
-        if (isUnavailable(error) || !starting()) break;
-      }
-    }
-    if (problems.length > 0) throw new LoopstackError('BOOT_FAILED', { problems: problems.join('; ') });
+  async #prepare(specs: readonly SubscriptionSpec[]): Promise<() => void> {
+    const consumers = await this.#factory.create(specs, () => this.#stopped === undefined);
     return () => {
       if (this.#stopped) return;
-      for (const consumer of consumers) this.#consume(consumer);
-      this.#startTicking();
+      this.#consumers.push(...consumers);
+      for (const { feed } of consumers) {
+        if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.#runtime, feed));
+        this.#logger.log(`${feed.title} (stream ${feed.consumer.stream})`);
+      }
+      this.#runtime.start(consumers);
     };
-  }
-
-  async #consumerOf(plan: SubscriptionSpec): Promise<EventConsumer> {
-    const { subject } = plan.consumer;
-    const stream = await this.#sources.streamOf(plan.title, subject, plan.stream);
-    const feed = feedOf(this.options.names, plan, stream, this.subscriptions.redactor);
-    const startedAt = positionOf(await this.#sources.ensure(feed.consumer), feed.consumer.from);
-    const support: EventFeedSupport = {
-      pull: this.#pull,
-      answers: this.#answers,
-      alarms: this.alarms,
-      deadLetters: this.#deadLetters,
-      clock: this.api.clock,
-      restore: (lost, resumeAt) => this.#restore(lost, resumeAt),
-    };
-    return new EventConsumer(this.nc, feed, support, startedAt);
-  }
-
-  #consume(consumer: EventConsumer): void {
-    const { feed } = consumer;
-    this.#consumers.push(consumer);
-    if (feed.policy.afterwards === 'dead') this.#redrives.push(serveRedrives(this.nc, this.api, this.options.names, feed));
-    consumer.loop.start();
-    this.#logger.log(`${feed.title} (stream ${feed.consumer.stream})`);
   }
 
   async #startLive(reaction: Reaction): Promise<void> {
-    const { redactor } = this.subscriptions;
-    const live = new LiveReaction(this.nc, this.api, this.options.names, this.#pull, reaction, this.alarms, redactor);
     if (this.#stopped) return;
+    const live = new LiveReaction(reaction, this.#subscriptions.redactor, this.#services);
     await retryUntilLeader(
-      () => live.start(),
+      () => live.create(),
       () => this.#stopped === undefined,
     );
-    // Stopped meanwhile, by somebody who did not know of it.
+    // Stopped meanwhile, without knowing of it.
     if (this.#stopped) return live.stop(Promise.resolve());
     this.#live.push(live);
-    this.#startTicking();
+    this.#runtime.start([live]);
   }
 
-  get #pull(): { apiPrefix: string; heartbeatMs: number; expiresMs: number } {
-    return { apiPrefix: this.api.prefix, heartbeatMs: this.options.heartbeatMs, expiresMs: PULL_EXPIRES_MS };
-  }
-
-  async #restore({ title, consumer }: EventFeed, resumeAt: StartFrom): Promise<boolean> {
-    const alarm = `consumer:${consumer.durable}`;
-    if (this.nc.isClosed()) return false;
-    try {
-      await this.#sources.ensure(consumer, resumeAt);
-      this.alarms.clear(alarm);
-      return true;
-    } catch (error) {
-      this.alarms.raise(alarm, `${title} is not consumed: ${(error as Error).message}`);
-      return false;
-    }
-  }
-
-  #startTicking(): void {
-    if (this.#tick || this.#consumers.length + this.#live.length === 0) return;
-    this.#tickedAtMs = monotonicMs();
-    this.#tick = setInterval(() => this.#ticked(), TICK_MS);
-    this.#watch();
-  }
-
-  #ticked(): void {
-    const now = monotonicMs();
-    const late = now - this.#tickedAtMs > TICK_MS + this.options.heartbeatMs;
-    this.#tickedAtMs = now;
-    for (const consumer of this.#consumers) consumer.tick(now, this.#connected, late);
-    for (const live of this.#live) live.loop.check(now, late);
-  }
-
-  #watch(): void {
-    followConnection(this.nc, {
-      disconnected: () => (this.#connected = false),
-      reconnected: () => {
-        this.#connected = true;
-        for (const { loop } of [...this.#consumers, ...this.#live]) loop.reconnected();
-      },
-    });
-  }
-
-  /**
-   * Looks now and then at its bindings, and for those that this process would declare if anybody did: of `kinds`, beside those said
-   * before. A worker beside an HTTP server starts before the application does.
-   */
-  #lookAtBindings(...kinds: DurableKind[]): void {
-    clearInterval(this.#look);
-    for (const kind of kinds) this.#kinds.add(kind);
-    // Who may not make streams may not list them either.
-    if (!this.options.provision || this.#stopped) return;
-    const look = async (): Promise<void> => {
-      try {
-        const found = await this.bindings.list();
-        this.#reportPaused(found);
-        this.#reportUnused(found);
-      } catch (error) {
-        this.#logger.debug(`Bindings could not be looked at: ${(error as Error).message}`);
-      }
-    };
-    void look();
-    this.#look = setInterval(() => void look(), LOOK_MS).unref();
-  }
-
-  #reportPaused(found: readonly BindingInfo[]): void {
-    for (const consumer of this.#consumers) {
-      const target = consumer.feed.consumer;
-      const until = found.find(({ durable, stream }) => durable === target.durable && stream === target.stream)?.pausedUntil;
-      if (until === consumer.pausedUntil) continue;
-      consumer.pausedUntil = until;
-      logPause(this.#logger, target, until);
-    }
-  }
-
-  /** Of its workflows and its service, that is; one that is still consumed is declared by an older replica. */
-  #reportUnused(found: readonly BindingInfo[]): void {
-    const declared = new Set(this.#consumers.map(({ feed }) => `${feed.consumer.stream} ${feed.consumer.durable}`));
-    const unused = found.filter(({ stream, durable, kind, consumed, workspace = '', workflow = '', service }) => {
-      if (declared.has(`${stream} ${durable}`) || consumed || !this.#kinds.has(kind)) return false;
-      return service === undefined ? this.subscriptions.has(workspace, workflow) : service === this.subscriptions.service;
-    });
-    for (const { durable, stream, pending } of unused) {
-      if (this.#unused.includes(durable)) continue;
-      const remedy = `loopstack bindings remove '${durable}' --stream '${stream}' ends it`;
-      this.#logger.warn(`Nothing declares the binding ${durable} any more; ${pending} events of ${stream} wait for it. ${remedy}`);
-    }
-    this.#unused = unused.map(({ durable }) => durable);
-  }
-
-  async #stop(): Promise<void> {
-    clearInterval(this.#look);
-    for (const subscription of this.#redrives) if (!this.nc.isClosed()) subscription.unsubscribe();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.shutdownGraceMs)));
-    await Promise.all([...this.#consumers.map((consumer) => consumer.stop(deadline)), ...this.#live.map((live) => live.stop(deadline))]);
-    this.#answers.flush();
-    clearTimeout(timer);
-    clearInterval(this.#tick);
+  #watchBindings(...kinds: DurableKind[]): void {
+    // A user who may not make streams may not list them either.
+    if (this.#runtime.options.provision && !this.#stopped) this.#watch.start(this.#consumers, kinds);
   }
 }

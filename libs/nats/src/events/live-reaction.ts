@@ -1,19 +1,11 @@
 import { framesOf, reasonOf, runNotice, type Reaction, type Redactor } from '@loopstack/core';
-import { LoopstackError, decodeRunEvent, type WireNames } from '@loopstack/shared';
-import { BoundedLogger } from '../upkeep/bounded-logger.js';
+import { deliveryFacts, replyOf, type Config, type NatsMessage, type PullLoop, type PullTarget } from '@loopstack/jetstream';
+import { LoopstackError, decodeRunEvent } from '@loopstack/shared';
 import { nuid } from 'nats';
-import {
-  deliveryFacts,
-  replyOf,
-  PullLoop,
-  type NatsConnectionLike,
-  type NatsMessage,
-  type Config,
-  type JetStreamApi,
-  type PullOptions,
-  type PullOwner,
-} from '@loopstack/jetstream';
-import type { Alarms } from '../health/health.js';
+import type { ConsumerGuard } from '../consume/consumer-guard.js';
+import type { Consumer, ConsumerRuntime, Stoppable } from '../consume/consumer-runtime.js';
+import { BoundedLogger } from '../upkeep/bounded-logger.js';
+import type { EventServices } from './event-consumer.js';
 
 /** The server forgets the consumer of a process that has ended after this. */
 const FORGOTTEN_AFTER_NS = 30_000_000_000;
@@ -23,95 +15,100 @@ const WINDOW = 256;
  * A method that is called in each process for what happens to runs while it runs. Not by a plain subscription: that
  * would also see outcomes that the stream has refused because another one stands.
  */
-export class LiveReaction implements PullOwner {
+export class LiveReaction implements Consumer, Stoppable {
   readonly loop: PullLoop;
   readonly title: string;
+  readonly pending = 0;
+  /** No one else knows of its consumer. */
+  readonly pausedUntil = undefined;
+  readonly #target: PullTarget;
   readonly #logger: BoundedLogger;
-  readonly #name = nuid.next();
+  readonly #reaction: Reaction;
+  readonly #redactor: Redactor | undefined;
+  readonly #runtime: ConsumerRuntime;
+  readonly #guard: ConsumerGuard;
+  #active = 0;
   #lastSequence = 0;
   #whenIdle: (() => void) | undefined;
-  active = 0;
-  readonly pending = 0;
-  /** Nobody else knows of its consumer. */
-  readonly pausedUntil = undefined;
 
-  constructor(
-    nc: NatsConnectionLike,
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-    pull: PullOptions,
-    private readonly reaction: Reaction,
-    private readonly alarms: Alarms,
-    private readonly redactor: Redactor | undefined,
-  ) {
+  constructor(reaction: Reaction, redactor: Redactor | undefined, { runtime, guard }: Pick<EventServices, 'runtime' | 'guard'>) {
     this.title = `@OnRun ${reaction.name} (live)`;
+    this.#target = { stream: runtime.options.names.streams.events, durable: nuid.next() };
     this.#logger = new BoundedLogger(this.title);
-    this.loop = new PullLoop(nc, { stream: names.streams.events, durable: this.#name }, pull, this);
+    this.#reaction = reaction;
+    this.#redactor = redactor;
+    this.#runtime = runtime;
+    this.#guard = guard;
+    this.loop = runtime.pullLoop(this.#target, this);
   }
 
-  async start(): Promise<void> {
+  /** Calls under way. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** Makes its consumer, which is not pulled from yet. */
+  async create(): Promise<void> {
     await this.#create({ deliver_policy: 'new' });
-    this.loop.start();
   }
 
   room(outstanding: number): number {
-    return WINDOW - this.active - outstanding;
+    return WINDOW - this.#active - outstanding;
   }
 
   message(msg: NatsMessage): void {
     this.#lastSequence = deliveryFacts(replyOf(msg)).sequence || this.#lastSequence;
-    const address = this.names.parseEvent(msg.subject);
+    const address = this.#runtime.options.names.parseEvent(msg.subject);
     const event = address && decodeRunEvent(msg.data);
-    if (address && event && this.reaction.types.has(event.type)) void this.#call(address, address.runId, event);
+    if (address && event && this.#reaction.types.has(event.type)) void this.#call(address, address.runId, event);
     else this.loop.pull();
   }
 
-  async restore(reason: string): Promise<boolean> {
-    try {
-      await this.#create(
-        this.#lastSequence > 0 ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastSequence + 1 } : { deliver_policy: 'new' },
-      );
-      this.alarms.clear(this.title);
-      return true;
-    } catch (error) {
-      this.alarms.raise(this.title, `${this.title} is not called (${reason}): ${(error as Error).message}`);
-      return false;
-    }
+  restore(reason: string): Promise<boolean> {
+    const start: Config =
+      this.#lastSequence > 0 ? { deliver_policy: 'by_start_sequence', opt_start_seq: this.#lastSequence + 1 } : { deliver_policy: 'new' };
+    return this.#guard.restore({ title: this.title, target: this.#target, reason, mayProbe: false, ensure: () => this.#create(start) });
   }
 
+  /** It sees each event once, or not at all: nothing is delivered again. */
   doubt(): void {}
+
+  /** Holds no leases. */
+  tick(): void {}
 
   async stop(deadline: Promise<void>): Promise<void> {
     await this.loop.stop();
-    if (this.active > 0) await Promise.race([deadline, new Promise<void>((resolve) => (this.#whenIdle = resolve))]);
-    await this.api.request(`CONSUMER.DELETE.${this.names.streams.events}.${this.#name}`).catch(() => undefined);
+    if (this.#active > 0) await Promise.race([deadline, new Promise<void>((resolve) => (this.#whenIdle = resolve))]);
+    const { stream, durable } = this.#target;
+    await this.#runtime.api.request(`CONSUMER.DELETE.${stream}.${durable}`).catch(() => undefined);
   }
 
   async #call(...[address, runId, event]: Parameters<typeof runNotice>): Promise<void> {
-    this.active++;
+    this.#active++;
     try {
-      await this.reaction.call(runNotice(address, runId, event));
+      await this.#reaction.call(runNotice(address, runId, event));
     } catch (cause) {
       const error = new LoopstackError('HANDLER_FAILED', { workflow: this.title, reason: reasonOf(cause) }, { cause });
-      const { message } = this.redactor?.error(error, undefined, { ...address, runId }) ?? error;
+      const { message } = this.#redactor?.error(error, undefined, { ...address, runId }) ?? error;
       this.#logger.error(`${event.type} of run ${runId}: ${message}`, framesOf(cause));
     }
-    if (--this.active === 0) this.#whenIdle?.();
+    if (--this.#active === 0) this.#whenIdle?.();
     this.loop.pull();
   }
 
   async #create(start: Config): Promise<void> {
-    const { streams } = this.names;
+    const { stream, durable } = this.#target;
+    const { workspace, workflow } = this.#reaction;
     const config = {
-      name: this.#name,
+      name: durable,
       ack_policy: 'none',
       replay_policy: 'instant',
       ...start,
-      filter_subject: this.names.event({ workspace: this.reaction.workspace, workflow: this.reaction.workflow }, '*'),
+      filter_subject: this.#runtime.options.names.event({ workspace, workflow }, '*'),
       inactive_threshold: FORGOTTEN_AFTER_NS,
       mem_storage: true,
       num_replicas: 1,
     };
-    await this.api.request(`CONSUMER.CREATE.${streams.events}.${this.#name}`, { stream_name: streams.events, config });
+    await this.#runtime.api.request(`CONSUMER.CREATE.${stream}.${durable}`, { stream_name: stream, config });
   }
 }

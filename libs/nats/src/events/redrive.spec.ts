@@ -23,7 +23,7 @@ describe('requests to use events again', () => {
       },
     } as unknown as NatsConnection;
     const feed = { consumer: { durable: 'd' }, handle: () => Promise.reject(new Error('not called')) } as unknown as EventFeed;
-    serveRedrives(nc, api, wireNames(), feed);
+    serveRedrives({ nc, api, options: { names: wireNames() } }, feed);
     const answers: string[] = [];
     const request = (body: unknown): void =>
       ask(null, {

@@ -6,10 +6,17 @@ import { LoopstackError, printable, readDeadLetter, runIdTime, type WireNames } 
 /** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
 const AT_ONCE = 16;
 
+/** The part of the runtime that it needs. */
+export interface RedriveServices {
+  readonly nc: Pick<NatsConnectionLike, 'isClosed' | 'subscribe'>;
+  readonly api: Pick<JetStreamApi, 'at' | 'leaderAt'>;
+  readonly options: { readonly names: WireNames };
+}
+
 const encoder = new TextEncoder();
 
 /** Answers those who ask for the event of a dead letter to be used again. One of all processes that consume the feed does. */
-export function serveRedrives(nc: NatsConnectionLike, api: JetStreamApi, names: WireNames, feed: EventFeed): NatsSubscription {
+export function serveRedrives({ nc, api, options: { names } }: RedriveServices, feed: EventFeed): NatsSubscription {
   const { durable } = feed.consumer;
   /** By dead letter: several who ask for one get one answer. */
   const underWay = new Map<number, Promise<RedriveAnswer>>();
@@ -46,7 +53,7 @@ export function serveRedrives(nc: NatsConnectionLike, api: JetStreamApi, names: 
 }
 
 /** @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST */
-async function eventOf(api: JetStreamApi, names: WireNames, durable: string, deadSequence: number): Promise<StoredEvent> {
+async function eventOf(api: RedriveServices['api'], names: WireNames, durable: string, deadSequence: number): Promise<StoredEvent> {
   const stored = await api.at(names.streams.dead, deadSequence);
   const address = stored && names.parseDead(stored.subject);
   const letter = address && readDeadLetter(address, deadSequence, stored.headers, stored.data);

@@ -1,29 +1,29 @@
 import { monotonicMs } from '@loopstack/shared';
-import { ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
-import { EventSubscriptions, type FeedState } from '../events/event-subscriptions.js';
+import type { ConsumerRuntime } from '../consume/consumer-runtime.js';
+import type { EventSubscriptions, FeedState } from '../events/event-subscriptions.js';
 import type { HealthResult } from './health.js';
-import type { ResolvedNatsOptions } from '../options.js';
-import { Worker } from '../worker/worker.js';
+import type { Worker } from '../worker/worker.js';
 
 /** Longest wait for each answer of the server: a probe of an orchestrator has a deadline of its own. */
 const ANSWER_MS = 1000;
 
 /** Health of the worker, in the shape of Terminus indicators: `health.check([() => loopstackHealth.ready()])`. */
 export class LoopstackHealth {
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly options: ResolvedNatsOptions,
-    private readonly worker: Worker,
-    private readonly fanOut: EventSubscriptions,
-  ) {}
+  readonly #runtime: ConsumerRuntime;
+  readonly #worker: Worker;
+  readonly #subscriptions: EventSubscriptions;
 
-  private get clock(): ServerClock {
-    return ServerClock.of(this.nc);
+  constructor(runtime: ConsumerRuntime, worker: Worker, subscriptions: EventSubscriptions) {
+    this.#runtime = runtime;
+    this.#worker = worker;
+    this.#subscriptions = subscriptions;
   }
 
   /** Up while the process can do anything at all: a connection that is closed for good never comes back. */
   live<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): HealthResult<Key> {
-    return { [key]: this.nc.isClosed() ? { status: 'down', reason: 'the connection is closed' } : { status: 'up' } } as HealthResult<Key>;
+    return {
+      [key]: this.#runtime.nc.isClosed() ? { status: 'down', reason: 'the connection is closed' } : { status: 'up' },
+    } as HealthResult<Key>;
   }
 
   /**
@@ -34,17 +34,17 @@ export class LoopstackHealth {
    * `paused`, and `pausedUntil` of `events`, tell of what somebody has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
-    const problems = [...this.worker.alarms.raised.values()];
-    if (this.nc.isClosed()) problems.push('the connection is closed');
+    const problems = [...this.#runtime.alarms.raised.values()];
+    if (this.#runtime.nc.isClosed()) problems.push('the connection is closed');
     const answers =
-      !this.nc.isClosed() &&
+      !this.#runtime.nc.isClosed() &&
       (await withinMs(
         ANSWER_MS,
-        this.nc.flush().then(() => true),
+        this.#runtime.nc.flush().then(() => true),
       )) === true;
-    if (!answers && !this.nc.isClosed()) problems.push('the server does not answer');
-    const queuedSince = answers ? await withinMs(ANSWER_MS, this.worker.queuedSince()) : undefined;
-    const { running, workflows } = this.worker.state();
+    if (!answers && !this.#runtime.nc.isClosed()) problems.push('the server does not answer');
+    const queuedSince = answers ? await withinMs(ANSWER_MS, this.#worker.queuedSince()) : undefined;
+    const { running, workflows } = this.#worker.state();
     const now = monotonicMs();
     for (const flow of workflows) {
       const name = `${flow.workspace}.${flow.workflow}`;
@@ -52,22 +52,22 @@ export class LoopstackHealth {
       if (flow.refusal !== undefined) problems.push(`${name}: the server refuses to deliver: ${flow.refusal}`);
       const stalledMs = now - flow.lastSettledMs;
       const stands = flow.pending + flow.waiting > 0 && flow.active === 0 && flow.pausedUntil === undefined;
-      if (stands && stalledMs > this.options.stalledAfterMs)
+      if (stands && stalledMs > this.#runtime.options.stalledAfterMs)
         problems.push(`${name}: runs are queued and none has started for ${Math.round(stalledMs / 1000)} s`);
     }
-    const { feeds, unused } = this.fanOut.state();
+    const { feeds, unused } = this.#subscriptions.state();
     for (const { title, consuming } of feeds) if (!consuming) problems.push(`${title}: the consumer does not answer`);
     const busy = workflows.filter((flow) => flow.active + flow.waiting + flow.pending > 0);
     const left = workflows.filter((flow) => flow.handedOver !== undefined);
     const paused = workflows.filter((flow) => flow.pausedUntil !== undefined);
-    const clock = this.clock.finding;
+    const clock = this.#runtime.api.clock.finding;
     const details = {
       running,
       ...(clock === undefined ? {} : { clock }),
       workflows: workflows.length,
       busy: busy.map(({ workspace, workflow, active, waiting, pending }) => {
         const sinceMs = queuedSince?.get(`${workspace}.${workflow}`);
-        const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, this.clock.nowMs() - sinceMs) };
+        const oldest = sinceMs === undefined ? {} : { oldestQueuedMs: Math.max(0, this.#runtime.api.clock.nowMs() - sinceMs) };
         return { workspace, workflow, active, queued: waiting + pending, ...oldest };
       }),
       ...(left.length === 0

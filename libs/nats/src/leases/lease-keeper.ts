@@ -1,8 +1,8 @@
 import { monotonicMs } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { Worker as Thread } from 'node:worker_threads';
-import type { CommandMessage } from '../worker/command-message.js';
-import { LeaseTable } from './lease-table.js';
+import type { TickListener, Ticker } from '../consume/ticker.js';
+import { LeaseTable, THREAD_LOOKS_PER_LEASE } from './lease-table.js';
 import type { FromThread, LeaseThreadData, ToThread } from './lease-thread.js';
 import type { ResolvedNatsOptions } from '../options.js';
 import { packageFile } from './package-file.js';
@@ -25,10 +25,15 @@ export function maxBlockedMs(options: Pick<ResolvedNatsOptions, 'maxBlockedMs'>,
  * renews what the thread has not, and gives up what is older than its period. The thread ends a process whose event loop stands
  * still for too long, also where it keeps no leases.
  */
-export class LeaseKeeper {
+export class LeaseKeeper implements TickListener {
   readonly table = new LeaseTable();
   readonly #logger = new Logger(LeaseKeeper.name);
+  readonly #ticker: Ticker;
   #thread: Thread | undefined;
+
+  constructor(ticker: Ticker) {
+    this.#ticker = ticker;
+  }
 
   /**
    * Resolves when leases are kept: a handler that blocks before the thread is connected would lose them.
@@ -40,12 +45,13 @@ export class LeaseKeeper {
       memory: this.table.memory,
       connect: options.leaseThread ? { ...connect, name: `${connect.name ?? 'loopstack'} leases` } : undefined,
       credentials,
-      everyMs: Math.max(50, Math.floor(shortestLeaseMs / 12)),
+      everyMs: Math.max(50, Math.floor(shortestLeaseMs / THREAD_LOOKS_PER_LEASE)),
       maxBlockedMs: blockedMs,
       stream: names.streams.runs,
       domain,
     };
-    this.table.beat(monotonicMs());
+    this.tick(monotonicMs());
+    this.#ticker.add(this);
     const thread = (this.#thread = this.#begin(data));
     let timer: NodeJS.Timeout | undefined;
     const ready = await new Promise<boolean>((resolve) => {
@@ -75,7 +81,13 @@ export class LeaseKeeper {
     }
   }
 
+  /** The main thread says that it is alive. */
+  tick(nowMs: number): void {
+    this.table.beat(nowMs);
+  }
+
   stop(): void {
+    this.#ticker.remove(this);
     if (this.#thread) say(this.#thread, 'stop');
     this.#thread = undefined;
   }
@@ -84,23 +96,4 @@ export class LeaseKeeper {
 function say(thread: Thread, message: ToThread): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
   thread.postMessage(message);
-}
-
-/**
- * One pass over what a workflow holds: renews every lease that is half of its period old, and gives up those that are
- * older than the period, because another worker may have them. What settles fast costs nothing.
- */
-export function keepLeases(
-  leases: Iterable<CommandMessage>,
-  leaseMs: number,
-  nowMs: number,
-  connected: boolean,
-  lost: (message: CommandMessage) => void,
-): void {
-  for (const message of leases) {
-    if (message.settled) continue;
-    const ageMs = nowMs - message.leasedAtMs;
-    if (ageMs >= leaseMs) lost(message);
-    else if (connected && ageMs >= leaseMs / 2) message.extend(nowMs);
-  }
 }

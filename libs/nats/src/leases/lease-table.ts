@@ -3,6 +3,15 @@ export const SLOTS = 8192;
 /** Longest reply subject that fits: `$JS.ACK.` with domain, hash, two names of 64 and five numbers stays below. */
 const SUBJECT_BYTES = 376;
 
+/**
+ * The lease thread renews what is a third of its period old: two renewals may be lost, and the lease still stands. It looks four times in
+ * that time, so that none is late by more than a twelfth.
+ */
+const THREAD_RENEWALS_PER_LEASE = 3;
+export const THREAD_LOOKS_PER_LEASE = 4 * THREAD_RENEWALS_PER_LEASE;
+/** The main thread renews what is half of its period old: only what the lease thread has missed comes to that. */
+export const MAIN_RENEWALS_PER_LEASE = 2;
+
 const FREE = 0;
 const LEASED = 1;
 /** Leased, and its workflow has been called. */
@@ -102,7 +111,7 @@ export class LeaseTable {
       if (Atomics.load(this.#states, slot) === FREE) continue;
       const leasedAt = this.#leasedAtMs[slot] as number;
       const period = this.#leaseMs[slot] as number;
-      if (nowMs - leasedAt < Math.min(period / 3, atLatestMs) || nowMs - leasedAt >= period) continue;
+      if (nowMs - leasedAt < Math.min(period / THREAD_RENEWALS_PER_LEASE, atLatestMs) || nowMs - leasedAt >= period) continue;
       const reply = this.#reply(slot);
       // Settled while it was read: the subject may be torn, and there is nothing to keep.
       if (Atomics.load(this.#states, slot) === FREE || this.#leasedAtMs[slot] !== leasedAt) continue;

@@ -14,7 +14,7 @@ import {
 } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
-import { releasesOf } from './hand-over.js';
+import { releasesOf } from './running-releases.js';
 
 /** Longest part of a boot that waits for the catalogue; what is not written by then is written later. */
 const BOOT_MS = 2000;

@@ -180,6 +180,16 @@ export class Topology {
     }
   }
 
+  /** Makes sure of a durable under a running worker: its stream may be gone with it. @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
+  async restoreConsumer(consumer: DesiredConsumer): Promise<void> {
+    try {
+      await this.ensureConsumer(consumer);
+    } catch {
+      await this.ensureStreams();
+      await this.ensureConsumer(consumer);
+    }
+  }
+
   /**
    * Makes sure that the durable exists as wanted.
    * @returns when it was created, in milliseconds since the epoch by the server's clock, and the lease that workers have

@@ -1,134 +1,109 @@
 import type { Delivery, Execution } from '@loopstack/core';
-import { deliveryFacts, RawHeaders, replyOf, type AckWriter, type NatsMessage } from '@loopstack/jetstream';
+import type { AckWriter, NatsMessage } from '@loopstack/jetstream';
 import type { LeaseTable } from '../leases/lease-table.js';
+import { LeasedMessage } from '../leases/leased-message.js';
 
-const IN_PROGRESS = '+WPI';
-
-/** Whoever holds messages until they are settled. */
-export interface MessageOwner {
-  settled(message: CommandMessage): void;
+/** Holds commands until their work is over, which may be later than they are settled. */
+export interface CommandHolder {
+  release(message: CommandMessage): void;
 }
 
-/**
- * A command that this worker holds: delivered, and leased until it is settled.
- */
-export class CommandMessage implements Delivery {
-  readonly headers: RawHeaders;
-  readonly sequence: number;
-  readonly timeMs: number;
-  /** Commands that wait behind this one in the stream. */
-  readonly pending: number;
-  /** Grows by one with each delivery by the consumer, to whichever worker. */
-  readonly consumerSequence: number;
-  /** The delivery with which this worker began. */
-  deliveries: number;
-  /** The last delivery that it holds. */
-  lastDelivery: number;
-  /** The server may have forgotten an earlier delivery, so the count says nothing. */
-  doubtful = false;
-  /** It counts among those that were delivered before, of which a lane holds only so many. */
-  again = false;
+/** A command that this worker holds: delivered, and leased until it is settled. */
+export class CommandMessage extends LeasedMessage implements Delivery {
+  /** It was delivered before it came to this worker. */
+  readonly redelivered: boolean;
+  readonly lane: CommandHolder;
+  readonly #table: LeaseTable;
   /** Place in the table of leases, or -1. */
   #slot = -1;
-  /** Where the delivery is answered. */
-  #reply: string;
   #leasedAtMs = 0;
-  /** Id of the run, once it is known. */
-  runId: string | undefined;
-  /** With an idempotency key: what the run is asked to do. */
-  content: string | undefined;
-  execution: Execution | undefined;
+  #deliveries: number;
+  #maybeRedelivered = false;
+  #execution: Execution | undefined;
+  #historySequence = 0;
+  #left = false;
+
+  constructor(acks: AckWriter, msg: NatsMessage, table: LeaseTable, lane: CommandHolder) {
+    super(acks, msg);
+    this.#deliveries = this.lastDelivery;
+    this.redelivered = this.lastDelivery > 1;
+    this.#table = table;
+    this.lane = lane;
+  }
+
+  /** The delivery with which this worker began. */
+  get deliveries(): number {
+    return this.#deliveries;
+  }
+
+  /** The server may have forgotten an earlier delivery, so the count says nothing. */
+  get maybeRedelivered(): boolean {
+    return this.#maybeRedelivered;
+  }
+
+  /** What executes it, or has. */
+  get execution(): Execution | undefined {
+    return this.#execution;
+  }
+
   /** Sequence of the last message on the run's event subject that this worker knows; the fence. */
-  eventSequence = 0;
-  /** Progress events that are being recorded, in order. */
-  progressing: Promise<void> | undefined;
-  /** It is in its last attempt after one that died untold, and others like it run in this process. */
-  beside = false;
-  #settled = false;
-
-  constructor(
-    private readonly answers: AckWriter,
-    private msg: NatsMessage,
-    private readonly table: LeaseTable,
-    readonly lane: MessageOwner,
-  ) {
-    this.#reply = replyOf(msg);
-    const facts = deliveryFacts(this.#reply);
-    this.deliveries = facts.deliveries;
-    this.lastDelivery = facts.deliveries;
-    this.sequence = facts.sequence;
-    this.consumerSequence = facts.consumerSequence;
-    this.timeMs = facts.timeMs;
-    this.pending = facts.pending;
-    this.headers = new RawHeaders(msg);
-  }
-
-  /** Begins the lease, or gives it another period. */
-  hold(leasedAtMs: number, leaseMs: number): void {
-    if (this.#slot >= 0) this.table.release(this.#slot);
-    this.#leasedAtMs = leasedAtMs;
-    this.#slot = this.table.acquire(this.#reply, leaseMs, leasedAtMs);
-    if (this.execution) this.begins();
-  }
-
-  /** Its workflow is called now: who watches this process from outside its event loop can tell. */
-  begins(): void {
-    if (this.#slot >= 0) this.table.executes(this.#slot);
-  }
-
-  /** The server has delivered the command again, to the process that holds it: from now on that delivery is answered. */
-  redelivered(again: CommandMessage, leasedAtMs: number, leaseMs: number): void {
-    // Deliveries in between went to other workers: there may be a history.
-    if (again.deliveries !== this.lastDelivery + 1) this.deliveries = again.deliveries;
-    this.lastDelivery = again.deliveries;
-    this.msg = again.msg;
-    this.#reply = again.#reply;
-    this.hold(leasedAtMs, leaseMs);
+  get historySequence(): number {
+    return this.#historySequence;
   }
 
   /** When the lease began or was last renewed, by this thread or the lease thread. */
   get leasedAtMs(): number {
-    return this.#slot < 0 ? this.#leasedAtMs : this.table.leasedAtMs(this.#slot);
+    return this.#slot < 0 ? this.#leasedAtMs : this.#table.leasedAtMs(this.#slot);
   }
 
-  get subject(): string {
-    return this.msg.subject;
+  /** Its lease begins. */
+  hold(leasedAtMs: number, leaseMs: number, maybeRedelivered: boolean): void {
+    this.#maybeRedelivered = maybeRedelivered;
+    this.lease(leasedAtMs, leaseMs);
   }
 
-  get data(): Uint8Array {
-    return this.msg.data;
+  /** Gives the lease another period. */
+  lease(leasedAtMs: number, leaseMs: number): void {
+    if (this.#slot >= 0) this.#table.release(this.#slot);
+    this.#leasedAtMs = leasedAtMs;
+    this.#slot = this.#table.acquire(this.reply, leaseMs, leasedAtMs);
+    if (this.#execution) this.begin();
   }
 
-  get settled(): boolean {
-    return this.#settled;
+  /** Its workflow is called now: what watches this process from outside its event loop can tell. */
+  begin(): void {
+    if (this.#slot >= 0) this.#table.executes(this.#slot);
   }
 
-  ack(): void {
-    if (this.#end()) this.answers.ack(this.#reply);
+  executes(execution: Execution): void {
+    this.#execution = execution;
   }
 
-  /** Gives the command back, to be delivered again after `delayMs`. */
-  nak(delayMs: number): void {
-    if (this.#end()) this.answers.nak(this.#reply, delayMs);
+  /** The history of its run was read or appended to: it ends at this sequence. */
+  sawHistory(sequence: number): void {
+    this.#historySequence = sequence;
   }
 
-  /** Keeps the lease for another period. */
-  extend(nowMs: number): void {
-    if (this.#settled) return;
+  /** The server has delivered the command again, to the process that holds it. */
+  takeOver(again: CommandMessage, leasedAtMs: number, leaseMs: number): void {
+    // Deliveries in between went to other workers: there may be a history.
+    if (again.lastDelivery !== this.lastDelivery + 1) this.#deliveries = again.lastDelivery;
+    this.answerInstead(again);
+    this.lease(leasedAtMs, leaseMs);
+  }
+
+  /** It leaves its lane. @returns false where it has left before */
+  leave(): boolean {
+    if (this.#left) return false;
+    return (this.#left = true);
+  }
+
+  protected override renewed(nowMs: number): void {
     this.#leasedAtMs = nowMs;
-    if (this.#slot >= 0) this.table.renewed(this.#slot, nowMs);
-    this.answers.send(this.#reply, IN_PROGRESS);
+    if (this.#slot >= 0) this.#table.renewed(this.#slot, nowMs);
   }
 
-  /** Forgets the command without a word to the server: another worker may have it. */
-  drop(): void {
-    this.#end();
-  }
-
-  #end(): boolean {
-    if (this.#settled) return false;
-    this.#settled = true;
-    if (this.#slot >= 0) this.table.release(this.#slot);
-    return true;
+  protected override released(): void {
+    if (this.#slot >= 0) this.#table.release(this.#slot);
   }
 }

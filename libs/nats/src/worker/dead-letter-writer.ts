@@ -1,4 +1,4 @@
-import type { Publisher, NatsConnectionLike } from '@loopstack/jetstream';
+import type { NatsConnectionLike, Publisher } from '@loopstack/jetstream';
 import {
   HEADER,
   LoopstackError,
@@ -26,51 +26,56 @@ export interface Original {
 
 /** Publishes dead letters. The same command and redrive is the same letter, however often it is written. */
 export class DeadLetterWriter {
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly publisher: Publisher,
-    private readonly names: WireNames,
-    /** Told when nothing accepts dead letters. */
-    private readonly missing: () => void = () => undefined,
-  ) {}
+  readonly #nc: NatsConnectionLike;
+  readonly #publisher: Publisher;
+  readonly #names: WireNames;
+  readonly #onUnavailable: () => void;
+
+  /** @param onUnavailable called when nothing accepts dead letters */
+  constructor(nc: NatsConnectionLike, publisher: Publisher, names: WireNames, onUnavailable: () => void) {
+    this.#nc = nc;
+    this.#publisher = publisher;
+    this.#names = names;
+    this.#onUnavailable = onUnavailable;
+  }
 
   /**
    * @param redacted stands in the letter instead of the original body
    * @returns the form of the letter; all but `full` lead to the original, which must stay where it is
    */
   async write(address: RunAddress, message: Original, facts: DeadLetterFacts, redacted?: Uint8Array): Promise<DeadLetterForm> {
-    const subject = this.names.dead(address);
+    const subject = this.#names.dead(address);
     // One event may be a dead letter of many bindings.
     const whose = facts.binding === undefined ? '' : `${facts.binding}:`;
     // Also the run: a stream that was made anew counts its sequences from the start.
     const id = { [HEADER.MSG_ID]: `dead:${whose}${facts.stream}:${facts.sequence}:${facts.runId}` };
     const form: DeadLetterForm = redacted === undefined ? 'full' : 'redacted';
     const data = redacted ?? message.data;
-    const whole = this.whole(message, data, facts, form);
-    const headers = whole ?? deadLetterHeaders(facts, this.fitting(message), 'pointer');
+    const whole = this.#whole(message, data, facts, form);
+    const headers = whole ?? deadLetterHeaders(facts, this.#fitting(message), 'pointer');
     try {
-      await this.publisher.publish(subject, whole ? data : new Uint8Array(), { ...headers, ...id });
+      await this.#publisher.publish(subject, whole ? data : new Uint8Array(), { ...headers, ...id });
     } catch (error) {
-      if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.missing();
+      if (error instanceof LoopstackError && error.code === 'PUBLISH_UNAVAILABLE') this.#onUnavailable();
       throw error;
     }
     return whole ? form : 'pointer';
   }
 
   /** Undefined where it would be too large, or has more headers than a command may have: thousands cost more than all the rest. */
-  private whole(message: Original, data: Uint8Array, facts: DeadLetterFacts, form: DeadLetterForm): Headers | undefined {
+  #whole(message: Original, data: Uint8Array, facts: DeadLetterFacts, form: DeadLetterForm): Headers | undefined {
     if ((message.headers.count ?? 0) > MAX_HEADERS) return undefined;
     const headers = deadLetterHeaders(facts, writable(message.headers), form);
     const headerBytes = Object.entries(headers).reduce(
       (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 4,
       0,
     );
-    const limit = this.nc.info?.max_payload ?? 1024 * 1024;
+    const limit = this.#nc.info?.max_payload ?? 1024 * 1024;
     return headerBytes <= MAX_HEADER_BYTES && data.length + headerBytes + 256 <= limit ? headers : undefined;
   }
 
   /** The original headers as far as they leave room: a pointer leads to all of them. */
-  private *fitting(message: Original): Iterable<readonly [string, string]> {
+  *#fitting(message: Original): Iterable<readonly [string, string]> {
     let room = HEADER_ROOM;
     let left = MAX_OWN_HEADERS;
     for (const entry of writable(message.headers)) {

@@ -1,110 +1,78 @@
+import type { NatsMessage, PullLoop, PullTarget } from '@loopstack/jetstream';
+import { durableOf, type DesiredConsumer } from '@loopstack/operations';
 import { monotonicMs, type Priority } from '@loopstack/shared';
-import {
-  PullLoop,
-  type NatsConnectionLike,
-  type NatsMessage,
-  type AckWriter,
-  type PullOptions,
-  type PullOwner,
-  type PullTarget,
-} from '@loopstack/jetstream';
-import type { DesiredConsumer } from '@loopstack/operations';
-import { CommandMessage } from './command-message.js';
-import { SequenceTable } from './sequence-table.js';
+import type { ConsumerGuard, DurableState } from '../consume/consumer-guard.js';
+import type { Consumer, ConsumerRuntime } from '../consume/consumer-runtime.js';
+import { Pause } from '../consume/pause.js';
+import { SequenceTable } from '../consume/sequence-table.js';
+import { keepLeases } from '../leases/keep-leases.js';
 import type { LeaseTable } from '../leases/lease-table.js';
+import type { EnsuredConsumer, Topology } from '../topology/topology.js';
+import { Backlog } from './backlog.js';
+import { CommandMessage, type CommandHolder } from './command-message.js';
+import { MAX_PREFETCH, Prefetch } from './prefetch.js';
+import { RedeliveryUncertainty } from './redelivery-uncertainty.js';
+import { RetryShare } from './retry-share.js';
 
-export interface LaneOwner {
+/** Takes commands out of lanes while it has free slots. */
+export interface CommandTaker {
   readonly concurrency: number;
   readonly active: number;
+  /** A command waits. */
   pump(): void;
 }
 
-export interface ConsumerState {
-  /** By the server's clock: up to then a stored command may have been delivered without the durable knowing. */
-  readonly untilMs: number;
-  readonly leaseMs: number;
+/** What lanes are made of, beside their durable. */
+export interface LaneServices {
+  readonly runtime: ConsumerRuntime;
+  readonly guard: ConsumerGuard;
+  readonly topology: Topology;
+  readonly leases: LeaseTable;
 }
 
-/** What a lane asks of its surroundings. */
-export interface LaneSupport {
-  /** Since when a command that arrives now may have been on its way: its lease runs from there. */
-  onItsWaySince(nowMs: number): number;
-  restore(reason: string): Promise<boolean>;
-  /** How the durable stands on the server; undefined where the worker stops before it is known. */
-  doubt(): Promise<ConsumerState | undefined>;
-}
-
-/**
- * Most commands of one lane that a process holds beyond its slots. What is held survives the collection of young objects,
- * which copies it: with 2,048 a recorded run took half as long again as with 512, and with 256 neither was faster.
- */
-const MAX_AHEAD = 512;
-
-/** Bounds of how long a command is put off that was delivered again while new ones wait. */
-const MIN_PUT_OFF_MS = 100;
-const MAX_PUT_OFF_MS = 30_000;
-const MAX_PAST = 256;
-/** Commands a second that are put off to come back, at least. Too many costs a delivery each, too few leaves slots idle. */
-const MIN_RATE = 100;
-/** What is left of the best rate after a tenth of a second. */
-const RATE_DECAY = 0.998;
-
-/** One durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
-export class Lane implements PullOwner {
-  readonly leases = new SequenceTable<CommandMessage>();
-  readonly #waiting: CommandMessage[] = [];
-  readonly loop: PullLoop;
+/** The queue of one durable of a workflow in this process: its pull, what was delivered and waits, and the leases of all that is not settled. */
+export class Lane implements Consumer, CommandHolder {
+  readonly desired: DesiredConsumer;
+  readonly target: PullTarget;
   readonly priority: Priority;
+  readonly loop: PullLoop;
+  readonly backlog = new Backlog();
+  readonly #held = new SequenceTable<CommandMessage>();
+  readonly #waiting: CommandMessage[] = [];
+  readonly #prefetch = new Prefetch();
+  readonly #retries = new RetryShare();
+  readonly #uncertainty: RedeliveryUncertainty<DurableState>;
+  readonly #pause: Pause;
+  readonly #taker: CommandTaker;
+  readonly #services: LaneServices;
   #leaseMs: number;
-  /** Commands taken ahead of free slots: what this process settles in a fifth of a second. A slow workflow takes none that another worker could start. */
-  #ahead = 0;
-  #settledInTick = 0;
-  #whenEmpty: (() => void) | undefined;
-  #refused: ((message: CommandMessage) => void) | undefined;
-  #doubtfulUntilMs = 0;
-  #doubts = 0;
-  #doubting = false;
   #consumerSequence = 0;
-  /** Commands held that were delivered before. */
-  #again = 0;
-  /** Commands settled in a second, as the best of late. */
-  #rate = MIN_RATE;
-  #nextTurnMs = 0;
-  #putOffInTick = 0;
-  /** Asked for beyond the slots while commands are put off: to get past them to the new ones behind. */
-  #skipAllowance = 0;
-  /** Commands behind the last one delivered, by the server's count, and when it was asked for last. */
-  pending = 0;
-  pendingAskedMs = 0;
-  lastSettledMs = monotonicMs();
-  /** Until when somebody has paused the durable. */
-  pausedUntil: string | undefined;
+  #settledInTick = 0;
+  #lastSettledMs = monotonicMs();
+  #refuse: ((message: CommandMessage) => void) | undefined;
+  #pulling: Promise<void> = Promise.resolve();
+  #whenEmpty: (() => void) | undefined;
 
-  constructor(
-    nc: NatsConnectionLike,
-    private readonly answers: AckWriter,
-    readonly desired: DesiredConsumer,
-    readonly target: PullTarget,
-    options: PullOptions,
-    private readonly owner: LaneOwner,
-    private readonly table: LeaseTable,
-    private readonly support: LaneSupport,
-  ) {
-    this.loop = new PullLoop(nc, target, options, this);
-    this.#leaseMs = desired.leaseMs;
+  constructor(desired: DesiredConsumer, taker: CommandTaker, services: LaneServices) {
+    const { runtime, guard } = services;
+    const { names } = runtime.options;
+    this.desired = desired;
+    this.target = { stream: names.streams.runs, durable: durableOf(names, desired) };
     this.priority = desired.priorities.length === 1 ? (desired.priorities[0] as Priority) : 'normal';
+    this.loop = runtime.pullLoop(this.target, this);
+    this.#taker = taker;
+    this.#services = services;
+    this.#leaseMs = desired.leaseMs;
+    this.#pause = new Pause(this.target);
+    this.#uncertainty = new RedeliveryUncertainty(
+      () => guard.stateOf(this.target),
+      ({ leaseMs }) => this.#setLease(leaseMs),
+    );
   }
 
-  /** Time after which the server delivers to another worker what is not renewed. */
+  /** Time after which the server delivers to another worker what is not renewed: that of the durable, whatever was wanted. */
   get leaseMs(): number {
     return this.#leaseMs;
-  }
-
-  /** The durable has this lease, whatever was wanted; also what is held is renewed by it. */
-  set leaseMs(leaseMs: number) {
-    if (leaseMs === this.#leaseMs) return;
-    this.#leaseMs = leaseMs;
-    for (const message of this.leases) if (!message.settled) message.hold(message.leasedAtMs, leaseMs);
   }
 
   get waiting(): number {
@@ -116,89 +84,61 @@ export class Lane implements PullOwner {
     return this.#waiting.find((message) => !message.settled)?.timeMs;
   }
 
+  get lastSettledMs(): number {
+    return this.#lastSettledMs;
+  }
+
+  /** Until when an operator has paused the durable. */
+  get pausedUntil(): string | undefined {
+    return this.#pause.until;
+  }
+
+  /** Takes what the durable was found to be. */
+  applyState({ leaseMs, pausedUntil }: Pick<EnsuredConsumer, 'leaseMs' | 'pausedUntil'>): void {
+    this.#setLease(leaseMs);
+    if (this.#pause.apply(pausedUntil)) this.#lastSettledMs = monotonicMs();
+  }
+
   room(outstanding: number): number {
-    const { concurrency, active } = this.owner;
+    const { concurrency, active } = this.#taker;
     // What is being settled holds no slot, so it is bounded apart.
-    const slots = concurrency + this.#ahead + this.#skipAllowance - active - this.#waiting.length - outstanding;
-    return Math.min(slots, concurrency + MAX_AHEAD - this.leases.size - outstanding);
+    const slots = concurrency + this.#prefetch.size + this.#retries.skipAllowance - active - this.#waiting.length - outstanding;
+    return Math.min(slots, concurrency + MAX_PREFETCH - this.#held.size - outstanding);
   }
 
   message(msg: NatsMessage): void {
+    const { runtime, leases } = this.#services;
     const nowMs = monotonicMs();
-    const sinceMs = this.support.onItsWaySince(nowMs);
-    const message = new CommandMessage(this.answers, msg, this.table, this);
-    this.pending = message.pending;
+    const sinceMs = runtime.ticker.onItsWaySince(nowMs);
+    const message = new CommandMessage(runtime.acks, msg, leases, this);
+    this.backlog.delivered(message.pending);
     // Its lease ran out on the way: it has been delivered again, and any word about this delivery would be a lie.
     if (nowMs - sinceMs >= this.#leaseMs) return;
-    const held = this.leases.get(message.sequence);
+    const held = this.#held.get(message.sequence);
     if (held && !held.settled) {
-      held.redelivered(message, sinceMs, this.#leaseMs);
+      held.takeOver(message, sinceMs, this.#leaseMs);
       return;
     }
-    if (message.deliveries > 1) {
-      if (!this.#refused && this.#exceedsRetryShare(message)) {
-        message.nak(this.#deferralMs(nowMs));
+    if (message.redelivered) {
+      const places = this.#taker.concurrency + this.#prefetch.size;
+      if (!this.#refuse && this.#retries.isFull(places, message.pending)) {
+        message.nak(this.#retries.defer(nowMs));
         this.pull();
         return;
       }
-      message.again = true;
-      this.#again++;
+      this.#retries.take();
     }
     // A consumer that counts from the start again is another one, or has forgotten.
     if (message.consumerSequence < this.#consumerSequence) this.doubt();
     this.#consumerSequence = message.consumerSequence;
-    message.doubtful = message.timeMs <= this.#doubtfulUntilMs;
-    message.hold(sinceMs, this.#leaseMs);
-    this.leases.put(message);
-    if (this.#refused) {
-      this.#refused(message);
+    message.hold(sinceMs, this.#leaseMs, this.#uncertainty.covers(message.timeMs));
+    this.#held.put(message);
+    if (this.#refuse) {
+      this.#refuse(message);
       return;
     }
     this.#waiting.push(message);
-    this.owner.pump();
-  }
-
-  /**
-   * The server delivers what comes again before anything new, so that ten thousand retries that are due would stop a
-   * workflow for as long as they take. While new commands wait, retries have half of the places, and the rest is put off.
-   */
-  #exceedsRetryShare({ pending }: CommandMessage): boolean {
-    return pending > 0 && this.#again >= Math.max(1, (this.owner.concurrency + this.#ahead) / 2);
-  }
-
-  /** Until its turn, at the rate at which this process settles. */
-  #deferralMs(nowMs: number): number {
-    this.#putOffInTick++;
-    const turnMs = Math.max(nowMs + MIN_PUT_OFF_MS, this.#nextTurnMs + 1000 / this.#rate);
-    this.#nextTurnMs = Math.min(turnMs, nowMs + MAX_PUT_OFF_MS);
-    return this.#nextTurnMs - nowMs;
-  }
-
-  /** Until it is known what the consumer may have forgotten, that is everything. */
-  doubt(): void {
-    this.#doubtfulUntilMs = Number.POSITIVE_INFINITY;
-    this.#consumerSequence = 0;
-    this.#doubts++;
-    if (!this.#doubting) void this.#settleDoubts();
-  }
-
-  async #settleDoubts(): Promise<void> {
-    this.#doubting = true;
-    for (let asked = 0; asked !== this.#doubts;) {
-      asked = this.#doubts;
-      const standing = await this.support.doubt();
-      if (!standing) break;
-      // What was asked before the last doubt says nothing of it.
-      if (asked !== this.#doubts) continue;
-      this.#doubtfulUntilMs = standing.untilMs;
-      this.leaseMs = standing.leaseMs;
-    }
-    this.#doubting = false;
-  }
-
-  /** Commands that were stored before this time, by the server's clock, are looked up before they run. */
-  doubtUntil(timeMs: number): void {
-    this.#doubtfulUntilMs = timeMs;
+    this.#taker.pump();
   }
 
   take(): CommandMessage | undefined {
@@ -213,46 +153,64 @@ export class Lane implements PullOwner {
     this.loop.pull();
   }
 
-  restore(reason: string): Promise<boolean> {
-    return this.support.restore(reason);
-  }
-
-  /** Gives up a message that nobody works on. */
-  drop(message: CommandMessage): void {
-    message.drop();
-    this.settled(message);
-  }
-
-  settled(message: CommandMessage): void {
-    this.leases.delete(message);
-    if (message.again) this.#again--;
-    message.again = false;
+  /** Nothing is left to do for this command. */
+  release(message: CommandMessage): void {
+    this.#held.delete(message);
+    if (message.leave() && message.redelivered) this.#retries.release();
     this.#settledInTick++;
-    if (this.leases.size === 0) this.#whenEmpty?.();
+    if (this.#held.size === 0) this.#whenEmpty?.();
   }
 
-  /** Called ten times a second. */
-  tick(nowMs: number): void {
-    if (this.#settledInTick > 0) this.lastSettledMs = nowMs;
-    this.#skipAllowance = Math.min(MAX_PAST, 2 * this.#putOffInTick);
-    this.#putOffInTick = 0;
-    this.#rate = Math.max(MIN_RATE, 10 * this.#settledInTick, this.#rate * RATE_DECAY);
-    this.#ahead = Math.min(MAX_AHEAD, Math.max(2 * this.#settledInTick, this.#ahead >> 1));
+  restore(reason: string): Promise<boolean> {
+    const { guard, topology } = this.#services;
+    const ensure = (): Promise<unknown> => topology.restoreConsumer(this.desired);
+    return guard.restore({ title: `Consumer ${this.target.durable}`, target: this.target, reason, ensure });
+  }
+
+  doubt(): void {
+    this.#consumerSequence = 0;
+    this.#uncertainty.raise();
+  }
+
+  /** Commands that were stored before this time, by the server's clock, may have been delivered by a durable that is gone. */
+  uncertainUntil(timeMs: number): void {
+    this.#uncertainty.until(timeMs);
+  }
+
+  tick(nowMs: number, connected: boolean): void {
+    if (this.#settledInTick > 0) this.#lastSettledMs = nowMs;
+    this.#retries.tick(this.#settledInTick);
+    this.#prefetch.tick(this.#settledInTick);
     this.#settledInTick = 0;
+    keepLeases(this.#held, this.#leaseMs, nowMs, connected, (message) => this.#lose(message));
   }
 
-  /** Stops pulling; what was delivered and not started, and what arrives yet, is handed to `refused`. */
-  stop(refused: (message: CommandMessage) => void): void {
-    this.#refused = refused;
-    for (const message of this.#waiting.splice(0)) if (!message.settled) refused(message);
+  /** Stops pulling; what was delivered and not started, and what arrives yet, is handed to `refuse`. */
+  stop(refuse: (message: CommandMessage) => void): void {
+    this.#refuse = refuse;
+    for (const message of this.#waiting.splice(0)) if (!message.settled) refuse(message);
     this.#pulling = this.loop.stop();
   }
-
-  #pulling: Promise<void> = Promise.resolve();
 
   /** Resolves when nothing arrives any more and all is settled. */
   async empty(): Promise<void> {
     await this.#pulling;
-    if (this.leases.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    if (this.#held.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+  }
+
+  #setLease(leaseMs: number): void {
+    if (leaseMs === this.#leaseMs) return;
+    this.#leaseMs = leaseMs;
+    for (const message of this.#held) if (!message.settled) message.lease(message.leasedAtMs, leaseMs);
+  }
+
+  #lose(message: CommandMessage): void {
+    // What has ended is being recorded: whether it stands is for the fence to say, also without the lease.
+    if (message.execution) {
+      message.execution.abort('lease-lost');
+      return;
+    }
+    message.drop();
+    this.release(message);
   }
 }

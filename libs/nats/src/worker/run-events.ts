@@ -1,13 +1,14 @@
+import type { PreparedRun } from '@loopstack/core';
 import {
-  headerBlock,
   ERR_CODE,
   JetStreamApiError,
   eventBefore,
+  headerBlock,
+  type HistoryEnd,
   type Publisher,
   type ServerClock,
   type JetStreamApi,
   type StreamMessage,
-  type HistoryEnd,
 } from '@loopstack/jetstream';
 import {
   HEADER,
@@ -19,6 +20,7 @@ import {
   type RunEvent,
   type WireNames,
 } from '@loopstack/shared';
+import { encodeSuccess } from './success-event.js';
 
 /** With what the worker compares. */
 interface ReadEnd extends HistoryEnd {
@@ -38,26 +40,64 @@ export class FencedError extends Error {
   }
 }
 
+export interface RunEventsOptions {
+  readonly names: WireNames;
+  /** Of one write. */
+  readonly timeoutMs: number;
+  /** The name of this worker. */
+  readonly worker: string;
+  /** The stream does not answer, or is gone. */
+  readonly onUnavailable: () => void;
+  /** A message that is no event is on the subject of a run. */
+  readonly onForeign: (reason: string) => void;
+}
+
 /** The events stream as the worker writes and reads it. */
 export class RunEvents {
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly publisher: Publisher,
-    private readonly names: WireNames,
-    private readonly timeoutMs: number,
-    /** Told when the stream does not answer, or is gone. */
-    private readonly missing: () => void = () => undefined,
-    /** Told of a message that is no event, on the subject of a run. */
-    private readonly strange: (reason: string) => void = () => undefined,
-  ) {}
+  readonly clock: ServerClock;
+  readonly #api: JetStreamApi;
+  readonly #publisher: Publisher;
+  readonly #options: RunEventsOptions;
+  readonly #names: WireNames;
+  readonly #workerJson: string;
+  #isoOfMs = 0;
+  #iso = '';
 
-  get clock(): ServerClock {
-    return this.api.clock;
+  constructor(api: JetStreamApi, publisher: Publisher, options: RunEventsOptions) {
+    this.clock = api.clock;
+    this.#api = api;
+    this.#publisher = publisher;
+    this.#options = options;
+    this.#names = options.names;
+    this.#workerJson = JSON.stringify(options.worker);
+  }
+
+  /** What happens to a run in this worker. */
+  describe(
+    type: RunEvent['type'],
+    attempt: number,
+    { delivery: { sequence }, content }: PreparedRun,
+    more: Partial<RunEvent> = {},
+  ): RunEvent {
+    const { worker } = this.#options;
+    return { type, at: this.#isoNow(), attempt, sequence, worker, ...(content === undefined ? {} : { content }), ...more };
+  }
+
+  /** That a run has succeeded, with its result as JSON text. */
+  describeSuccess(attempt: number, run: PreparedRun, resultJson: string | undefined): Uint8Array {
+    return encodeSuccess(run, { at: this.#isoNow(), attempt, workerJson: this.#workerJson, resultJson });
+  }
+
+  /** Many outcomes share a millisecond. */
+  #isoNow(): string {
+    const now = this.clock.nowMs();
+    if (now !== this.#isoOfMs) this.#iso = new Date((this.#isoOfMs = now)).toISOString();
+    return this.#iso;
   }
 
   /** What an event may have: the server's `max_payload` without the headers. */
   get maxBytes(): number {
-    return (this.api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY) - MAX_HEADER_BYTES;
+    return (this.#api.nc.info?.max_payload ?? Number.POSITIVE_INFINITY) - MAX_HEADER_BYTES;
   }
 
   async end(address: RunAddress, runId: string): Promise<HistoryEnd | undefined> {
@@ -72,18 +112,18 @@ export class RunEvents {
     if (!last) return undefined;
     const event = storedRunEvent(last);
     if (event) return { event, sequence: last.sequence, eventSequence: last.sequence, bytes: last.data };
-    const { events } = this.names.streams;
+    const { events } = this.#names.streams;
     const place = `at ${last.sequence} on ${last.subject}`;
-    this.strange(
+    this.#options.onForeign(
       `${events} has a message that is no run event, ${place}: it is passed over. Find who may publish there (docs/security.md)`,
     );
-    const before = await eventBefore(this.api, events, last.subject, last.sequence);
+    const before = await eventBefore(this.#api, events, last.subject, last.sequence);
     return { event: before?.event, sequence: last.sequence, eventSequence: before?.sequence ?? 0, bytes: before?.bytes };
   }
 
   async #stored(address: RunAddress, runId: string): Promise<StreamMessage | undefined> {
-    return this.api.lastOf(this.names.streams.events, this.names.event(address, runId)).catch((error: unknown) => {
-      if (error instanceof JetStreamApiError) this.missing();
+    return this.#api.lastOf(this.#names.streams.events, this.#names.event(address, runId)).catch((error: unknown) => {
+      if (error instanceof JetStreamApiError) this.#options.onUnavailable();
       throw error;
     });
   }
@@ -108,7 +148,7 @@ export class RunEvents {
    */
   store(address: RunAddress, runId: string, expected: number, bytes: Uint8Array): Promise<number> {
     const block = expected === 0 ? FIRST_EVENT : expectation(expected);
-    return this.publisher.send(this.names.event(address, runId), bytes, block, this.timeoutMs, SEQUENCE);
+    return this.#publisher.send(this.#names.event(address, runId), bytes, block, this.#options.timeoutMs, SEQUENCE);
   }
 
   /** What `append` does about the error that `store` rejected with: the second writing of an event is refused where the first one stands. */
@@ -121,7 +161,7 @@ export class RunEvents {
           return this.appendBytes(address, runId, end.sequence, bytes);
         throw new FencedError(error.message, end);
       }
-      if (error.code === 'PUBLISH_UNAVAILABLE') this.missing();
+      if (error.code === 'PUBLISH_UNAVAILABLE') this.#options.onUnavailable();
     }
     throw error;
   }

@@ -1,18 +1,10 @@
-import { PacedRead, ERR_CODE, hasCode, type JetStreamApi } from '@loopstack/jetstream';
+import { PacedRead, ERR_CODE, hasCode } from '@loopstack/jetstream';
 import { Releases } from '@loopstack/client';
 import type { schemaCheck } from '@loopstack/operations';
 import { handOver, type WorkflowRunner } from '@loopstack/core';
-import {
-  monotonicMs,
-  type Contract,
-  type JsonSchema,
-  type LoopstackError,
-  type Refusal,
-  type RunEvent,
-  type WireNames,
-} from '@loopstack/shared';
+import { monotonicMs, type Contract, type JsonSchema, type LoopstackError, type Refusal, type RunEvent } from '@loopstack/shared';
 import { Logger } from '@nestjs/common';
-import type { CommandMessage } from '../worker/command-message.js';
+import type { CommandMessage } from './command-message.js';
 import { RecentKeys } from '../upkeep/recent-keys.js';
 
 /** Between reads of what other releases accept, for one workflow: however many payloads are refused. */
@@ -29,15 +21,6 @@ const TOLD = 64;
 /** As long after the last one, health still tells that commands wait for another release. */
 const SHOWN_MS = 60_000;
 
-/** The releases that run, as the leader of the bucket's stream has them. */
-export function releasesOf(api: JetStreamApi, names: WireNames): Releases {
-  const stream = `KV_${names.catalogue}`;
-  return new Releases(
-    (position) => ('last' in position ? api.lastOf(stream, position.last) : api.leaderNext(stream, position.next, position.sequence)),
-    names,
-  );
-}
-
 /** Commands that wait for a worker of another release. */
 export interface HandedOver {
   /** Given back since they were last none. */
@@ -47,8 +30,8 @@ export interface HandedOver {
   readonly contracts: readonly string[];
 }
 
-/** Finds out, for payloads of one workflow that this release refuses, whether another one that runs accepts them. */
-export class HandOver {
+/** The other releases of one workflow that run: finds out, for payloads that this release refuses, whether one of them accepts them. */
+export class OtherReleases {
   readonly #logger: Logger;
   readonly #others: PacedRead<ReadonlyMap<string, Contract>>;
   readonly #before = new WeakMap<CommandMessage, Refusal>();
@@ -78,11 +61,11 @@ export class HandOver {
 
   /** Whether a release has refused it before. */
   wasRefused(message: CommandMessage): boolean {
-    return message.eventSequence !== 0 && this.#before.has(message);
+    return message.historySequence !== 0 && this.#before.has(message);
   }
 
   /** What a refusal comes to; undefined: nobody who runs can do the command. Never rejects. */
-  async of(message: CommandMessage, error: LoopstackError): Promise<ReturnType<typeof handOver>> {
+  async accept(message: CommandMessage, error: LoopstackError): Promise<ReturnType<typeof handOver>> {
     const waitMs = this.runner.entry.options.waitForReleaseMs;
     const before = this.#before.get(message);
     if (waitMs === 0) return undefined;
