@@ -46,7 +46,7 @@ describe('a replay', () => {
       undefined,
       undefined,
     ]);
-    // Its marks are gone with it.
+    // Its checkpoints are gone with it.
     expect(await readStream(rig.nc, names.streams.runs, names.replay('*'))).toEqual([]);
   });
 
@@ -58,6 +58,9 @@ describe('a replay', () => {
     expect(await replays.get('march')).toMatchObject({ request: { note: 'why' }, by: 'ada', actions: [{ action: 'start', by: 'ada' }] });
     expect(await codeOf(replays.start({ id: 'march' }))).toBe('REPLAY_EXISTS');
     expect(await codeOf(replays.get('april'))).toBe('REPLAY_UNKNOWN');
+    await replays.start({ id: 'may' });
+    expect((await replays.list({ limit: 1 })).map(({ id }) => id)).toEqual(['may']);
+    expect(await codeOf(replays.list({ limit: 0 }))).toBe('OPTION_INVALID');
     expect(await codeOf(replays.resume('march'))).toBe('REPLAY_FINISHED');
   });
 

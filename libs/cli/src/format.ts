@@ -1,23 +1,8 @@
-import { localMs, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
-import { durationMs, printable, type Duration } from '@loopstack/shared/contract';
+import { ago as agoAt } from '@loopstack/operations';
+import { durationMs, localMs, printable, type Duration, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
 import { UsageError } from './exit.js';
 
-const number = new Intl.NumberFormat('en-US');
-
-export const count = (value: number): string => number.format(value);
-
-/** `3 runs`, `1 run`. */
-export const many = (value: number, one: string, more = `${one}s`): string => `${count(value)} ${value === 1 ? one : more}`;
-
-/** How long, in the two largest units. */
-export function span(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const s = Math.round(ms / 1000);
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
-}
+export { bytes, count, many, span } from '@loopstack/operations';
 
 let nowMs: () => number = localMs;
 
@@ -26,19 +11,8 @@ export function tellTimeBy(clock: () => number): void {
   nowMs = clock;
 }
 
-/** How long ago; empty for a time that is not known. */
-export function ago(iso: string | undefined, sinceMs = nowMs()): string {
-  if (iso === undefined || iso === '') return '';
-  const ms = sinceMs - Date.parse(iso);
-  return ms < 0 ? `in ${span(-ms)}` : `${span(ms)} ago`;
-}
-
-const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-export function bytes(value: number): string {
-  const power = value < 1 ? 0 : Math.min(BYTES.length - 1, Math.floor(Math.log2(value) / 10));
-  return `${power === 0 ? value : (value / 1024 ** power).toFixed(1)} ${BYTES[power]}`;
-}
+/** How long ago; empty for an unknown time. */
+export const ago = (iso: string | undefined, sinceMs = nowMs()): string => agoAt(iso, sinceMs);
 
 /** A time as a user gives it: ISO 8601, or how long ago (`2h`). @throws UsageError */
 export function timeOf(option: string, text: string, fromMs = nowMs()): Date {

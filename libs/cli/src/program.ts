@@ -7,7 +7,7 @@ import { contractCommand } from './commands/contract.js';
 import { deadCommand } from './commands/dead.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
-import { replayCommand } from './commands/replay.js';
+import { replayCommand } from './commands/replay/replay.js';
 import { runCommand } from './commands/run.js';
 import { runsCommand } from './commands/runs.js';
 import { schedulesCommand } from './commands/schedules.js';

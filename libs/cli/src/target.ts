@@ -1,4 +1,5 @@
 import { LoopstackError, assertAddress, assertName, type RunAddress, type RunReference } from '@loopstack/shared/contract';
+import { shownAddress as shown } from '@loopstack/operations';
 import { UsageError } from './exit.js';
 
 /** Edit distance with swaps of neighbors (optimal string alignment), without regard to case. */
@@ -66,7 +67,7 @@ export function parseRun(text: string, { workspace, workflow }: Partial<RunAddre
   return { workspace, workflow, id: text };
 }
 
-export const shown = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;
+export { shown };
 
 /**
  * Refuses an address that nobody knows, and says what may have been meant. Where nothing is known, nothing is refused.

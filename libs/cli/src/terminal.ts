@@ -45,12 +45,11 @@ export interface Ticker {
  */
 export class Terminal {
   readonly #streams: Streams;
+  readonly options: TerminalOptions;
 
-  constructor(
-    streams: Streams,
-    readonly options: TerminalOptions,
-  ) {
+  constructor(streams: Streams, options: TerminalOptions) {
     this.#streams = streams;
+    this.options = options;
   }
 
   get json(): boolean {

@@ -1,5 +1,10 @@
 export type { DeadLetterFilter, DeadLetterReport, DeadLetterSelection } from '@loopstack/shared/contract';
 export { DeadLetters } from './dead/dead-letters.js';
+export { ago, bytes, count, many, shownAddress, span } from './text.js';
+export { diagnose } from './doctor/diagnose.js';
+export type { Facts } from './doctor/facts.js';
+export type { Finding } from './doctor/finding.js';
+export { type Examined, gatherFacts } from './doctor/gather.js';
 export { Digest, shownNames } from './dead/unserved-digest.js';
 export { type BindingInfo, Bindings } from './deployment/bindings.js';
 export { Deployment, type Queue } from './deployment/deployment.js';
@@ -9,9 +14,6 @@ export {
   type DesiredConsumer,
   desiredConsumers,
   type DesiredConsumers,
-  type DesiredStream,
-  desiredStreams,
-  drift,
   durableOf,
   filterOf,
   hasLanes,
@@ -19,9 +21,10 @@ export {
   leaseOf,
   leaseToKeep,
   pausedUntil,
-  ServerVersion,
   SPLIT_PAUSE_MS,
-} from './deployment/desired-topology.js';
+} from './deployment/desired-consumers.js';
+export { type DesiredStream, desiredStreams } from './deployment/desired-streams.js';
+export { drift } from './deployment/drift.js';
 export type { ReplayProgress } from './replay/run/meter.js';
 export type { ReplayExample, ReplayPreview } from './replay/preview.js';
 export type { InvalidCommand, ReplayAction, ReplayCounts, ReplayReport, ReplayStatus } from './replay/replay-log.js';

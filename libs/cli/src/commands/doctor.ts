@@ -1,8 +1,6 @@
+import { diagnose, gatherFacts, type Finding } from '@loopstack/operations';
 import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
-import { diagnose } from '../doctor/diagnose.js';
-import type { Finding } from '../doctor/finding.js';
-import { gatherFacts } from '../doctor/facts.js';
 import { EXIT, type ExitCode } from '../exit.js';
 import type { Style } from '../terminal.js';
 
@@ -21,7 +19,9 @@ export function doctorCommand(cli: Cli): Command {
 }
 
 async function doctor({ options, terminal, session }: Invocation<{ readonly monitor?: string }>): Promise<ExitCode> {
-  const findings = diagnose(await gatherFacts(await session(true), options.monitor));
+  const { api, names, client, publisher, settings } = await session(true);
+  const { domain } = settings;
+  const findings = diagnose(await gatherFacts({ api, names, client, publisher, domain, monitor: options.monitor }));
   terminal.result(findings, () =>
     findings
       .map(({ check, status, message, fix }) => {

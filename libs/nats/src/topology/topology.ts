@@ -3,7 +3,6 @@ import { DURABLE_METADATA, LoopstackError, type RunAddress } from '@loopstack/sh
 import {
   CONSUMER_FIELDS,
   SPLIT_PAUSE_MS,
-  ServerVersion,
   desiredConsumer,
   desiredConsumers,
   desiredStreams,
@@ -59,7 +58,7 @@ export class Topology {
 
   /** @throws LoopstackError TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
   async ensureStreams(): Promise<void> {
-    const version = new ServerVersion(this.api.nc.info?.version ?? '0.0.0');
+    const version = this.api.nc.info?.version ?? '0.0.0';
     for (const desired of desiredStreams(this.options, version)) await this.ensureStream(desired);
   }
 

@@ -1,5 +1,5 @@
 import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared/contract';
-import { pausedUntil } from './desired-topology.js';
+import { pausedUntil } from './desired-consumers.js';
 import { ERR_CODE, orUndefined, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
 
 /** A durable of ours on a stream of events. */
@@ -36,18 +36,21 @@ interface Page<T> {
 
 /** The bindings that exist on the server, whoever declared them. A binding outlives its declaration: it is removed only here. */
 export class Bindings {
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-  ) {}
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+
+  constructor(api: JetStreamApi, names: WireNames) {
+    this.#api = api;
+    this.#names = names;
+  }
 
   /** All bindings of this prefix, on every stream of the account. */
   async list(): Promise<readonly BindingInfo[]> {
     const found: BindingInfo[] = [];
     for (const stream of await this.#pages('STREAM.NAMES', ({ streams }: Page<never>) => streams)) {
       const durables = (await unlessGone(this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers))) ?? [];
-      for (const durable of durables.filter((name) => isEventDurable(this.names.prefix, name))) {
-        const info = await unlessGone(this.api.consumerInfo(stream, durable));
+      for (const durable of durables.filter((name) => isEventDurable(this.#names.prefix, name))) {
+        const info = await unlessGone(this.#api.consumerInfo(stream, durable));
         if (info) found.push(bindingInfo(stream, info));
       }
     }
@@ -61,7 +64,7 @@ export class Bindings {
    * @throws LoopstackError BINDING_UNKNOWN, BINDING_IN_USE, OPTION_INVALID where the stream is needed
    */
   async remove(durable: string, stream?: string): Promise<void> {
-    const named = isEventDurable(this.names.prefix, durable)
+    const named = isEventDurable(this.#names.prefix, durable)
       ? (await this.list()).filter((info) => info.durable === durable && (stream ?? info.stream) === info.stream)
       : [];
     if (named.length > 1) {
@@ -71,13 +74,13 @@ export class Bindings {
     const [binding] = named;
     if (!binding) throw new LoopstackError('BINDING_UNKNOWN', { binding: durable });
     if (binding.consumed) throw new LoopstackError('BINDING_IN_USE', { binding: durable });
-    await orUndefined(this.api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`), ERR_CODE.CONSUMER_NOT_FOUND);
+    await orUndefined(this.#api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`), ERR_CODE.CONSUMER_NOT_FOUND);
   }
 
   async #pages<T>(path: string, read: (page: Page<T>) => readonly string[] | null | undefined): Promise<readonly string[]> {
     const all: string[] = [];
     for (;;) {
-      const page = await this.api.read<Page<T>>(path, { offset: all.length });
+      const page = await this.#api.read<Page<T>>(path, { offset: all.length });
       const items = read(page) ?? [];
       all.push(...items);
       if (items.length === 0 || all.length >= page.total) return all;

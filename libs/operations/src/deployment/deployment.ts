@@ -1,6 +1,7 @@
 import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
 import { ERR_CODE, orUndefined, subjectPages, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
 import { Digest } from '../dead/unserved-digest.js';
+import { shownAddress } from '../text.js';
 
 /** What waits for a workflow, and who works on it. */
 export interface Queue extends RunAddress {
@@ -23,14 +24,17 @@ export interface Queue extends RunAddress {
 
 /** What of Loopstack there is on a server: streams and queues as they stand. */
 export class Deployment {
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-  ) {}
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+
+  constructor(api: JetStreamApi, names: WireNames) {
+    this.#api = api;
+    this.#names = names;
+  }
 
   /** Those of ours that exist, by name. */
   async streams(): Promise<ReadonlyMap<string, StreamInfo>> {
-    const { streams, catalogue, replays } = this.names;
+    const { streams, catalogue, replays } = this.#names;
     const wanted = [...Object.values(streams), `KV_${catalogue}`, `KV_${replays}`];
     const found = await Promise.all(wanted.map(async (name) => [name, await this.stream(name)] as const));
     return new Map(found.filter((entry): entry is readonly [string, StreamInfo] => entry[1] !== undefined));
@@ -38,13 +42,13 @@ export class Deployment {
 
   /** @throws JetStreamApiError but for a stream that does not exist */
   stream(name: string): Promise<StreamInfo | undefined> {
-    return this.api.findStream(name);
+    return this.#api.findStream(name);
   }
 
   /** The queues of all workflows that a worker has ever served, by address. */
   async queues(): Promise<readonly Queue[]> {
     const queues: Queue[] = [];
-    for await (const info of this.consumers(this.names.streams.runs)) {
+    for await (const info of this.#consumers(this.#names.streams.runs)) {
       const [workspace, workflow, lane] = info.name.split('~');
       if (workspace === undefined || workflow === undefined) continue;
       queues.push({
@@ -67,13 +71,13 @@ export class Deployment {
 
   /** What waits for workflows that have no queue: a name that was mistyped, or a worker that is still to come. */
   async unserved(queues: readonly Queue[]): Promise<Digest> {
-    const { streams, prefix } = this.names;
+    const { streams, prefix } = this.#names;
     const served = new Set(queues.map((queue) => shownAddress(queue)));
     const waiting = new Digest();
     for (const head of ['run', 'lane']) {
-      for await (const page of subjectPages(this.api, streams.runs, `${prefix}.${head}.>`)) {
+      for await (const page of subjectPages(this.#api, streams.runs, `${prefix}.${head}.>`)) {
         for (const [subject, count] of page) {
-          const address = this.names.parseRun(subject);
+          const address = this.#names.parseRun(subject);
           if (address && !served.has(shownAddress(address))) waiting.add(address, count);
         }
       }
@@ -81,10 +85,10 @@ export class Deployment {
     return waiting;
   }
 
-  private async *consumers(stream: string): AsyncGenerator<ConsumerInfo> {
+  async *#consumers(stream: string): AsyncGenerator<ConsumerInfo> {
     let seen = 0;
     for (;;) {
-      const asked = this.api.read<{ total: number; consumers?: readonly ConsumerInfo[] | null }>(`CONSUMER.LIST.${stream}`, {
+      const asked = this.#api.read<{ total: number; consumers?: readonly ConsumerInfo[] | null }>(`CONSUMER.LIST.${stream}`, {
         offset: seen,
       });
       const page = await orUndefined(asked, ERR_CODE.STREAM_NOT_FOUND);
@@ -96,5 +100,3 @@ export class Deployment {
     }
   }
 }
-
-const shownAddress = ({ workspace, workflow }: RunAddress): string => `${workspace}.${workflow}`;

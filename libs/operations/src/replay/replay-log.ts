@@ -100,6 +100,9 @@ export interface ReplayReport extends ReplayOrder, ReplayState {}
 export const HEARTBEAT_MS = 2000;
 const DEAD_AFTER_MS = 5 * HEARTBEAT_MS;
 
+/** Requests that a list has on their way. */
+const READ_AT_ONCE = 50;
+
 /** This process, as records name it. */
 export const PROCESS = `${hostname()}:${process.pid}`;
 
@@ -154,14 +157,18 @@ export class ReplayLog {
   }
 
   /** Newest first. */
-  async list(): Promise<readonly ReplayReport[]> {
+  async list(limit: number): Promise<readonly ReplayReport[]> {
     const orders = await this.#bucket.list<ReplayOrder>('*.order');
-    const reports = await Promise.all(
-      orders.map(async (order) =>
-        report(ServerClock.of(this.#nc).nowMs(), order, await this.#bucket.get<ReplayState>(`${order.id}.state`)),
-      ),
-    );
-    return reports.toSorted((a, b) => b.at.localeCompare(a.at));
+    const newest = orders.toSorted((a, b) => b.at.localeCompare(a.at)).slice(0, limit);
+    const reports: ReplayReport[] = [];
+    for (let from = 0; from < newest.length; from += READ_AT_ONCE) {
+      const read = newest.slice(from, from + READ_AT_ONCE).map(async (order) => {
+        const state = await this.#bucket.get<ReplayState>(`${order.id}.state`);
+        return report(ServerClock.of(this.#nc).nowMs(), order, state);
+      });
+      reports.push(...(await Promise.all(read)));
+    }
+    return reports;
   }
 
   /** Writes the state; the order does not change. */

@@ -1,5 +1,5 @@
 import { Publisher, ERR_CODE, JetStreamApi, JetStreamApiError, type NatsConnectionLike } from '@loopstack/jetstream';
-import { LoopstackError, wireNames, monotonicMs, type CommandSigner, type WireNames } from '@loopstack/shared/contract';
+import { LoopstackError, integerFrom, wireNames, monotonicMs, type CommandSigner, type WireNames } from '@loopstack/shared/contract';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandBatches } from './run/command-batches.js';
 import { CommandSelector, type PayloadCheck } from './select/command-selector.js';
@@ -138,9 +138,13 @@ export class Replays {
     return this.#log.get(id);
   }
 
-  /** All replays of the deployment's life, newest first. */
-  list(): Promise<readonly ReplayReport[]> {
-    return this.#log.list();
+  /**
+   * The last replays, newest first.
+   * @param options.limit most that are listed. Default 100
+   * @throws LoopstackError OPTION_INVALID
+   */
+  async list({ limit = 100 }: { readonly limit?: number } = {}): Promise<readonly ReplayReport[]> {
+    return this.#log.list(integerFrom('limit', 1, limit));
   }
 
   /** Frees the inbox of acknowledgements; the connection stays. */

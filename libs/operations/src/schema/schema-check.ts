@@ -51,13 +51,16 @@ export function schemaCheck(
 }
 
 class Checker {
+  readonly #warn: (text: string) => void;
   #ajv: Ajv2020 | undefined;
   readonly #known = new WeakMap<object, Compiled>();
   /** By its text: a catalogue is read again each minute, and is what it was. */
   readonly #kept = new Map<string, Compiled>();
   readonly #told = new Set<string>();
 
-  constructor(private readonly warn: (text: string) => void) {}
+  constructor(warn: (text: string) => void) {
+    this.#warn = warn;
+  }
 
   check(schema: unknown, payload: unknown, workflow: RunAddress | undefined): readonly FieldError[] {
     const compiled = this.#compiled(schema);
@@ -116,7 +119,7 @@ class Checker {
     if (this.#told.has(text)) return;
     if (this.#told.size >= MAX_KEPT) this.#told.clear();
     this.#told.add(text);
-    this.warn(text);
+    this.#warn(text);
   }
 }
 

@@ -1,5 +1,4 @@
-import { many } from '../format.js';
-import { shown } from '../target.js';
+import { many, shownAddress } from '../text.js';
 import type { Facts } from './facts.js';
 import { warning, type Finding } from './finding.js';
 
@@ -11,7 +10,7 @@ export function releaseFindings({ shared }: Pick<Facts, 'shared'>): readonly Fin
   if (shared.length === 0) return [];
   const names = shared.slice(0, NAMED).map((one) => {
     const releases = one.releases.length === 0 ? '' : ` of ${one.releases.join(' and ')}`;
-    return `${shown(one)} (${one.contracts.length} contracts${releases})`;
+    return `${shownAddress(one)} (${one.contracts.length} contracts${releases})`;
   });
   const others = shared.length > NAMED ? `, and ${many(shared.length - NAMED, 'other workflow')}` : '';
   return [

@@ -1,11 +1,11 @@
 import type { EventMapping, PatchOperation, ReplayFunctions, ReplayModule, ReplayOutcome, ReplayRequest } from '@loopstack/operations';
 import type { DeadReason, Priority } from '@loopstack/shared/contract';
 import type { Readable } from 'node:stream';
-import { UsageError } from '../exit.js';
-import { timeOf } from '../format.js';
-import { loadFunction } from '../modules.js';
-import { parseJson, readText } from '../payload.js';
-import { parseTarget } from '../target.js';
+import { UsageError } from '../../exit.js';
+import { timeOf } from '../../format.js';
+import { loadFunction } from '../../modules.js';
+import { parseJson, readText } from '../../payload.js';
+import { parseTarget } from '../../target.js';
 
 /** What `loopstack replay start` was given. */
 export interface StartFlags {

@@ -1,3 +1,4 @@
+import { apiPrefix } from '@loopstack/jetstream';
 import { filterCovers, wireNames, type WireNames } from '@loopstack/shared/contract';
 import type { Facts, Permissions } from './facts.js';
 import { ok, unknown, warning, type Finding } from './finding.js';
@@ -13,30 +14,30 @@ function may(rights: Permissions['publish'], subject: string): boolean {
 const ANY = { workspace: 'W', workflow: 'F' };
 
 /** What each role needs, by an example of each subject. */
-function needs(names: WireNames): readonly { readonly what: string; readonly publish: readonly string[] }[] {
+function needs(names: WireNames, api: string): readonly { readonly what: string; readonly publish: readonly string[] }[] {
   const { streams } = names;
   return [
     { what: 'start runs', publish: [names.run(ANY), names.run(ANY, 'low')] },
     {
       what: 'read streams',
-      publish: [`$JS.API.STREAM.INFO.${streams.runs}`, `$JS.API.DIRECT.GET.${streams.events}`, `$JS.API.STREAM.MSG.GET.${streams.events}`],
+      publish: [`${api}.STREAM.INFO.${streams.runs}`, `${api}.DIRECT.GET.${streams.events}`, `${api}.STREAM.MSG.GET.${streams.events}`],
     },
-    { what: 'consume runs', publish: [`$JS.API.CONSUMER.MSG.NEXT.${streams.runs}.W~F`, `$JS.ACK.${streams.runs}.W~F.1.1.1.1.1`] },
+    { what: 'consume runs', publish: [`${api}.CONSUMER.MSG.NEXT.${streams.runs}.W~F`, `$JS.ACK.${streams.runs}.W~F.1.1.1.1.1`] },
     { what: 'record events', publish: [names.event(ANY, 'R'), names.dead(ANY)] },
-    { what: 'provision', publish: [`$JS.API.STREAM.CREATE.${streams.runs}`, `$JS.API.CONSUMER.CREATE.${streams.runs}.x`] },
+    { what: 'provision', publish: [`${api}.STREAM.CREATE.${streams.runs}`, `${api}.CONSUMER.CREATE.${streams.runs}.x`] },
     { what: 'replay', publish: [names.replay('R'), `$KV.${names.replays}.x`] },
   ];
 }
 
 /** What this user may not do. Pure. */
-export function permissions({ user, prefix }: Facts): readonly Finding[] {
+export function permissions({ user, prefix, domain }: Facts): readonly Finding[] {
   const check = 'permissions';
   if (user === undefined)
     return [unknown(check, 'the server did not say what this user may', 'Allow $SYS.REQ.USER.INFO, or see the server configuration.')];
   if (user.permissions === undefined) return [ok(check, 'this user may do everything in its account')];
   const { publish, subscribe } = user.permissions;
   const findings: Finding[] = [];
-  const denied = needs(wireNames(prefix)).flatMap(({ what, publish: subjects }) => {
+  const denied = needs(wireNames(prefix), apiPrefix(domain)).flatMap(({ what, publish: subjects }) => {
     const missing = subjects.filter((subject) => !may(publish, subject));
     return missing.length > 0 ? [{ what, missing }] : [];
   });

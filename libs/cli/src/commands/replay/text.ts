@@ -1,8 +1,8 @@
 import type { InvalidCommand, ReplayCommand, ReplayPreview, ReplayProgress, ReplayReport, ReplayStatus } from '@loopstack/operations';
 import { printable } from '@loopstack/shared/contract';
-import { count, many, span } from './format.js';
-import { shown } from './target.js';
-import type { Cell, Fact, Style, Terminal } from './terminal.js';
+import { count, many, span } from '../../format.js';
+import { shown } from '../../target.js';
+import type { Cell, Fact, Style, Terminal } from '../../terminal.js';
 
 /** How a replay goes on, on one line. */
 export function progressText({ counts, scanned, bound, perSecond, leftMs, waiting }: ReplayProgress): string {

@@ -1,12 +1,12 @@
 import { REPLAY_OUTCOMES, type ReplayHooks, type ReplayPace, type ReplayProgress, type ReplayReport } from '@loopstack/operations';
 import { DEAD_REASONS } from '@loopstack/shared/contract';
 import { Command, Option } from 'commander';
-import type { Cli, Invocation } from '../cli.js';
-import { EXIT, type ExitCode } from '../exit.js';
-import { ago, collect, count, integerOf, many, numberOf, span } from '../format.js';
-import { loadAgain } from '../modules.js';
-import { previewText, progressText, reportText, statusCell } from '../replay-text.js';
-import { requestOf, timesOf, type StartFlags } from './replay-request.js';
+import type { Cli, Invocation } from '../../cli.js';
+import { EXIT, type ExitCode } from '../../exit.js';
+import { ago, collect, count, integerOf, many, numberOf, span } from '../../format.js';
+import { loadAgain } from '../../modules.js';
+import { previewText, progressText, reportText, statusCell } from './text.js';
+import { requestOf, timesOf, type StartFlags } from './request.js';
 
 interface ResumeFlags {
   readonly rate?: number | 'none';
@@ -134,7 +134,7 @@ function exitCodeOf({ status, counts }: ReplayReport): ExitCode {
 
 async function list({ options, terminal, session }: Invocation<{ readonly limit: number }>): Promise<void> {
   const replays = (await session()).replays();
-  const reports = (await replays.list()).slice(0, options.limit);
+  const reports = await replays.list({ limit: options.limit });
   terminal.result(reports, () =>
     reports.length === 0
       ? 'no replays'
