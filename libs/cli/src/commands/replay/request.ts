@@ -1,5 +1,4 @@
-import type { EventMapping, PatchOperation, ReplayFunctions, ReplayModule, ReplayOutcome, ReplayRequest } from '@loopstack/operations';
-import type { DeadReason, Priority } from '@loopstack/shared/contract';
+import type { EventMapping, PatchOperation, ReplayFunctions, ReplayModule, ReplayRequest } from '@loopstack/operations';
 import type { Readable } from 'node:stream';
 import { UsageError } from '../../exit.js';
 import { timeOf } from '../../format.js';
@@ -7,24 +6,33 @@ import { loadFunction } from '../../modules.js';
 import { parseJson, readText } from '../../payload.js';
 import { parseTarget } from '../../target.js';
 
-/** What `loopstack replay start` was given. */
-export interface StartFlags {
+/** Flags that have the name and the value of an option of the request. */
+const SAME = [
+  'id',
+  'workspace',
+  'workflow',
+  'fromSequence',
+  'toSequence',
+  'user',
+  'outcome',
+  'reason',
+  'where',
+  'sample',
+  'limit',
+  'includeReplayed',
+  'rate',
+  'maxQueued',
+  'priority',
+  'note',
+] as const satisfies readonly (keyof ReplayRequest)[];
+
+/** The flags of `loopstack replay start`. */
+export interface StartFlags extends Pick<ReplayRequest, (typeof SAME)[number]> {
   readonly source: string;
-  readonly workspace?: string;
-  readonly workflow?: string;
   readonly subject?: readonly string[];
   readonly since?: string;
   readonly until?: string;
-  readonly fromSequence?: number;
-  readonly toSequence?: number;
-  readonly user?: string;
-  readonly outcome?: ReplayOutcome;
-  readonly reason?: DeadReason;
-  readonly where?: string;
   readonly whereModule?: string;
-  readonly sample?: number;
-  readonly limit?: number;
-  readonly includeReplayed?: boolean;
   readonly sameRun?: boolean;
   readonly to?: string;
   readonly mapUser?: string;
@@ -33,11 +41,6 @@ export interface StartFlags {
   readonly mapModule?: string;
   readonly patch?: string;
   readonly transform?: string;
-  readonly rate?: number;
-  readonly maxQueued?: number;
-  readonly priority?: Priority;
-  readonly id?: string;
-  readonly note?: string;
   readonly dryRun?: boolean;
   readonly examples: number;
   readonly check: boolean;
@@ -65,8 +68,7 @@ export async function requestOf(
   await load('transform', transformIsPatch ? undefined : transform);
   const patch = flags.patch ?? (transformIsPatch ? `@${transform}` : undefined);
   const request: Record<string, unknown> = {
-    ...only(flags, ['id', 'workspace', 'workflow', 'fromSequence', 'toSequence', 'user', 'outcome', 'reason', 'where', 'sample', 'limit']),
-    ...only(flags, ['includeReplayed', 'rate', 'maxQueued', 'priority', 'note']),
+    ...only(flags, SAME),
     ...address,
     source: source === 'runs' || source === 'dead' ? source : { stream: source },
   };
