@@ -4,8 +4,11 @@ import { PlantedTree, checkout } from './planted-tree.js';
 
 /** One rule, a file that breaks only this one, and its text. */
 type Plant = readonly [rule: string, path: string, text: string];
+/** With the line that breaks it, if that is not the first. */
+type TextPlant = readonly [...Plant, line?: number];
 
-const pathsOf = (plants: readonly Plant[]): Record<string, string> => Object.fromEntries(plants.map(([, path, text]) => [path, text]));
+const pathsOf = (plants: readonly (Plant | TextPlant)[]): Record<string, string> =>
+  Object.fromEntries(plants.map(([, path, text]) => [path, text]));
 
 // Spelled in parts, so that this file itself passes the gate of texts.
 const IT = 'it';
@@ -152,7 +155,7 @@ const IMPORTS = Object.entries(ROOMS).flatMap(([room, { may, paths }]) =>
   }),
 );
 
-const TEXT: readonly Plant[] = [
+const TEXT: readonly TextPlant[] = [
   ['machine-path', 'docs/setup.md', `Look into ${machinePath('work', 'main')}.\n`],
   ['machine-path', 'config/nats/one.conf', `store_dir: "${machinePath('root', 'data')}"\n`],
   ['registry-host', 'docs/install.md', `npm install --registry https://${REGISTRY}.example.org\n`],
@@ -181,6 +184,7 @@ const TEXT: readonly Plant[] = [
   ['path', 'libs/core/src/path.ts', `// Held by test/missing.e2e.ts, not by test/run.e2e.ts.\n`],
   ['path', 'config/nats/path.conf', `listen: 1 # as in config/missing.conf\n`],
   ['path', 'docs/paths.md', `The code is in \`libs/missing/src\`, beside \`libs/core\`.\n`],
+  ['path', 'docs/picture.md', '```mermaid\nflowchart LR\n  a["libs/core/src/missing.ts<br/>gone"] --> b["libs/core/src"]\n```\n', 3],
   ['import-type-expression', 'libs/core/src/expression.ts', "export type Body = import('node:fs').Stats;\n"],
   ['adr-name', 'docs/adr/first-idea.md', '# 0002: Idea\n'],
   ['adr-title', 'docs/adr/0003-title.md', adr('# Title')],
@@ -379,7 +383,7 @@ describe('the gate of texts', () => {
     const { code, output } = await tree().run('.ci/text.mjs');
     const lines = output.trimEnd().split('\n');
     expect(lines.map((line) => line.split(': ', 2).join(' ')).toSorted()).toEqual(
-      TEXT.map(([rule, path]) => `${path}:1 ${rule}`).toSorted(),
+      TEXT.map(([rule, path, , line = 1]) => `${path}:${line} ${rule}`).toSorted(),
     );
     expect(code).toBe(1);
   });
