@@ -92,6 +92,31 @@ describe('loopstack runs', () => {
     expect(late.stderr).toContain('has already ended as succeeded');
   });
 
+  it('cancel takes the runs that options choose', async () => {
+    const send = async (): Promise<string> => (await rig.json<{ id: string }>(['run', 'Orders.Retired', '-u', 'u1', '--no-check'])).id;
+    const ids = [await send(), await send(), await send()];
+    const kept = await started('kept', 'hang');
+    const retired = ['runs', 'cancel', '--workflow', 'Retired', '--status', 'queued'];
+    const idsOf = (runs: readonly RunInfo[]): string[] => runs.map(({ id }) => id).toSorted();
+    expect(idsOf(await rig.json<RunInfo[]>([...retired, '--dry-run']))).toEqual(ids.toSorted());
+    expect((await rig.loopstack(...retired)).code).toBe(2);
+    expect(await status(ids[0] as string)).toBe('queued');
+    expect(idsOf(await rig.json<RunInfo[]>([...retired, '--limit', '1', '--yes']))).toHaveLength(1);
+    expect(await rig.json<RunInfo[]>([...retired, '--yes'])).toHaveLength(2);
+    for (const id of ids) expect(await status(id)).toBe('canceled');
+    expect((await rig.loopstack(...retired, '--yes')).stdout).toContain('nothing was canceled');
+    expect(await status(kept)).not.toBe('canceled');
+    expect((await rig.loopstack('runs', 'cancel', kept, '--yes')).code).toBe(0);
+  });
+
+  it.each([
+    ['no run and no option', []],
+    ['ids and options', ['01900000-0000-7000-8000-000000000000', '--all']],
+  ])('cancel refuses %s', async (_, args) => {
+    const { code, stderr } = await rig.loopstack('runs', 'cancel', ...args, '--yes');
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/which runs\?|not by both/)]);
+  });
+
   it('foreign text prints on one clean line', async () => {
     const nc = await connect({ servers: rig.server.url });
     const evil = 'x\n2031-01-01 succeeded\u001b[2J\u009b31m\u2028\u202ey';

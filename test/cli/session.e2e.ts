@@ -22,6 +22,9 @@ const REPLAY: readonly Step[] = [
 
 const AFTERWARDS: readonly Step[] = [
   { typed: 'loopstack replay list' },
+  { typed: 'loopstack run Orders.ProcessOrder --user u1 --arg orderId=o-4 --delay 2h' },
+  { typed: 'loopstack run Orders.ProcessOrder --user u1 --arg orderId=o-5 --delay 2h' },
+  { typed: 'loopstack runs cancel --workspace Orders --status queued', answers: ['y'] },
   { typed: 'loopstack dead list' },
   { typed: 'loopstack dead discard --all', answers: ['y'] },
   { typed: 'loopstack workflows' },

@@ -1,5 +1,4 @@
 import {
-  LoopstackError,
   RUN_STATUSES,
   assertPlace,
   decodeRunEvent,
@@ -12,10 +11,11 @@ import {
 import { Command, Option } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
-import { ago, eventLine, integerOf, many, styleOf, timeOf } from '../format.js';
+import { ago, eventLine, integerOf, styleOf, timeOf } from '../format.js';
 import type { Session } from '../session.js';
 import { parseRun, shown } from '../target.js';
 import type { Fact, Terminal } from '../terminal.js';
+import { cancelCommand } from './runs-cancel.js';
 
 /** Where a run is, if its id alone does not tell. */
 interface Place {
@@ -48,9 +48,7 @@ export function runsCommand(cli: Cli): Command {
   place(runs.command('watch').description('what happens, live: of one run until it has ended, or of all'))
     .argument('[run]', RUN)
     .action(cli.action<ListFlags, [string | undefined]>(watch));
-  place(runs.command('cancel').description('end runs before their start, during it, or between attempts'), 'of this')
-    .argument('<run...>', RUN)
-    .action(cli.action<Place, [string[]]>(cancel));
+  runs.addCommand(cancelCommand(cli));
   return runs;
 }
 
@@ -162,32 +160,4 @@ async function watchAll({ nc, names }: Session, { options, terminal, signal }: I
     );
   }
   return EXIT.DONE;
-}
-
-async function cancel({ options, terminal, session }: Invocation<Place>, texts: readonly string[]): Promise<ExitCode> {
-  const asked = texts.map((text) => parseRun(text, options));
-  const { client } = await session();
-  const failed: LoopstackError[] = [];
-  const each = async <T>(ids: readonly T[], ask: (run: T) => Promise<RunInfo>): Promise<RunInfo[]> => {
-    const runs: RunInfo[] = [];
-    for (const runId of ids) {
-      try {
-        runs.push(await ask(runId));
-      } catch (error) {
-        if (!(error instanceof LoopstackError)) throw error;
-        failed.push(error);
-      }
-    }
-    return runs;
-  };
-  // Nobody is asked about what does not exist.
-  const found = await each(asked, (run) => client.get(run));
-  const [first] = found;
-  const question = `Cancel ${first && found.length === 1 ? `run ${first.id} of ${shown(first)}` : many(found.length, 'run')}?`;
-  if (found.length > 0 && !(await terminal.confirm(question))) return EXIT.PARTLY;
-  const canceled = await each(found, (run) => client.cancel(run));
-  terminal.result(canceled, () => canceled.map((run) => `${run.id} ${run.status}`).join('\n') || 'nothing was canceled');
-  for (const error of failed) terminal.error(error);
-  if (failed.length === 0) return EXIT.DONE;
-  return canceled.length > 0 ? EXIT.PARTLY : EXIT.USAGE;
 }

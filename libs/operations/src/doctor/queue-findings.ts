@@ -1,5 +1,5 @@
 import { apiPrefix } from '@loopstack/jetstream';
-import { wireNames } from '@loopstack/shared/contract';
+import { wireNames, type RunAddress } from '@loopstack/shared/contract';
 import type { BindingInfo } from '../deployment/bindings.js';
 import type { Queue } from '../deployment/deployment.js';
 import { ago, count, many, shownAddress } from '../text.js';
@@ -16,7 +16,7 @@ export function queueFindings(facts: Facts): readonly Finding[] {
     problem(
       `queue ${shownAddress(waiting)}`,
       `${many(waiting.commands, 'command')} waiting, and no worker has ever served this workflow`,
-      'Start a worker that has it. If the name is wrong, cancel them (`loopstack runs cancel`), or replay them under the right one (`--patch`).',
+      `Start a worker that has it. If the name is wrong, cancel the runs (${cancelQueued(waiting)}), or replay them under the right one (\`--patch\`).`,
     ),
   );
   if (unserved.names > unserved.top.length) {
@@ -51,7 +51,7 @@ function stuck(queue: Queue, { prefix, domain, nowMs }: Facts): readonly Finding
       problem(
         check,
         `${many(pending, 'command')} waiting and no worker takes them`,
-        'Start a worker that has this workflow, or discard what nobody will run.',
+        `Start a worker that has this workflow, or cancel the runs: ${cancelQueued(queue)}.`,
       ),
     ];
   const quiet = Math.min(since(lastDelivery), since(lastAck));
@@ -103,6 +103,10 @@ function heldUp(binding: BindingInfo, { domain, nowMs }: Facts): readonly Findin
     ),
   ];
 }
+
+/** The command that cancels what waits for a workflow. */
+const cancelQueued = ({ workspace, workflow }: RunAddress): string =>
+  `\`loopstack runs cancel --workspace ${workspace} --workflow ${workflow} --status queued\``;
 
 /** The command of the nats command line that ends a pause. */
 const resume = (domain: string | undefined, stream: string, durable: string): string =>

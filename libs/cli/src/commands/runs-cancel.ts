@@ -1,0 +1,105 @@
+import { LoopstackError, OUTCOMES, RUN_STATUSES, type RunInfo, type RunReference, type RunStatus } from '@loopstack/shared/contract';
+import { Command, Option } from 'commander';
+import type { Cli, Invocation } from '../cli.js';
+import { EXIT, UsageError, type ExitCode } from '../exit.js';
+import { integerOf, many, timeOf } from '../format.js';
+import type { Session } from '../session.js';
+import { parseRun, shown } from '../target.js';
+
+interface CancelFlags {
+  readonly workspace?: string;
+  readonly workflow?: string;
+  readonly status?: readonly RunStatus[];
+  readonly since?: string;
+  readonly limit?: number;
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Statuses of runs that have not ended. */
+const OPEN: readonly RunStatus[] = RUN_STATUSES.filter((status) => !OUTCOMES.some((outcome) => outcome === status));
+/** Runs that one command cancels, unless `--limit` says less. */
+const MOST = 10_000;
+/** Runs that a dry run names. */
+const NAMED = 20;
+
+export function cancelCommand(cli: Cli): Command {
+  return new Command('cancel')
+    .description('end runs before their start, during it, or between attempts')
+    .argument('[runs...]', 'run ids, or <Workspace>.<Workflow>.<id>; or choose them by options')
+    .option('--workspace <name>', 'of this workspace')
+    .option('--workflow <name>', 'of this workflow')
+    .addOption(new Option('--status <status...>', 'only these').choices(OPEN))
+    .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
+    .option('-n, --limit <number>', `at most so many, the newest; default ${MOST.toLocaleString('en-US')}`, integerOf('limit'))
+    .option('--all', 'all that have not ended')
+    .option('--dry-run', 'only show which')
+    .action(cli.action<CancelFlags, [string[]]>(cancel));
+}
+
+async function cancel({ options, terminal, session: open }: Invocation<CancelFlags>, texts: readonly string[]): Promise<ExitCode> {
+  const asked = askedFor(texts, options);
+  const { client } = await open();
+  const failed: LoopstackError[] = [];
+  // An unknown run is an error without a question.
+  const found = asked ? await each(asked, failed, (run) => client.get(run)) : await select(client, options);
+  if (options.dryRun) {
+    terminal.result(found, () => [`${many(found.length, 'run')} would be canceled`, ...named(found)].join('\n'));
+  } else {
+    const [first] = found;
+    const question = `Cancel ${first && found.length === 1 ? `run ${first.id} of ${shown(first)}` : many(found.length, 'run')}?`;
+    if (found.length > 0 && !(await terminal.confirm(question))) return EXIT.PARTLY;
+    const canceled = await each(found, failed, (run) => client.cancel(run));
+    terminal.result(canceled, () => (canceled.length > NAMED ? `${many(canceled.length, 'run')} canceled` : lines(canceled)));
+    if (canceled.length === MOST) terminal.note('there may be more: repeat the command');
+    found.splice(0, found.length, ...canceled);
+  }
+  for (const error of failed) terminal.error(error);
+  if (failed.length === 0) return EXIT.DONE;
+  return found.length > 0 ? EXIT.PARTLY : EXIT.USAGE;
+}
+
+const lines = (canceled: readonly RunInfo[]): string =>
+  canceled.map((run) => `${run.id} ${run.status}`).join('\n') || 'nothing was canceled';
+
+function named(runs: readonly RunInfo[]): string[] {
+  const first = runs.slice(0, NAMED).map((run) => `${shown(run)}.${run.id}  ${run.status}`);
+  return runs.length > NAMED ? [...first, `and ${many(runs.length - NAMED, 'other run')}`] : first;
+}
+
+/** Runs by id; undefined where options choose them. Never all of them by accident. @throws UsageError */
+function askedFor(texts: readonly string[], options: CancelFlags): readonly (string | RunReference)[] | undefined {
+  const { workspace, workflow, status, since, limit, all } = options;
+  const chooses = status !== undefined || since !== undefined || limit !== undefined || all === true;
+  if (texts.length > 0) {
+    if (chooses) throw new UsageError('choose runs by id or by options, not by both');
+    return texts.map((text) => parseRun(text, options));
+  }
+  if (!chooses && workspace === undefined && workflow === undefined)
+    throw new UsageError('which runs? Give their ids, options that choose some, or --all');
+  return undefined;
+}
+
+function select(client: Session['client'], { workspace, workflow, status = OPEN, since, limit = MOST }: CancelFlags): Promise<RunInfo[]> {
+  return client.list({
+    limit: Math.min(limit, MOST),
+    status,
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(workflow === undefined ? {} : { workflow }),
+    ...(since === undefined ? {} : { since: timeOf('since', since) }),
+  });
+}
+
+/** Those for which it worked; errors of others are put to `failed`. */
+async function each<T>(runs: readonly T[], failed: LoopstackError[], work: (run: T) => Promise<RunInfo>): Promise<RunInfo[]> {
+  const done: RunInfo[] = [];
+  for (const run of runs) {
+    try {
+      done.push(await work(run));
+    } catch (error) {
+      if (!(error instanceof LoopstackError)) throw error;
+      failed.push(error);
+    }
+  }
+  return done;
+}
