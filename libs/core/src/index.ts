@@ -65,6 +65,7 @@ export type { UnknownFields } from './validation/plan.js';
 export {
   Workflow,
   Workspace,
+  workflowName,
   type Chain,
   type ChainDeclaration,
   type PayloadOf,

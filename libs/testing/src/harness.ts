@@ -1,6 +1,8 @@
+import type { RunService } from '@loopstack/core';
 import { LoopstackError, durationMs, filterCovers, isSubjectFilter, type Duration, type Headers, type RunFilter } from '@loopstack/shared';
 import type { MemoryDeadLetters } from './memory-dead-letters.js';
 import type { MemoryRuntime } from './memory-runtime.js';
+import { standsBehind } from './runtimes.js';
 import type { StartedRun } from './run-state.js';
 
 /** Real time after which `advance` no longer waits for a run that does nothing here: it may wait for a timer, or for ever. */
@@ -10,9 +12,13 @@ const SETTLE_MS = 5000;
 /** The test's hand on the in-memory broker: `module.get(LoopstackHarness)`. */
 export class LoopstackHarness {
   readonly #runtime: MemoryRuntime;
+  /** One after the other. */
+  #advanced: Promise<void> = Promise.resolve();
 
-  constructor(runtime: MemoryRuntime) {
+  constructor(runtime: MemoryRuntime, runService: RunService) {
     this.#runtime = runtime;
+    standsBehind(runtime, runService);
+    standsBehind(runtime, this);
   }
 
   /** Dead letters: to look at, to redrive, to discard. */
@@ -27,21 +33,31 @@ export class LoopstackHarness {
 
   /**
    * Moves the broker's clock ahead. Delayed runs, retries, schedules and timeouts that are due on the way happen one after the other,
-   * each at its time, and what they start is waited for. `Date` and timers of the workflows stay as they are.
+   * each exactly at its time, and what they start is waited for. `Date` and timers of the workflows stay as they are.
    * @throws LoopstackError OPTION_INVALID
    */
-  async advance(by: Duration): Promise<void> {
-    const { broker } = this.#runtime;
-    const { clock, activity } = broker;
+  advance(by: Duration): Promise<void> {
+    const advanced = this.#advanced.then(() => this.#advance(durationMs('advance', by)));
+    this.#advanced = advanced.catch(() => undefined);
+    return advanced;
+  }
+
+  async #advance(byMs: number): Promise<void> {
+    const { clock, activity } = this.#runtime.broker;
     await this.#runtime.started();
-    const targetMs = clock.nowMs() + durationMs('advance', by);
-    await activity.quiet(PATIENCE_MS);
-    for (let next = clock.nextMs; next !== undefined && next <= targetMs; next = clock.nextMs) {
-      clock.moveTo(next);
+    clock.hold();
+    try {
+      const targetMs = clock.nowMs() + byMs;
       await activity.quiet(PATIENCE_MS);
+      for (let next = clock.nextMs; next !== undefined && next <= targetMs; next = clock.nextMs) {
+        clock.moveTo(next);
+        await activity.quiet(PATIENCE_MS);
+      }
+      clock.moveTo(targetMs);
+      await activity.quiet(PATIENCE_MS);
+    } finally {
+      clock.release();
     }
-    clock.moveTo(targetMs);
-    await activity.quiet(PATIENCE_MS);
   }
 
   /**

@@ -23,6 +23,7 @@ import {
 import type { MemoryBroker } from './memory-broker.js';
 import { MemoryHandle, type RunReader } from './memory-handle.js';
 import type { MemoryRuntime } from './memory-runtime.js';
+import { standsBehind } from './runtimes.js';
 
 /** The port of the core on the in-memory broker. The first call starts the runtime, where the application has not been initialized. */
 export class MemoryGateway extends RunGateway implements RunReader {
@@ -133,7 +134,7 @@ export class MemoryGateway extends RunGateway implements RunReader {
   #handle<Result>({ workspace, workflow, runId, dueMs }: PreparedCommand, sequence: number, duplicate: boolean): RunHandle<Result> {
     const { runs, schedules } = this.#broker.options.names.streams;
     const stream = dueMs === undefined || duplicate ? runs : schedules;
-    return new MemoryHandle<Result>(this, { workspace, workflow, id: runId }, { stream, sequence, duplicate });
+    return standsBehind(this.runtime, new MemoryHandle<Result>(this, { workspace, workflow, id: runId }, { stream, sequence, duplicate }));
   }
 }
 

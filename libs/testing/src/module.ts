@@ -1,4 +1,4 @@
-import { LoopstackModule, RunGateway, Subscriptions, Workers, type LoopstackOptions } from '@loopstack/core';
+import { LoopstackModule, RunGateway, RunService, Subscriptions, Workers, type LoopstackOptions } from '@loopstack/core';
 import {
   Inject,
   Module,
@@ -25,7 +25,11 @@ const PROVIDERS: Provider[] = [
       new MemoryRuntime(options, workers, subscriptions),
   },
   { provide: RunGateway, inject: [MemoryRuntime], useFactory: (runtime: MemoryRuntime) => new MemoryGateway(runtime) },
-  { provide: LoopstackHarness, inject: [MemoryRuntime], useFactory: (runtime: MemoryRuntime) => new LoopstackHarness(runtime) },
+  {
+    provide: LoopstackHarness,
+    inject: [MemoryRuntime, RunService],
+    useFactory: (runtime: MemoryRuntime, runs: RunService) => new LoopstackHarness(runtime, runs),
+  },
 ];
 
 /** The whole runtime in memory, for tests: `Test.createTestingModule({ imports: [LoopstackTestingModule.forRoot(), …] })`. Global. */

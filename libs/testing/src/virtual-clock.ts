@@ -18,11 +18,13 @@ export class VirtualClock implements Clock {
   /** By time, and by their order of planning within one. */
   readonly #planned: Planned[] = [];
   #aheadMs = 0;
-  #armed: { readonly timer: NodeJS.Timeout; readonly dueMs: number; readonly by: typeof setTimeout } | undefined;
+  /** Where it stands while it is moved by hand: what happens then takes no time. */
+  #heldMs: number | undefined;
+  #armed: { readonly dueMs: number; readonly by: typeof setTimeout; readonly clear: () => void } | undefined;
   #stopped = false;
 
   nowMs(): number {
-    return localMs() + this.#aheadMs;
+    return this.#heldMs ?? localMs() + this.#aheadMs;
   }
 
   isoNow(): string {
@@ -30,11 +32,6 @@ export class VirtualClock implements Clock {
   }
 
   need(): void {}
-
-  /** How far it was moved ahead of the machine's clock, in milliseconds. */
-  get aheadMs(): number {
-    return this.#aheadMs;
-  }
 
   /** When something is planned next, in milliseconds since the epoch; undefined: nothing is. */
   get nextMs(): number | undefined {
@@ -59,10 +56,22 @@ export class VirtualClock implements Clock {
     return this.at(this.nowMs() + delayMs, work);
   }
 
-  /** Moves the clock ahead to a time, and does what is due then. Never moves it back. */
+  /** Stops it where it is, until `release`. */
+  hold(): void {
+    this.#heldMs = this.nowMs();
+  }
+
+  /** Moves it ahead to a time while it is held, and does what is due then. Never moves it back. */
   moveTo(timeMs: number): void {
-    this.#aheadMs += Math.max(0, timeMs - this.nowMs());
+    this.#heldMs = Math.max(this.nowMs(), timeMs);
     this.#fire();
+  }
+
+  /** It goes on from where it was held. */
+  release(): void {
+    this.#aheadMs = this.nowMs() - localMs();
+    this.#heldMs = undefined;
+    this.#arm();
   }
 
   stop(): void {
@@ -92,8 +101,8 @@ export class VirtualClock implements Clock {
   /** One timer, for what is planned next. A timer that fake timers replaced meanwhile never fires: it is made anew. */
   #arm(): void {
     const dueMs = this.nextMs;
-    const { setTimeout } = globalThis;
-    if (dueMs === undefined) return this.#disarm();
+    const { setTimeout, clearTimeout } = globalThis;
+    if (dueMs === undefined || this.#heldMs !== undefined) return this.#disarm();
     if (this.#armed?.dueMs === dueMs && this.#armed.by === setTimeout) return;
     this.#disarm();
     const waitMs = Math.min(LONGEST_TIMER_MS, Math.max(1, dueMs - this.nowMs()));
@@ -102,11 +111,11 @@ export class VirtualClock implements Clock {
       this.#fire();
     }, waitMs);
     timer.unref?.();
-    this.#armed = { timer, dueMs, by: setTimeout };
+    this.#armed = { dueMs, by: setTimeout, clear: () => clearTimeout(timer) };
   }
 
   #disarm(): void {
-    if (this.#armed) clearTimeout(this.#armed.timer);
+    this.#armed?.clear();
     this.#armed = undefined;
   }
 }
