@@ -50,7 +50,7 @@ export type { AbortReason, RunContext } from './run-context.js';
 export { payloadSchema } from './schema/payload-schema.js';
 export { RunGateway, type ScheduleStore } from './run-gateway.js';
 export { runNotice, type RunNotice } from './run-notice.js';
-export { factsOfEvent, factsOfRun, originOf, redactedBody } from './run-record.js';
+export { factsOfCommand, factsOfEvent, factsOfRun, originOf, redactedBody } from './run-record.js';
 export type { HandlesOf, ItemsOf, WorkflowItem } from './run-items.js';
 export { RunService, type RunOf } from './run-service.js';
 export { commandAsStored, disowned, type Delivery, type PreparedRun } from './prepare.js';

@@ -3,6 +3,7 @@ import {
   eventRunId,
   printable,
   type DeadLetterFacts,
+  type DeadReason,
   type LoopstackError,
   type RecordedError,
   type RunAddress,
@@ -10,7 +11,7 @@ import {
 } from '@loopstack/shared';
 import { causeDepthOf } from './cause.js';
 import type { StoredEvent } from './feeds.js';
-import { commandAsStored, type PreparedRun } from './prepare.js';
+import { commandAsStored, type Delivery, type PreparedRun } from './prepare.js';
 import { deadReasonOf } from './recorded-error.js';
 import type { Redactor } from './redact.js';
 
@@ -45,6 +46,18 @@ export function factsOfRun(
     subject,
     time: at.time,
   };
+}
+
+/** What the dead letter of a command says that no workflow takes. */
+export function factsOfCommand(
+  { subject, sequence }: Pick<Delivery, 'subject' | 'sequence'>,
+  { runId, userId }: { readonly runId: string; readonly userId?: string | undefined },
+  reason: DeadReason,
+  { code, message }: LoopstackError,
+  at: { readonly stream: string; readonly time: string },
+): DeadLetterFacts {
+  const user = userId === undefined ? {} : { userId };
+  return { reason, code, message, attempts: 0, runId, ...user, stream: at.stream, sequence, subject, time: at.time };
 }
 
 /** What the dead letter of an event says that a binding could not use. */

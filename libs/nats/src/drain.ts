@@ -14,10 +14,13 @@ const ENDS = { first: -1, last: Number.MAX_VALUE } as const;
  * hook disconnects.
  */
 class Drain {
-  constructor(private readonly server: JetStreamServer) {}
+  readonly #server: JetStreamServer;
+  constructor(server: JetStreamServer) {
+    this.#server = server;
+  }
 
   onModuleDestroy(): Promise<void> {
-    return this.server.close();
+    return this.#server.close();
   }
 }
 

@@ -36,22 +36,28 @@ export interface NatsAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   readonly useFactory: (...args: never[]) => NatsOptions | Promise<NatsOptions>;
 }
 
+type ServerInjections = readonly [ConsumerRuntime, Worker, Workers, EventSubscriptions, CatalogueWriter, DeclaredSchedules];
+
 const CLOSER = Symbol.for('loopstack:closer');
 const ONE_OF_EACH_NAME = Symbol.for('loopstack:one-of-each-name');
 
 /** Last of all: workers and producers have finished by then. A connection that the application gave stays open. */
 class Closer implements OnApplicationShutdown {
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly options: ResolvedNatsOptions,
-    private readonly client: LoopstackClient,
-    private readonly publisher: Publisher,
-  ) {}
+  readonly #nc: NatsConnectionLike;
+  readonly #options: ResolvedNatsOptions;
+  readonly #client: LoopstackClient;
+  readonly #publisher: Publisher;
+  constructor(nc: NatsConnectionLike, options: ResolvedNatsOptions, client: LoopstackClient, publisher: Publisher) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#client = client;
+    this.#publisher = publisher;
+  }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.client.close();
-    await this.publisher.close();
-    if (!this.options.connection && !this.nc.isClosed()) await this.nc.close();
+    await this.#client.close();
+    await this.#publisher.close();
+    if (!this.#options.connection && !this.#nc.isClosed()) await this.#nc.close();
   }
 }
 
@@ -168,8 +174,9 @@ const PROVIDERS: readonly FactoryProvider[] = [
   },
   {
     provide: JetStreamServer,
-    inject: [NATS_CONNECTION, Worker, Workers, EventSubscriptions, CatalogueWriter, DeclaredSchedules, JetStreamApi, NATS_OPTIONS],
-    useFactory: (...args: ConstructorParameters<typeof JetStreamServer>) => new JetStreamServer(...args),
+    inject: [ConsumerRuntime, Worker, Workers, EventSubscriptions, CatalogueWriter, DeclaredSchedules],
+    useFactory: (...[runtime, worker, workers, subscriptions, catalogue, schedules]: ServerInjections) =>
+      new JetStreamServer({ runtime, worker, workers, subscriptions, catalogue, schedules }),
   },
   {
     provide: LoopstackHealth,
@@ -229,6 +236,17 @@ async function tellOfClock(clock: ServerClock): Promise<void> {
   if (clock.skew === undefined) logger.warn(clock.finding);
 }
 
+function define(name: string | undefined, options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+  const named = name === undefined ? [] : [natsToken(RunService, name)];
+  return {
+    module: NatsModule,
+    global: true,
+    imports: [...imports, ...DrainModule.of(name)],
+    providers: [options, ...providersOf(name), oneOfEachName(name)],
+    exports: [...EXPORTS.map((token) => natsToken(token as never, name)), ...named],
+  };
+}
+
 /**
  * JetStream as the broker of `LoopstackModule`. Global: import it once, or once for each connection with a `name` of its own.
  */
@@ -237,24 +255,13 @@ export class NatsModule {
   /** @throws LoopstackError OPTION_INVALID, NAME_INVALID; at boot BOOT_FAILED, TOPOLOGY_CONFLICT, TOPOLOGY_MISSING */
   static forRoot(options: NatsOptions = {}): DynamicModule {
     const { name } = options;
-    return NatsModule.define(name, { provide: natsToken(NATS_OPTIONS, name), useValue: resolveNatsOptions(options) });
+    return define(name, { provide: natsToken(NATS_OPTIONS, name), useValue: resolveNatsOptions(options) });
   }
 
   /** The name stands beside the factory: it names tokens before the factory is called. */
   static forRootAsync({ name, inject = [], imports, useFactory: factory }: NatsAsyncOptions): DynamicModule {
     const useFactory = async (...args: never[]): Promise<ResolvedNatsOptions> =>
       resolveNatsOptions({ ...(await factory(...args)), ...(name === undefined ? {} : { name }) });
-    return NatsModule.define(name, { provide: natsToken(NATS_OPTIONS, name), inject, useFactory }, imports);
-  }
-
-  private static define(name: string | undefined, options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
-    const named = name === undefined ? [] : [natsToken(RunService, name)];
-    return {
-      module: NatsModule,
-      global: true,
-      imports: [...imports, ...DrainModule.of(name)],
-      providers: [options, ...providersOf(name), oneOfEachName(name)],
-      exports: [...EXPORTS.map((token) => natsToken(token as never, name)), ...named],
-    };
+    return define(name, { provide: natsToken(NATS_OPTIONS, name), inject, useFactory }, imports);
   }
 }

@@ -2,16 +2,16 @@ import { Workers, type WorkflowRunner } from '@loopstack/core';
 import { LoopstackError } from '@loopstack/shared';
 import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Server } from '@nestjs/microservices';
-import { CatalogueWriter } from './topology/catalogue-writer.js';
+import type { ConsumerRuntime } from './consume/consumer-runtime.js';
+import type { CatalogueWriter } from './topology/catalogue-writer.js';
 import type { AroundHandler } from './events/event-handlers.js';
-import { DeclaredSchedules } from './topology/declared-schedules.js';
-import { EventSubscriptions } from './events/event-subscriptions.js';
+import type { DeclaredSchedules } from './topology/declared-schedules.js';
+import type { EventSubscriptions } from './events/event-subscriptions.js';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
 import type { NatsConnection } from 'nats';
-import { followConnection, JetStreamApi, type NatsConnectionLike } from '@loopstack/jetstream';
-import type { ResolvedNatsOptions } from './options.js';
+import { followConnection } from '@loopstack/jetstream';
 import { assertSignatureWindows } from './topology/signature-windows.js';
-import { Worker } from './worker/worker.js';
+import type { Worker } from './worker/worker.js';
 
 export type JetStreamServerStatus = 'connected' | 'disconnected' | 'closed';
 /** Events of the strategy, beside its `status`. */
@@ -19,6 +19,16 @@ export interface JetStreamServerEvents extends Record<string, (...args: never[])
   error: (error: Error) => void;
   reconnect: () => void;
   disconnect: () => void;
+}
+
+/** What the transport starts and stops. */
+export interface ServerParts {
+  readonly runtime: ConsumerRuntime;
+  readonly worker: Worker;
+  readonly workers: Workers;
+  readonly subscriptions: EventSubscriptions;
+  readonly catalogue: CatalogueWriter;
+  readonly schedules: DeclaredSchedules;
 }
 
 /** After the start of an application that registers workflows and consumes nothing. */
@@ -31,6 +41,7 @@ export class JetStreamServer
   extends Server<JetStreamServerEvents, JetStreamServerStatus>
   implements BeforeApplicationShutdown, OnApplicationBootstrap
 {
+  readonly #parts: ServerParts;
   /** What a handler throws decides about its event, and is logged here. */
   override propagatesEventHandlerErrors = true;
   override transportId = Symbol('loopstack-jetstream');
@@ -40,26 +51,18 @@ export class JetStreamServer
   #forgotten: NodeJS.Timeout | undefined;
   readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
 
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly worker: Worker,
-    private readonly workers: Workers,
-    private readonly fanOut: EventSubscriptions,
-    private readonly catalogue: CatalogueWriter,
-    private readonly schedules: DeclaredSchedules,
-    private readonly api: JetStreamApi,
-    private readonly options: ResolvedNatsOptions,
-  ) {
+  constructor(parts: ServerParts) {
     super();
+    this.#parts = parts;
   }
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     this.#listening = true;
-    const { roles, autoStart } = this.options;
+    const { roles, autoStart } = this.#parts.runtime.options;
     try {
       if (roles.has('worker') && autoStart) await this.start();
       this.#watch();
-      this.#say('connected');
+      this.#setStatus('connected');
       callback();
     } catch (error) {
       callback(error);
@@ -77,34 +80,34 @@ export class JetStreamServer
   }
 
   async #start(): Promise<void> {
-    if (!this.options.roles.has('worker')) throw bootFailed('this process has no role `worker`');
+    if (!this.#parts.runtime.options.roles.has('worker')) throw bootFailed('this process has no role `worker`');
     const runners = this.#runners();
     const workflows = runners.map(({ entry }) => entry);
     // What can stop the boot comes first: nothing is started, by command, schedule or event, by an application that does not start.
-    await this.workers.checkSchedules();
+    await this.#parts.workers.checkSchedules();
     await retryUntilLeader(
-      () => assertSignatureWindows(this.api, this.options, runners),
+      () => assertSignatureWindows(this.#parts.runtime.api, this.#parts.runtime.options, runners),
       () => !this.#closed,
     );
-    const startEvents = await this.fanOut.prepareWorker(this.messageHandlers, this.#around);
-    this.#goOn();
+    const startEvents = await this.#parts.subscriptions.prepareWorker(this.messageHandlers, this.#around);
+    this.#assertOpen();
     await retryUntilLeader(
-      () => this.schedules.declare(workflows),
+      () => this.#parts.schedules.declare(workflows),
       () => !this.#closed,
     );
-    // Whoever sends what this release is the first to accept comes after it. Not behind the first run, which may end the process.
-    await this.catalogue.start(runners);
-    this.#goOn();
-    await this.worker.start(runners, (workspace) => this.workers.trustOf(workspace));
-    this.#goOn();
+    // Producers send what this release is the first to accept after it. Not behind the first run, which may end the process.
+    await this.#parts.catalogue.start(runners);
+    this.#assertOpen();
+    await this.#parts.worker.start(runners, (workspace) => this.#parts.workers.trustOf(workspace));
+    this.#assertOpen();
     startEvents();
-    void this.schedules.tidy(workflows);
+    void this.#parts.schedules.tidy(workflows);
   }
 
   /** The workflows that this process serves over its connection. @throws LoopstackError BOOT_FAILED */
   #runners(): readonly WorkflowRunner[] {
-    const { workspaces = [], serves } = this.options;
-    const all = this.workers.runners();
+    const { workspaces = [], serves } = this.#parts.runtime.options;
+    const all = this.#parts.workers.runners();
     const unknown = workspaces.filter((workspace) => !all.some(({ entry }) => entry.workspace === workspace));
     if (unknown.length > 0) throw bootFailed(`the option workspaces names ${unknown.join(', ')}, which this process does not register`);
     return all.filter(({ entry }) => serves(entry.workspace));
@@ -112,10 +115,10 @@ export class JetStreamServer
 
   /** Workflows that nothing consumes are a mistake that would show itself as a RESULT_TIMEOUT only. */
   onApplicationBootstrap(): void {
-    const { roles, autoStart, name } = this.options;
+    const { roles, autoStart, name } = this.#parts.runtime.options;
     if (!roles.has('worker') || !autoStart) return;
     this.#forgotten = setTimeout(() => {
-      const count = this.workers.runners().length;
+      const count = this.#parts.workers.runners().length;
       if (this.#listening || this.#started || count === 0) return;
       const server = name === undefined ? 'JetStreamServer' : `natsToken(JetStreamServer, '${name}')`;
       new Logger(JetStreamServer.name).warn(
@@ -125,12 +128,12 @@ export class JetStreamServer
   }
 
   /** Nest has a status of transports since 11. */
-  #say(status: JetStreamServerStatus): void {
+  #setStatus(status: JetStreamServerStatus): void {
     (this._status$ as typeof this._status$ | undefined)?.next(status);
   }
 
-  /** What is closed while it starts has stopped already, and nobody would stop what it starts yet. */
-  #goOn(): void {
+  /** What is closed while it starts has stopped already: nothing would stop what it starts after that. */
+  #assertOpen(): void {
     if (this.#closed) throw bootFailed('the worker was stopped, or the application closed, while it started');
   }
 
@@ -146,13 +149,13 @@ export class JetStreamServer
   async stop(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#forgotten);
-    this.catalogue.stop();
-    await Promise.all([this.fanOut.stop(), this.worker.stop()]);
+    this.#parts.catalogue.stop();
+    await Promise.all([this.#parts.subscriptions.stop(), this.#parts.worker.stop()]);
   }
 
   async close(): Promise<void> {
     await this.stop();
-    this.#say('closed');
+    this.#setStatus('closed');
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -166,17 +169,17 @@ export class JetStreamServer
 
   /** The NATS connection: one of `nats`, unless the application gave another one. */
   unwrap<T = NatsConnection>(): T {
-    return this.nc as unknown as T;
+    return this.#parts.runtime.nc as unknown as T;
   }
 
   #watch(): void {
-    followConnection(this.nc, {
+    followConnection(this.#parts.runtime.nc, {
       reconnected: () => {
-        this.#say('connected');
+        this.#setStatus('connected');
         this.#emit('reconnect');
       },
       disconnected: () => {
-        this.#say('disconnected');
+        this.#setStatus('disconnected');
         this.#emit('disconnect');
       },
       failed: (reason) => this.#emit('error', new Error(reason)),

@@ -198,9 +198,13 @@ export function decodeRunCommand(bytes: Uint8Array, headers: HeaderReader = NO_H
       }
       return cloudEvent(body['source'], body['id'], body['data'], body['userid'], 'userid');
     }
-    if (Object.hasOwn(body, 'pattern') && Object.hasOwn(body, 'data')) return plain(body['data']);
   }
-  return plain(body);
+  return plain(unwrapPacket(body));
+}
+
+/** The value that Nest's `ClientProxy.emit` was given, which it sends as `{ pattern, data }`. Any other body is the value itself. */
+export function unwrapPacket(body: unknown): unknown {
+  return isObject(body) && Object.hasOwn(body, 'pattern') && Object.hasOwn(body, 'data') ? body['data'] : body;
 }
 
 /** @throws LoopstackError COMMAND_INVALID */

@@ -23,7 +23,7 @@ export interface PullOwner {
   /** The consumer is gone or silent: it is made sure of, then pulled from again. Must not reject. */
   restore(reason: string): Promise<boolean>;
   /** The consumer may have forgotten what it delivered. */
-  doubt(): void;
+  uncertain(): void;
 }
 
 /** One of the two pulls that a loop keeps in turn, so that messages flow while the next batch is asked for. */
@@ -170,7 +170,7 @@ export class PullLoop {
     if (code === 503 || /deleted|not found/i.test(reason)) this.#void(slot, code === 503 ? 'nothing answers for the consumer' : reason);
     else {
       this.#refusal = reason;
-      if (/leader|shutdown/i.test(reason)) this.owner.doubt();
+      if (/leader|shutdown/i.test(reason)) this.owner.uncertain();
       if (!this.#resting) this.#later(REFUSED_MS);
     }
   }
@@ -201,7 +201,7 @@ export class PullLoop {
       this.#restoring = false;
       // Beyond max_waiting the server drops a pull without a word.
       if (++this.#unheard > 2) this.#refusal = 'pulls get no answer; is max_waiting of the durable less than its workers?';
-      this.owner.doubt();
+      this.owner.uncertain();
       this.pull();
     });
   }

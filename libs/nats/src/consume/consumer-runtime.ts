@@ -156,7 +156,7 @@ export class ConsumerRuntime implements TickListener, OnApplicationShutdown {
     const restarted = this.#serverId !== this.nc.info?.server_id;
     this.#serverId = this.nc.info?.server_id;
     for (const consumer of this.#consumers) {
-      consumer.doubt();
+      consumer.uncertain();
       consumer.loop.reconnected(restarted ? REST_MS : 0);
     }
     for (const listener of this.#reconnected) listener();

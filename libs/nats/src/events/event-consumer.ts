@@ -122,7 +122,7 @@ export class EventConsumer implements Consumer, Stoppable {
   }
 
   /** Deliveries are not counted on: an event starts one run however often it comes. */
-  doubt(): void {}
+  uncertain(): void {}
 
   tick(nowMs: number, connected: boolean): void {
     for (const message of this.#held) if (!message.settled && nowMs - message.arrivedAtMs >= TIMEOUT_MS) this.#timedOut(message);

@@ -12,7 +12,15 @@ import {
   type SubscriptionSpec,
   type StoredEvent,
 } from '@loopstack/core';
-import { DURABLE_METADATA, LoopstackError, eventDurable, isSubjectFilter, parseStrictJson, type WireNames } from '@loopstack/shared';
+import {
+  DURABLE_METADATA,
+  LoopstackError,
+  eventDurable,
+  isSubjectFilter,
+  parseStrictJson,
+  unwrapPacket,
+  type WireNames,
+} from '@loopstack/shared';
 import { BaseRpcContext, type MessageHandler } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 
@@ -135,7 +143,7 @@ async function callHandler(
 ): Promise<EventOutcome> {
   let data: unknown;
   try {
-    data = unwrapped(parseStrictJson(event.data, maxDepth));
+    data = unwrapPacket(parseStrictJson(event.data, maxDepth));
   } catch (error) {
     return { kind: 'invalid', error: error as LoopstackError };
   }
@@ -148,10 +156,4 @@ async function callHandler(
     const error = new LoopstackError('HANDLER_FAILED', { workflow: title, reason: reasonOf(cause) }, { cause });
     return { kind: cause instanceof NonRetryableError ? 'invalid' : 'failed', error };
   }
-}
-
-/** What Nest's `ClientProxy.emit` wraps around a value. */
-function unwrapped(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'pattern') || !Object.hasOwn(body, 'data')) return body;
-  return (body as { data: unknown }).data;
 }

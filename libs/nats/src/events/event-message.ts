@@ -34,9 +34,9 @@ export class EventMessage extends LeasedMessage implements StoredEvent {
   }
 
   /** The server has delivered it again, to the process that holds it. */
-  takeOver(again: EventMessage): void {
-    this.answerInstead(again);
-    this.#leasedAtMs = again.leasedAtMs;
+  takeOver(redelivery: EventMessage): void {
+    this.answerInstead(redelivery);
+    this.#leasedAtMs = redelivery.leasedAtMs;
   }
 
   protected override renewed(nowMs: number): void {

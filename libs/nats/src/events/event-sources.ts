@@ -58,12 +58,14 @@ export function withSubject(subjects: readonly string[], subject: string): reado
 
 /** Finds the streams that hold events, and makes durables on them. Safe in any number of processes at once. */
 export class EventSources {
+  readonly #api: JetStreamApi;
+  readonly #options: ResolvedNatsOptions;
   readonly #logger = new Logger(EventSources.name);
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly options: ResolvedNatsOptions,
-  ) {}
+  constructor(api: JetStreamApi, options: ResolvedNatsOptions) {
+    this.#api = api;
+    this.#options = options;
+  }
 
   /**
    * The stream that holds the events of a subject.
@@ -72,15 +74,15 @@ export class EventSources {
    */
   async streamOf(binding: string, subject: string, named: string | undefined): Promise<string> {
     if (named !== undefined) {
-      if (!(await this.api.findStream(named))) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Stream', name: named });
+      if (!(await this.#api.findStream(named))) throw new LoopstackError('TOPOLOGY_MISSING', { kind: 'Stream', name: named });
       return named;
     }
-    const { inbound } = this.options.names;
-    const { streams } = await this.api.read<{ streams: string[] | null }>('STREAM.NAMES', { subject });
+    const { inbound } = this.#options.names;
+    const { streams } = await this.#api.read<{ streams: string[] | null }>('STREAM.NAMES', { subject });
     const names = streams ?? [];
     if (names.length > 1) throw new LoopstackError('STREAM_AMBIGUOUS', { binding, subject, streams: names.join(' and ') });
     if (names.length === 1 && names[0] !== inbound) return names[0] as string;
-    if (this.options.inbound === undefined || !this.options.provision) {
+    if (this.#options.inbound === undefined || !this.#options.provision) {
       if (names.length === 1) return inbound;
       throw new LoopstackError('STREAM_MISSING', { binding, subject });
     }
@@ -92,36 +94,36 @@ export class EventSources {
   async ensure(desired: DesiredEventConsumer, resumeAt?: StartFrom): Promise<ConsumerInfo> {
     const { stream, durable } = desired;
     const config = eventConsumerConfig(desired, resumeAt);
-    const existing = await this.api.findConsumer(stream, durable);
+    const existing = await this.#api.findConsumer(stream, durable);
     if (!existing) {
-      if (!this.options.provision) throw new LoopstackError('TOPOLOGY_MISSING', { kind: `Consumer of stream ${stream}`, name: durable });
-      return this.api.createConsumer(stream, config);
+      if (!this.#options.provision) throw new LoopstackError('TOPOLOGY_MISSING', { kind: `Consumer of stream ${stream}`, name: durable });
+      return this.#api.createConsumer(stream, config);
     }
     const wanted = describeStart(desired.from);
     const actual = (existing.config['metadata'] as Record<string, string> | undefined)?.[DURABLE_METADATA.FROM] ?? wanted;
     if (actual !== wanted) throw new LoopstackError('BINDING_START_FIXED', { binding: durable, stream, actual, desired: wanted });
     const differing = drift(existing.config, config, UPDATABLE);
-    if (differing.length === 0 || !this.options.provision) return existing;
+    if (differing.length === 0 || !this.#options.provision) return existing;
     this.#logger.log(`Updating consumer ${durable} of ${stream}: ${differing.join(', ')}`);
     const metadata = { ...(existing.config['metadata'] as object | undefined), ...(config['metadata'] as object) };
     const changes = Object.fromEntries(differing.map((field) => [field, config[field]]));
-    return this.api.createConsumer(stream, { ...existing.config, ...changes, metadata, durable_name: durable });
+    return this.#api.createConsumer(stream, { ...existing.config, ...changes, metadata, durable_name: durable });
   }
 
   async #ensureInbound(subject: string): Promise<void> {
-    const { inbound: name } = this.options.names;
-    const { subjects: fixed = [], maxAgeMs, maxBytes } = this.options.inbound ?? { maxAgeMs: 0, maxBytes: undefined };
+    const { inbound: name } = this.#options.names;
+    const { subjects: fixed = [], maxAgeMs, maxBytes } = this.#options.inbound ?? { maxAgeMs: 0, maxBytes: undefined };
     const limits = { max_age: maxAgeMs * NS, ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }) };
     const wanted = [...fixed, subject];
     for (let tries = 1; ; tries++) {
-      const info = await this.api.findStream(name);
+      const info = await this.#api.findStream(name);
       const captured = (info?.config['subjects'] as string[] | undefined) ?? [];
       const subjects = wanted.reduce(withSubject, captured as readonly string[]);
       if (info && subjects === captured) return;
       try {
-        if (info) await this.api.request(`STREAM.UPDATE.${name}`, { ...info.config, subjects });
+        if (info) await this.#api.request(`STREAM.UPDATE.${name}`, { ...info.config, subjects });
         else {
-          const { storage, replicas = 1 } = this.options;
+          const { storage, replicas = 1 } = this.#options;
           const config = {
             name,
             subjects,
@@ -132,7 +134,7 @@ export class EventSources {
             allow_direct: true,
             ...limits,
           };
-          await this.api.request(`STREAM.CREATE.${name}`, config);
+          await this.#api.request(`STREAM.CREATE.${name}`, config);
         }
         this.#logger.log(`Stream ${name} captures ${subjects.join(', ')}`);
         // An update is no compare and set: another service may have read before and writes after. It is looked at again.

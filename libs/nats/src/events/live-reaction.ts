@@ -71,7 +71,7 @@ export class LiveReaction implements Consumer, Stoppable {
   }
 
   /** It sees each event once, or not at all: nothing is delivered again. */
-  doubt(): void {}
+  uncertain(): void {}
 
   /** Holds no leases. */
   tick(): void {}

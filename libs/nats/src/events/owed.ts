@@ -3,7 +3,7 @@ const MAX_OWED = 1024;
 
 /**
  * Events that were given back, with the time by which they have been delivered again, here or elsewhere. Of many, the first one stands
- * for all: whoever restores a consumer begins with the first that is owed.
+ * for all: a consumer that is restored begins with the first that is owed.
  */
 export class Owed {
   readonly #byMs = new Map<number, number>();

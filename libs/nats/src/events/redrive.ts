@@ -3,7 +3,7 @@ import { recordHeaders, type JetStreamApi, type NatsConnectionLike, type NatsMes
 import type { RedriveAnswer } from '@loopstack/operations';
 import { LoopstackError, printable, readDeadLetter, runIdTime, type WireNames } from '@loopstack/shared/contract';
 
-/** Events that one process uses again at once for a binding: whoever may ask could ask for any number. */
+/** Events that one process uses again at once for a binding: a user who may ask could ask for any number. */
 const AT_ONCE = 16;
 
 /** The part of the runtime that it needs. */

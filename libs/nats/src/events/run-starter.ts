@@ -8,24 +8,29 @@ import type { JetStreamApi, Publisher } from '@loopstack/jetstream';
  * the run claimed (docs/adr/0004).
  */
 export class CommandStarter implements RunStarter {
-  constructor(
-    private readonly publisher: Publisher,
-    private readonly names: WireNames,
-    private readonly sign: CommandSigner | undefined,
-    private readonly api: JetStreamApi,
-    private readonly maxCauseDepth: number,
-  ) {}
+  readonly #publisher: Publisher;
+  readonly #names: WireNames;
+  readonly #sign: CommandSigner | undefined;
+  readonly #api: JetStreamApi;
+  readonly #maxCauseDepth: number;
+  constructor(publisher: Publisher, names: WireNames, sign: CommandSigner | undefined, api: JetStreamApi, maxCauseDepth: number) {
+    this.#publisher = publisher;
+    this.#names = names;
+    this.#sign = sign;
+    this.#api = api;
+    this.#maxCauseDepth = maxCauseDepth;
+  }
 
   async start(target: RunAddress, event: StoredEvent, use: EventUse, headers: Headers): Promise<EventOutcome> {
     if (use.kind === 'skip') return DONE;
     if (use.kind === 'invalid') return use;
     try {
-      const subject = this.names.run(target);
+      const subject = this.#names.run(target);
       const { command: data } = use;
-      const { headers: all } = runOfEvent(target, event, headers, this.maxCauseDepth);
-      await this.publisher.publish(subject, data, {
+      const { headers: all } = runOfEvent(target, event, headers, this.#maxCauseDepth);
+      await this.#publisher.publish(subject, data, {
         ...all,
-        ...this.sign?.({ subject, headers: all, data, nowMs: this.api.clock.nowMs() }),
+        ...this.#sign?.({ subject, headers: all, data, nowMs: this.#api.clock.nowMs() }),
       });
       return DONE;
     } catch (error) {

@@ -1,13 +1,16 @@
 import type { LoopstackError } from '@loopstack/shared';
 
-/** Conditions that an operator must see, by name, with the reason. Raised and cleared by whoever finds them. */
+/** Conditions that an operator must see, by name, with the reason. Raised and cleared by the code that finds them. */
 export class Alarms {
+  readonly #log: (message: string) => void;
   readonly #raised = new Map<string, string>();
 
-  constructor(private readonly log: (message: string) => void) {}
+  constructor(log: (message: string) => void) {
+    this.#log = log;
+  }
 
   raise(name: string, reason: string): void {
-    if (this.#raised.get(name) !== reason) this.log(reason);
+    if (this.#raised.get(name) !== reason) this.#log(reason);
     this.#raised.set(name, reason);
   }
 

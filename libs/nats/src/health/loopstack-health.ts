@@ -31,7 +31,7 @@ export class LoopstackHealth {
    * something to do, what runs, what is queued (by the last count of the server), and how long the oldest of it has waited in ms.
    * `otherRelease` tells of workflows whose commands this release has lately left to another one that runs.
    * `clock` says that the clocks of this machine and the server differ, or that the server does not tell its time: work goes on by the server's.
-   * `paused`, and `pausedUntil` of `events`, tell of what somebody has paused: that is no problem of this process, and takes none out of service.
+   * `paused`, and `pausedUntil` of `events`, tell of durables that an operator has paused: that is no problem of this process, and takes none out of service.
    */
   async ready<Key extends string = 'loopstack'>(key: Key = 'loopstack' as Key): Promise<HealthResult<Key>> {
     const problems = [...this.#runtime.alarms.raised.values()];

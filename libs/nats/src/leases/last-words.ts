@@ -15,7 +15,11 @@ interface Frame {
  * end answers, at its next step.
  */
 export class MainThread {
-  private constructor(private readonly session: Session) {}
+  readonly #session: Session;
+
+  private constructor(session: Session) {
+    this.#session = session;
+  }
 
   /** Undefined: this Node has no inspector. */
   static async look(): Promise<MainThread | undefined> {
@@ -30,36 +34,36 @@ export class MainThread {
   }
 
   leave(): void {
-    this.session.disconnect();
+    this.#session.disconnect();
   }
 
-  /** Whether it may stand still because somebody debugs it. */
+  /** Whether it may stand still because it is being debugged. */
   async isDebugged(): Promise<boolean> {
-    return (await this.evaluate(`String(process.getBuiltinModule('inspector').url())`)) !== 'undefined';
+    return (await this.#evaluate(`String(process.getBuiltinModule('inspector').url())`)) !== 'undefined';
   }
 
   /** Stops it for good, and tells where: the innermost call first. Undefined: it does not answer. */
   async stop(): Promise<readonly string[] | undefined> {
     return withinMs<readonly string[]>(ANSWER_MS, (resolve) => {
       const files = new Map<string, string>();
-      this.session.on('Debugger.scriptParsed', ({ params }) => files.set(params.scriptId, params.url));
-      this.session.on('Debugger.paused', ({ params }) => {
+      this.#session.on('Debugger.scriptParsed', ({ params }) => files.set(params.scriptId, params.url));
+      this.#session.on('Debugger.paused', ({ params }) => {
         resolve(params.callFrames.slice(0, MAX_FRAMES).map((frame) => lineOf(frame, files.get(frame.location.scriptId))));
       });
-      this.session.post('Debugger.enable');
-      this.session.post('Debugger.pause');
+      this.#session.post('Debugger.enable');
+      this.#session.post('Debugger.pause');
     });
   }
 
   /** The first process of a container cannot be killed from within it: it has to go itself. */
   async exit(code: number): Promise<void> {
-    await this.evaluate(`process.reallyExit(${code})`);
+    await this.#evaluate(`process.reallyExit(${code})`);
   }
 
   /** Undefined where it does not answer. */
-  private evaluate(expression: string): Promise<unknown> {
+  #evaluate(expression: string): Promise<unknown> {
     return withinMs<unknown>(ANSWER_MS, (resolve) => {
-      this.session.post('Runtime.evaluate', { expression }, (error, answer) => resolve(error ? 'undefined' : answer.result.value));
+      this.#session.post('Runtime.evaluate', { expression }, (error, answer) => resolve(error ? 'undefined' : answer.result.value));
     }).then((value) => value ?? 'undefined');
   }
 }

@@ -84,10 +84,10 @@ export abstract class LeasedMessage {
   }
 
   /** The server has delivered it again, to the process that holds it: from now on that delivery is answered. */
-  protected answerInstead(again: LeasedMessage): void {
-    this.#msg = again.#msg;
-    this.#reply = again.#reply;
-    this.#lastDelivery = again.#lastDelivery;
+  protected answerInstead(redelivery: LeasedMessage): void {
+    this.#msg = redelivery.#msg;
+    this.#reply = redelivery.#reply;
+    this.#lastDelivery = redelivery.#lastDelivery;
   }
 
   #end(): boolean {

@@ -25,6 +25,9 @@ export interface Commands {
  * given up, and the next worker that got the run would stand still as well.
  */
 export class ProcessGuard {
+  readonly #table: LeaseTable;
+  readonly #maxBlockedMs: number;
+  readonly #ask: () => void;
   commands: Commands | undefined;
   readonly #watch = new BlockWatch();
   #timer: NodeJS.Timeout | undefined;
@@ -32,14 +35,14 @@ export class ProcessGuard {
   #heard = 0;
   #ending = false;
 
-  constructor(
-    private readonly table: LeaseTable,
-    private readonly maxBlockedMs: number,
-    private readonly ask: () => void,
-  ) {}
+  constructor(table: LeaseTable, maxBlockedMs: number, ask: () => void) {
+    this.#table = table;
+    this.#maxBlockedMs = maxBlockedMs;
+    this.#ask = ask;
+  }
 
   start(): void {
-    this.#timer = setInterval(() => this.#look(), Math.min(250, Math.floor(this.maxBlockedMs / 4)));
+    this.#timer = setInterval(() => this.#look(), Math.min(250, Math.floor(this.#maxBlockedMs / 4)));
   }
 
   stop(): void {
@@ -51,14 +54,14 @@ export class ProcessGuard {
   }
 
   #look(): void {
-    const silentMs = this.#watch.look(performance.now(), this.table.beatAtMs + this.#heard);
-    if (silentMs > Math.min(ASK_AFTER_MS, this.maxBlockedMs / 2)) this.ask();
-    if (silentMs < this.maxBlockedMs || this.#ending) return;
+    const silentMs = this.#watch.look(performance.now(), this.#table.beatAtMs + this.#heard);
+    if (silentMs > Math.min(ASK_AFTER_MS, this.#maxBlockedMs / 2)) this.#ask();
+    if (silentMs < this.#maxBlockedMs || this.#ending) return;
     this.#ending = true;
     void this.#end(silentMs).then(() => (this.#ending = false));
   }
 
-  /** Comes back only where somebody debugs the process. */
+  /** Comes back only where the process is being debugged. */
   async #end(silentMs: number): Promise<void> {
     const main = await MainThread.look();
     if (await main?.isDebugged()) {
@@ -75,7 +78,7 @@ export class ProcessGuard {
 
   /** The runs that execute. One of them it is, or the one that has none of these names: a run's id is in its command. */
   async #names(): Promise<readonly string[]> {
-    const replies = this.table.executing();
+    const replies = this.#table.executing();
     const named = await Promise.all(replies.slice(0, MAX_NAMED).map((reply) => this.#name(reply)));
     return replies.length > MAX_NAMED ? [...named, `${replies.length - MAX_NAMED} more`] : named;
   }

@@ -18,7 +18,7 @@ import { releasesOf } from './running-releases.js';
 
 /** Longest part of a boot that waits for the catalogue; what is not written by then is written later. */
 const BOOT_MS = 2000;
-/** A contract is written anew after this, so that what nobody has written for a day is nobody's. */
+/** A contract is written anew after this, so that one that no worker has written for a day is in use by none. */
 const REWRITE_MS = 12 * 3_600_000;
 const OUTDATED_MS = 24 * 3_600_000;
 /** Silences after which a notice is taken away. */
@@ -45,6 +45,9 @@ export interface CatalogueBucket {
  * and workers of other releases know what this one accepts: as long as it runs.
  */
 export class CatalogueWriter {
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+  readonly #bucket: CatalogueBucket;
   readonly #logger = new Logger(CatalogueWriter.name);
   readonly #kv: KeyValue;
   #entries: readonly Entry[] = [];
@@ -57,11 +60,10 @@ export class CatalogueWriter {
   #busy: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-    private readonly bucket: CatalogueBucket,
-  ) {
+  constructor(api: JetStreamApi, names: WireNames, bucket: CatalogueBucket) {
+    this.#api = api;
+    this.#names = names;
+    this.#bucket = bucket;
     this.#kv = new KeyValue(api, names.catalogue);
   }
 
@@ -75,7 +77,7 @@ export class CatalogueWriter {
     clearTimeout(timer);
     if (this.#stopped) return;
     // Workers that were started together do not write together.
-    const everyMs = (this.bucket.silenceMs / BEATS) * (1 - 0.2 * Math.random());
+    const everyMs = (this.#bucket.silenceMs / BEATS) * (1 - 0.2 * Math.random());
     this.#timer = setInterval(() => void this.#beat(), everyMs).unref();
   }
 
@@ -115,7 +117,7 @@ export class CatalogueWriter {
   #notice(runners: readonly WorkflowRunner[]): ReleaseNotice {
     const release = runners[0]?.release;
     const contracts = Object.fromEntries(runners.map(({ entry, contract }) => [entry.workflow, contract.id]));
-    return { ...(release === undefined ? {} : { release }), silenceMs: this.bucket.silenceMs, contracts };
+    return { ...(release === undefined ? {} : { release }), silenceMs: this.#bucket.silenceMs, contracts };
   }
 
   /** One at a time. Never rejects. */
@@ -126,7 +128,7 @@ export class CatalogueWriter {
   async #say(): Promise<void> {
     try {
       if (!this.#written) {
-        const { replicas, provision } = this.bucket;
+        const { replicas, provision } = this.#bucket;
         if (provision) await this.#kv.ensure({ replicas, direct: true });
         const before = await Promise.all(this.#entries.map((entry) => this.#writeChanged(entry)));
         this.#tellOfExchanges(before);
@@ -135,14 +137,14 @@ export class CatalogueWriter {
       for (const { key, bytes } of this.#notices) await this.#kv.put(key, bytes);
       this.#written = true;
       this.#failing = false;
-      if (this.bucket.provision && monotonicMs() - this.#tidiedMs > TIDY_MS) {
+      if (this.#bucket.provision && monotonicMs() - this.#tidiedMs > TIDY_MS) {
         this.#tidiedMs = monotonicMs();
         await this.#tidy();
       }
     } catch (error) {
       // Whatever happened to the bucket: all of it is written again.
       this.#written = false;
-      if (!this.#failing && !this.api.nc.isClosed())
+      if (!this.#failing && !this.#api.nc.isClosed())
         this.#logger.warn(`The catalogue of workflows was not published: ${(error as Error).message}`);
       this.#failing = true;
     }
@@ -151,7 +153,7 @@ export class CatalogueWriter {
   /** @returns what was there before */
   async #writeChanged({ key, bytes }: Entry, afterMs = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
     const known = await this.#kv.get(key);
-    if (known && Buffer.compare(known.data, bytes) === 0 && this.api.clock.nowMs() - known.timeMs < afterMs) return known.data;
+    if (known && Buffer.compare(known.data, bytes) === 0 && this.#api.clock.nowMs() - known.timeMs < afterMs) return known.data;
     await this.#kv.put(key, bytes);
     return known?.data;
   }
@@ -170,7 +172,7 @@ export class CatalogueWriter {
 
   /** Takes away what releases have left behind that do not run any more. */
   async #tidy(): Promise<void> {
-    const releases: Releases = releasesOf(this.api, this.names);
+    const releases: Releases = releasesOf(this.#api, this.#names);
     for (const workspace of this.#workspaces) {
       const notices = await releases.notices(workspace);
       const nowMs = Math.max(...notices.map(({ timeMs }) => timeMs));
@@ -180,7 +182,7 @@ export class CatalogueWriter {
         kept.flatMap(({ contracts }) => Object.entries(contracts).map(([workflow, id]) => contractKey({ workspace, workflow }, id))),
       );
       for (const { key } of outdated) await this.#kv.remove(key);
-      const stored = await subjectsOf(this.api, this.#kv.stream, this.#kv.subject(`${workspace}.*.*`));
+      const stored = await subjectsOf(this.#api, this.#kv.stream, this.#kv.subject(`${workspace}.*.*`));
       for (const subject of stored.keys()) {
         const key = subject.slice(this.#kv.subject('').length);
         if (used.has(key)) continue;

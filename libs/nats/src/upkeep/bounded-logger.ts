@@ -9,15 +9,14 @@ const WINDOW_MS = 10_000;
  * every one of them has its dead letter or its history all the same.
  */
 export class BoundedLogger {
+  readonly #windowMs: number;
   readonly #logger: Logger;
   #left = LINES;
   #omitted = 0;
   #window: NodeJS.Timeout | undefined;
 
-  constructor(
-    context: string,
-    private readonly windowMs = WINDOW_MS,
-  ) {
+  constructor(context: string, windowMs = WINDOW_MS) {
+    this.#windowMs = windowMs;
     this.#logger = new Logger(context);
   }
 
@@ -39,7 +38,7 @@ export class BoundedLogger {
   #mayTell(): boolean {
     if (this.#window === undefined) {
       this.#left = LINES;
-      this.#window = setTimeout(() => this.#ended(), this.windowMs).unref();
+      this.#window = setTimeout(() => this.#ended(), this.#windowMs).unref();
     }
     if (this.#left > 0) {
       this.#left--;
@@ -52,7 +51,7 @@ export class BoundedLogger {
   #ended(): void {
     this.#window = undefined;
     if (this.#omitted === 0) return;
-    this.#logger.warn(`${this.#omitted} more lines of the last ${this.windowMs / 1000} s are left out`);
+    this.#logger.warn(`${this.#omitted} more lines of the last ${this.#windowMs / 1000} s are left out`);
     this.#omitted = 0;
   }
 }

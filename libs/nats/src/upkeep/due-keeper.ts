@@ -22,29 +22,32 @@ export function dueFrom(before: Taken | undefined, now: Taken, marginMs: number)
  * since its start), they go by their age.
  */
 export class DueKeeper {
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+  readonly #marginMs: number;
   #before: Taken | undefined;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-    private readonly marginMs: number,
-  ) {}
+  constructor(api: JetStreamApi, names: WireNames, marginMs: number) {
+    this.#api = api;
+    this.#names = names;
+    this.#marginMs = marginMs;
+  }
 
   /** @returns commands removed */
   async trim(nowMs = performance.now()): Promise<number> {
-    const { runs, schedules } = this.names.streams;
-    const { sources } = await this.api.streamInfo(runs);
+    const { runs, schedules } = this.#names.streams;
+    const { sources } = await this.#api.streamInfo(runs);
     const upTo = sources?.find(({ name }) => name === schedules)?.seq;
     if (upTo === undefined) {
       this.#before = undefined;
       return 0;
     }
     const now = { upTo, atMs: nowMs };
-    const from = dueFrom(this.#before, now, this.marginMs);
-    if (this.#before === undefined || upTo < this.#before.upTo || now.atMs - this.#before.atMs >= this.marginMs) this.#before = now;
+    const from = dueFrom(this.#before, now, this.#marginMs);
+    if (this.#before === undefined || upTo < this.#before.upTo || now.atMs - this.#before.atMs >= this.#marginMs) this.#before = now;
     if (from === undefined) return 0;
-    const filter = `${this.names.prefix}.due.>`;
-    const { purged } = await this.api.request<{ purged: number }>(`STREAM.PURGE.${schedules}`, { filter, seq: from });
+    const filter = `${this.#names.prefix}.due.>`;
+    const { purged } = await this.#api.request<{ purged: number }>(`STREAM.PURGE.${schedules}`, { filter, seq: from });
     return purged;
   }
 }

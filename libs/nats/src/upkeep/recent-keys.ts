@@ -1,8 +1,11 @@
 /** Keys and when each was added; the oldest ones are forgotten where there are too many. */
 export class RecentKeys {
+  readonly #limit: number;
   readonly #atMs = new Map<string, number>();
 
-  constructor(private readonly limit: number) {}
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
 
   get size(): number {
     return this.#atMs.size;
@@ -11,7 +14,7 @@ export class RecentKeys {
   add(key: string, atMs: number): void {
     this.#atMs.delete(key);
     this.#atMs.set(key, atMs);
-    if (this.#atMs.size <= this.limit) return;
+    if (this.#atMs.size <= this.#limit) return;
     for (const oldest of this.#atMs.keys()) {
       this.#atMs.delete(oldest);
       return;

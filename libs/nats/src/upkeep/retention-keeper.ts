@@ -30,44 +30,47 @@ export function floorOf(subject: string, main: ConsumerInfo | undefined, lanes: 
  * that is worked off late. Any number of workers may trim at once; a purge is idempotent.
  */
 export class RetentionKeeper {
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+  readonly #keepExecutedMs: number;
   readonly #logger = new Logger(RetentionKeeper.name);
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-    private readonly keepExecutedMs: number,
-  ) {}
+  constructor(api: JetStreamApi, names: WireNames, keepExecutedMs: number) {
+    this.#api = api;
+    this.#names = names;
+    this.#keepExecutedMs = keepExecutedMs;
+  }
 
   /** @returns commands trimmed */
-  async trim(workflows: readonly RunAddress[], nowMs = this.api.clock.nowMs()): Promise<number> {
+  async trim(workflows: readonly RunAddress[], nowMs = this.#api.clock.nowMs()): Promise<number> {
     let trimmed = 0;
-    for (const workflow of workflows) trimmed += await this.trimWorkflow(workflow, nowMs);
+    for (const workflow of workflows) trimmed += await this.#trimWorkflow(workflow, nowMs);
     if (trimmed > 0) this.#logger.log(`Trimmed ${trimmed} executed commands`);
     return trimmed;
   }
 
-  private async trimWorkflow(workflow: RunAddress, nowMs: number): Promise<number> {
+  async #trimWorkflow(workflow: RunAddress, nowMs: number): Promise<number> {
     const find = (priority: Priority): Promise<ConsumerInfo | undefined> =>
-      this.api.findConsumer(this.names.streams.runs, this.names.durable(workflow, priority));
+      this.#api.findConsumer(this.#names.streams.runs, this.#names.durable(workflow, priority));
     // The floors first: what is acknowledged after they are read is kept until the next time.
     const [high, main, low] = await Promise.all([find('high'), find('normal'), find('low')]);
     const lanes = [high, low].filter((info) => info !== undefined);
     let trimmed = 0;
     for (const priority of PRIORITIES) {
-      const subject = this.names.run(workflow, priority);
+      const subject = this.#names.run(workflow, priority);
       const floor = floorOf(subject, main, lanes);
-      if (floor !== undefined) trimmed += await this.trimSubject(subject, floor, nowMs);
+      if (floor !== undefined) trimmed += await this.#trimSubject(subject, floor, nowMs);
     }
     return trimmed;
   }
 
-  private async trimSubject(subject: string, floor: number, nowMs: number): Promise<number> {
-    const stream = this.names.streams.runs;
-    const since = new Date(nowMs - this.keepExecutedMs).toISOString();
-    const young = await this.api.direct(`DIRECT.GET.${stream}`, { start_time: since, next_by_subj: subject, batch: 1 });
+  async #trimSubject(subject: string, floor: number, nowMs: number): Promise<number> {
+    const stream = this.#names.streams.runs;
+    const since = new Date(nowMs - this.#keepExecutedMs).toISOString();
+    const young = await this.#api.direct(`DIRECT.GET.${stream}`, { start_time: since, next_by_subj: subject, batch: 1 });
     const keep = keepFrom(floor, young?.sequence);
     if (keep <= 1) return 0;
-    const { purged } = await this.api.request<{ purged: number }>(`STREAM.PURGE.${stream}`, { filter: subject, seq: keep });
+    const { purged } = await this.#api.request<{ purged: number }>(`STREAM.PURGE.${stream}`, { filter: subject, seq: keep });
     return purged;
   }
 }

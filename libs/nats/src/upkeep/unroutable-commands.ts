@@ -1,4 +1,5 @@
 import { LoopstackError, printable, sequenceRunId, monotonicMs, type WireNames } from '@loopstack/shared';
+import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
@@ -6,8 +7,8 @@ import { consumerNames, subjectPages, type JetStreamApi, type StreamMessage } fr
 import { RecentKeys } from './recent-keys.js';
 import { UnservedSweep, type UnservedCommandKeeper } from './unserved.js';
 
-/** Workspace and workflow under which commands are buried whose own names the grammar refuses. */
-const STRAY = { workspace: 'invalid', workflow: 'invalid' } as const;
+/** Workspace and workflow under which dead letters are kept of commands whose own names the grammar refuses. */
+const REFUSED = { workspace: 'invalid', workflow: 'invalid' } as const;
 const ALARM = 'unroutable';
 /** A subject whose letters point to what it holds is looked at again after this; so many are remembered. */
 const KEPT_MS = 60_000;
@@ -24,63 +25,68 @@ const SHARE = 1 / 20;
  * from the queue. One that is too large for a letter stays, and its letter points to it. Any number of workers may do so at once.
  */
 export class UnroutableCommands {
+  readonly #api: JetStreamApi;
+  readonly #deadLetters: DeadLetterWriter;
+  readonly #names: WireNames;
+  readonly #alarms: Alarms;
+  readonly #unserved: UnservedCommandKeeper;
   readonly #logger = new Logger(UnroutableCommands.name);
   /** Subjects that hold what letters point to, and when they were looked at. */
   readonly #kept = new RecentKeys(KEPT);
   #restUntilMs = 0;
   #left = 0;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly deadLetters: DeadLetterWriter,
-    private readonly names: WireNames,
-    private readonly alarms: Alarms,
-    private readonly unserved: UnservedCommandKeeper,
-  ) {}
+  constructor(api: JetStreamApi, deadLetters: DeadLetterWriter, names: WireNames, alarms: Alarms, unserved: UnservedCommandKeeper) {
+    this.#api = api;
+    this.#deadLetters = deadLetters;
+    this.#names = names;
+    this.#alarms = alarms;
+    this.#unserved = unserved;
+  }
 
-  /** Raises an alarm while one cannot be buried; the others are. @returns commands buried */
+  /** Raises an alarm while one cannot become a dead letter; the others do. @returns commands made dead letters */
   async sweep(): Promise<number> {
     const began = performance.now();
     if (began < this.#restUntilMs) return 0;
-    const { streams, prefix } = this.names;
+    const { streams, prefix } = this.#names;
     // Who may not ask cannot know.
-    const durables = await consumerNames(this.api, streams.runs).catch(() => undefined);
+    const durables = await consumerNames(this.#api, streams.runs).catch(() => undefined);
     const unserved = new UnservedSweep();
     const refused: string[] = [];
     for (const head of ['run', 'lane']) {
-      for await (const page of subjectPages(this.api, streams.runs, `${prefix}.${head}.>`)) {
+      for await (const page of subjectPages(this.#api, streams.runs, `${prefix}.${head}.>`)) {
         for (const [subject, count] of page) {
-          const address = this.names.parseRun(subject);
+          const address = this.#names.parseRun(subject);
           if (!address) {
             if (refused.length < PER_SWEEP && !this.#kept.has(subject, monotonicMs() - KEPT_MS)) refused.push(subject);
-          } else if (durables && !durables.has(this.names.durable(address))) {
-            unserved.add({ subject, address, count }, this.unserved.knows(subject));
+          } else if (durables && !durables.has(this.#names.durable(address))) {
+            unserved.add({ subject, address, count }, this.#unserved.knows(subject));
           }
         }
       }
     }
     this.#restUntilMs = performance.now() + (performance.now() - began) / SHARE;
-    const buried = await this.buryRefused(refused);
-    const settled = durables === undefined ? 0 : await this.unserved.settle(unserved);
-    return buried + settled;
+    const deadLettered = await this.#deadLetterRefused(refused);
+    const settled = durables === undefined ? 0 : await this.#unserved.settle(unserved);
+    return deadLettered + settled;
   }
 
-  private async buryRefused(subjects: readonly string[]): Promise<number> {
+  async #deadLetterRefused(subjects: readonly string[]): Promise<number> {
     this.#left = PER_SWEEP;
     let total = 0;
     const failures: string[] = [];
     const named: string[] = [];
     let others = 0;
     for (const subject of subjects) {
-      const buried = await this.buryAll(subject, failures);
-      total += buried;
-      if (buried > 0 && named.length < NAMED) named.push(printable(subject, 200));
-      else if (buried > 0) others++;
+      const deadLettered = await this.#deadLetterAll(subject, failures);
+      total += deadLettered;
+      if (deadLettered > 0 && named.length < NAMED) named.push(printable(subject, 200));
+      else if (deadLettered > 0) others++;
     }
     const [first] = failures;
-    if (first === undefined) this.alarms.clear(ALARM);
+    if (first === undefined) this.#alarms.clear(ALARM);
     else
-      this.alarms.raise(ALARM, `commands that no workflow takes cannot be buried: ${first}${failures.length > 1 ? ' (and others)' : ''}`);
+      this.#alarms.raise(ALARM, `commands that no workflow takes cannot be buried: ${first}${failures.length > 1 ? ' (and others)' : ''}`);
     if (total > 0) {
       const more = others > 0 ? ` and ${others} other subjects` : '';
       this.#logger.warn(`Buried ${total} commands on ${named.join(', ')}${more}: the subject is no run command`);
@@ -88,50 +94,39 @@ export class UnroutableCommands {
     return total;
   }
 
-  private async buryAll(subject: string, failures: string[]): Promise<number> {
-    const { runs } = this.names.streams;
-    let buried = 0;
+  async #deadLetterAll(subject: string, failures: string[]): Promise<number> {
+    const { runs } = this.#names.streams;
+    let deadLettered = 0;
     const failed = (error: unknown, where = ''): void => {
       if (failures.length < 2) failures.push(`${where}${printable((error as Error).message, 300)}`);
     };
     try {
       for (let from = 1; this.#left > 0;) {
-        const stored = await this.api.leaderNext(runs, subject, from);
+        const stored = await this.#api.leaderNext(runs, subject, from);
         if (!stored) break;
         from = stored.sequence + 1;
         this.#left--;
         // A subject with a wildcard in it matches others as a filter: each message is asked for its own subject.
         if (stored.subject !== subject) continue;
-        await this.deadLetter(stored).then(
-          () => buried++,
+        await this.#deadLetter(stored).then(
+          () => deadLettered++,
           (error: unknown) => failed(error, `${stored.sequence}: `),
         );
       }
     } catch (error) {
       failed(error);
     }
-    return buried;
+    return deadLettered;
   }
 
-  private async deadLetter({ subject, sequence, timeMs, headers, data }: StreamMessage): Promise<void> {
-    const { runs } = this.names.streams;
+  async #deadLetter(stored: StreamMessage): Promise<void> {
+    const { subject, sequence, timeMs, headers, data } = stored;
+    const { runs } = this.#names.streams;
     const error = new LoopstackError('NAME_INVALID', { what: 'subject', value: printable(JSON.stringify(subject), 200) });
-    const form = await this.deadLetters.write(
-      STRAY,
-      { data, headers },
-      {
-        reason: 'invalid',
-        code: error.code,
-        message: error.message,
-        attempts: 0,
-        runId: sequenceRunId(timeMs, sequence),
-        stream: runs,
-        sequence,
-        subject,
-        time: this.api.clock.isoNow(),
-      },
-    );
+    const run = { runId: sequenceRunId(timeMs, sequence) };
+    const facts = factsOfCommand(stored, run, 'invalid', error, { stream: runs, time: this.#api.clock.isoNow() });
+    const form = await this.#deadLetters.write(REFUSED, { data, headers }, facts);
     if (form === 'pointer') this.#kept.add(subject, monotonicMs());
-    else await this.api.remove(runs, sequence);
+    else await this.#api.remove(runs, sequence);
   }
 }

@@ -13,6 +13,7 @@ import {
   type RunEvent,
   type WireNames,
 } from '@loopstack/shared';
+import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { JetStreamApi, StreamMessage } from '@loopstack/jetstream';
@@ -22,7 +23,7 @@ import { FencedError, type RunEvents } from '../worker/run-events.js';
 
 /** Names that may wait for a worker. What is sent to further ones becomes dead letters at once. */
 const MAX_UNSERVED = 1000;
-/** Commands that are buried at once, and in one sweep. */
+/** Commands made dead letters at once, and in one sweep. */
 const AT_ONCE = 16;
 const PER_SWEEP = 2000;
 /** What a letter points to stays where it is, and is looked at again after this. */
@@ -64,6 +65,11 @@ export class UnservedSweep {
  * of the first thousand names; then they become dead letters, and their runs have failed. Any number of workers may do so at once.
  */
 export class UnservedCommandKeeper {
+  readonly #api: JetStreamApi;
+  readonly #events: RunEvents;
+  readonly #deadLetters: DeadLetterWriter;
+  readonly #names: WireNames;
+  readonly #options: UnservedOptions;
   readonly #logger = new Logger('UnroutableCommands');
   /** Subjects that wait, and when their oldest command has waited for long enough; 0: to be looked up. */
   readonly #dueAtMs = new Map<string, { readonly address: RunAddress; dueAtMs: number }>();
@@ -71,15 +77,15 @@ export class UnservedCommandKeeper {
   #left = 0;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #news = 0;
-  #buried = 0;
+  #deadLettered = 0;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly events: RunEvents,
-    private readonly deadLetters: DeadLetterWriter,
-    private readonly names: WireNames,
-    private readonly options: UnservedOptions,
-  ) {}
+  constructor(api: JetStreamApi, events: RunEvents, deadLetters: DeadLetterWriter, names: WireNames, options: UnservedOptions) {
+    this.#api = api;
+    this.#events = events;
+    this.#deadLetters = deadLetters;
+    this.#names = names;
+    this.#options = options;
+  }
 
   /** Names that are remembered. */
   get size(): number {
@@ -90,56 +96,56 @@ export class UnservedCommandKeeper {
     return this.#dueAtMs.has(subject);
   }
 
-  /** Does what a sweep came to. @returns commands buried */
-  async settle({ known, others, digest }: UnservedSweep, nowMs = this.api.clock.nowMs()): Promise<number> {
+  /** Does what a sweep came to. @returns commands made dead letters */
+  async settle({ known, others, digest }: UnservedSweep, nowMs = this.#api.clock.nowMs()): Promise<number> {
     for (const subject of this.#dueAtMs.keys()) if (!known.has(subject)) this.#dueAtMs.delete(subject);
     const room = Math.max(0, MAX_UNSERVED - this.#dueAtMs.size);
     for (const { subject, address } of others.slice(0, room)) this.#dueAtMs.set(subject, { address, dueAtMs: 0 });
     this.#news += Math.min(room, others.length);
     this.#left = PER_SWEEP;
-    const before = this.#buried;
+    const before = this.#deadLettered;
     try {
-      await inGroups(others.slice(room), ({ subject, address }) => this.#buryUntil(subject, address, nowMs));
+      await inGroups(others.slice(room), ({ subject, address }) => this.#deadLetterUntil(subject, address, nowMs));
       const due = [...this.#dueAtMs].filter(([, { dueAtMs }]) => dueAtMs <= nowMs);
       await inGroups(due, ([subject, entry]) => this.#look(subject, entry, nowMs));
     } finally {
       this.#tell(digest);
     }
-    return this.#buried - before;
+    return this.#deadLettered - before;
   }
 
-  /** When the oldest command of a name is due; those that are, are buried. */
+  /** When the oldest command of a name is due; those that are, become dead letters. */
   async #look(subject: string, entry: { readonly address: RunAddress; dueAtMs: number }, nowMs: number): Promise<void> {
-    const { afterMs } = this.options;
-    const oldest = this.#left > 0 ? await this.api.next(this.names.streams.runs, subject, 1) : undefined;
+    const { afterMs } = this.#options;
+    const oldest = this.#left > 0 ? await this.#api.next(this.#names.streams.runs, subject, 1) : undefined;
     if (oldest === undefined) return;
     entry.dueAtMs = oldest.timeMs + afterMs;
-    if (entry.dueAtMs <= nowMs) await this.#buryUntil(subject, entry.address, nowMs - afterMs);
+    if (entry.dueAtMs <= nowMs) await this.#deadLetterUntil(subject, entry.address, nowMs - afterMs);
   }
 
-  async #buryUntil(subject: string, address: RunAddress, untilMs: number): Promise<void> {
+  async #deadLetterUntil(subject: string, address: RunAddress, untilMs: number): Promise<void> {
     if (this.#left <= 0 || this.#pointed.has(subject, monotonicMs() - POINTED_MS)) return;
-    const { runs } = this.names.streams;
+    const { runs } = this.#names.streams;
     // A worker may have come since the list was read.
-    if (await this.api.findConsumer(runs, this.names.durable(address))) return;
+    if (await this.#api.findConsumer(runs, this.#names.durable(address))) return;
     for (let from = 1; this.#left > 0;) {
-      const stored = await this.api.leaderNext(runs, subject, from);
+      const stored = await this.#api.leaderNext(runs, subject, from);
       if (!stored || stored.timeMs > untilMs) return;
       from = stored.sequence + 1;
       this.#left--;
-      if (await this.#deadLetter(address, stored)) this.#buried++;
+      if (await this.#deadLetter(address, stored)) this.#deadLettered++;
       else this.#pointed.add(subject, monotonicMs());
     }
   }
 
   /** @returns whether the command is gone from the stream */
   async #deadLetter(address: RunAddress, stored: StreamMessage): Promise<boolean> {
-    const { runs } = this.names.streams;
-    const { subject, sequence, data, headers } = stored;
-    const { runId, userId, reason, error } = identify(address, stored, this.options.trustOf(address.workspace));
-    const time = this.api.clock.isoNow();
+    const { runs } = this.#names.streams;
+    const { sequence, data, headers } = stored;
+    const { runId, userId, reason, error } = identify(address, stored, this.#options.trustOf(address.workspace));
+    const time = this.#api.clock.isoNow();
     const user = userId === undefined ? {} : { userId };
-    const end = await this.events.end(address, runId);
+    const end = await this.#events.end(address, runId);
     const last = end?.event;
     // What has ended otherwise, such as a run that was canceled, needs no letter.
     if (last && isOutcome(last.type) && last.type !== 'failed') return this.#remove(sequence);
@@ -147,36 +153,36 @@ export class UnservedCommandKeeper {
       const told = { code: error.code, name: error.name, message: error.message };
       const failed: RunEvent = { type: 'failed', at: time, attempt: 0, sequence, error: told, ...user };
       try {
-        await this.events.append(address, runId, end?.sequence ?? 0, failed);
+        await this.#events.append(address, runId, end?.sequence ?? 0, failed);
       } catch (cause) {
         if (cause instanceof FencedError) return false;
         throw cause;
       }
     }
-    const facts = { reason, code: error.code, message: error.message, attempts: 0, ...user } as const;
-    const form = await this.deadLetters.write(address, { data, headers }, { ...facts, runId, stream: runs, sequence, subject, time });
+    const facts = factsOfCommand(stored, { runId, userId }, reason, error, { stream: runs, time });
+    const form = await this.#deadLetters.write(address, { data, headers }, facts);
     const failedAtMs = last === undefined ? Number.NaN : Date.parse(last.at);
-    if (form === 'pointer' && !(this.api.clock.nowMs() - failedAtMs > this.options.keepMs)) return false;
+    if (form === 'pointer' && !(this.#api.clock.nowMs() - failedAtMs > this.#options.keepMs)) return false;
     return this.#remove(sequence);
   }
 
   async #remove(sequence: number): Promise<true> {
-    await this.api.remove(this.names.streams.runs, sequence);
+    await this.#api.remove(this.#names.streams.runs, sequence);
     return true;
   }
 
   /** At most once a minute, whatever is sent. */
   #tell(digest: Digest): void {
-    if (this.#news + this.#buried === 0 || performance.now() - this.#toldAtMs < 60_000) return;
+    if (this.#news + this.#deadLettered === 0 || performance.now() - this.#toldAtMs < 60_000) return;
     this.#toldAtMs = performance.now();
     if (digest.names > 0 && this.#news > 0) {
       const ask = digest.names === 1 ? 'is the name right?' : 'are the names right?';
       this.#logger.warn(`Commands wait for ${shownNames(digest)}, which no worker has ever served: ${ask}`);
     }
-    if (this.#buried > 0) {
-      this.#logger.warn(`Made ${this.#buried} commands dead letters (unroutable): no worker has ever served their workflows`);
+    if (this.#deadLettered > 0) {
+      this.#logger.warn(`Made ${this.#deadLettered} commands dead letters (unroutable): no worker has ever served their workflows`);
     }
-    this.#news = this.#buried = 0;
+    this.#news = this.#deadLettered = 0;
   }
 }
 
@@ -188,7 +194,7 @@ interface Unserved {
 }
 
 /**
- * The run of a command, and why it fails. One that a worker would refuse is the run of its place in the stream: whoever is not trusted
+ * The run of a command, and why it fails. One that a worker would refuse is the run of its place in the stream: a producer that is not trusted
  * must not end the run whose id is claimed.
  */
 function identify(address: RunAddress, stored: StreamMessage, trust: ResolvedTrust | undefined): Unserved {

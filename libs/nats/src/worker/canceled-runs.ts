@@ -5,7 +5,8 @@ import { retryUntilLeader } from '../topology/retry-until-leader.js';
 
 /** Ids that a process remembers, of all workflows together: about a megabyte. */
 const REMEMBERED = 10_000;
-const AGAIN_MS = 1000;
+/** Between attempts to learn where the queue ends. */
+const ASK_AGAIN_MS = 1000;
 /** What the server says of a command that was delayed (NATS ADR-51): it may be stored long after its run was canceled. */
 const SCHEDULER = 'Nats-Scheduler';
 
@@ -16,19 +17,22 @@ interface Forgotten {
 
 /** The ids of one workflow. */
 export class CanceledIds {
+  readonly #forgotten: Forgotten;
   readonly known = new Set<string>();
   /** Told since the last look at what executes. */
   news = new Set<string>();
 
   constructor(
     readonly address: RunAddress,
-    private readonly forgotten: Forgotten,
-  ) {}
+    forgotten: Forgotten,
+  ) {
+    this.#forgotten = forgotten;
+  }
 
   /** Whether the history of a run must be read before it runs. */
   isPerhaps(runId: string, message: Pick<CommandMessage, 'sequence' | 'headers'>): boolean {
     if (this.known.has(runId)) return true;
-    const { upTo } = this.forgotten;
+    const { upTo } = this.#forgotten;
     return upTo > 0 && (message.sequence <= upTo || message.headers.get(SCHEDULER) !== undefined);
   }
 }
@@ -36,12 +40,15 @@ export class CanceledIds {
 /**
  * Which runs are perhaps canceled. A cancel is recorded as the outcome of the run, and then told by a notice on a subject of its own,
  * kept in the events stream: a worker hears it live, and reads what it missed when it starts and after each reconnect. The happy
- * path asks a set, not the server. A notice alone says nothing: whoever may write it need not be allowed to write the outcome.
+ * path asks a set, not the server. A notice alone says nothing: a user who may write it need not be allowed to write the outcome.
  *
  * What is remembered is bounded. Where there are too many, all are forgotten: then every command that was stored by that time, and every
  * delayed one, is perhaps canceled, and its run's history decides.
  */
 export class CanceledRuns {
+  readonly #api: JetStreamApi;
+  readonly #names: WireNames;
+  readonly #onCancel: (address: RunAddress, runIds: ReadonlySet<string>) => void;
   readonly #byAddress = new Map<string, CanceledIds>();
   #size = 0;
   readonly #forgotten: Forgotten = { upTo: 0 };
@@ -55,20 +62,22 @@ export class CanceledRuns {
   #next: Promise<void> | undefined;
 
   /** @param onCancel told of the runs of a workflow that may have been canceled now */
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly names: WireNames,
-    private readonly onCancel: (address: RunAddress, runIds: ReadonlySet<string>) => void,
-  ) {}
+  constructor(api: JetStreamApi, names: WireNames, onCancel: (address: RunAddress, runIds: ReadonlySet<string>) => void) {
+    this.#api = api;
+    this.#names = names;
+    this.#onCancel = onCancel;
+  }
 
   /**
    * @param served workflows of this process; notices of others are not kept
-   * @param goOn false: it is stopped while it starts
+   * @param shouldContinue false: it is stopped while it starts
    */
-  async start(nc: NatsConnectionLike, served: readonly RunAddress[], goOn: () => boolean): Promise<void> {
+  async start(nc: NatsConnectionLike, served: readonly RunAddress[], shouldContinue: () => boolean): Promise<void> {
     for (const address of served) this.of(address);
-    this.#subscription = nc.subscribe(`${this.names.prefix}.cancel.*.*.*`, { callback: (error, msg) => error ?? this.#heard(msg.subject) });
-    await retryUntilLeader(() => this.load(), goOn);
+    this.#subscription = nc.subscribe(`${this.#names.prefix}.cancel.*.*.*`, {
+      callback: (error, msg) => error ?? this.#heard(msg.subject),
+    });
+    await retryUntilLeader(() => this.load(), shouldContinue);
   }
 
   /** Reads the notices that the stream holds; while it does, once more at most. */
@@ -84,7 +93,7 @@ export class CanceledRuns {
   }
 
   async #load(): Promise<void> {
-    for await (const page of subjectPages(this.api, this.names.streams.events, `${this.names.prefix}.cancel.>`)) {
+    for await (const page of subjectPages(this.#api, this.#names.streams.events, `${this.#names.prefix}.cancel.>`)) {
       for (const [subject] of page) this.#heard(subject);
     }
   }
@@ -128,7 +137,7 @@ export class CanceledRuns {
       if (ids.news.size === 0) continue;
       const { news } = ids;
       ids.news = new Set();
-      this.onCancel(ids.address, news);
+      this.#onCancel(ids.address, news);
     }
   }
 
@@ -147,12 +156,12 @@ export class CanceledRuns {
     while (!this.#stopped) {
       try {
         const times = this.#times;
-        const { state } = await this.api.streamInfo(this.names.streams.runs);
+        const { state } = await this.#api.streamInfo(this.#names.streams.runs);
         if (times !== this.#times) continue;
         this.#forgotten.upTo = state.last_seq;
         return;
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS).unref());
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS).unref());
       }
     }
   }

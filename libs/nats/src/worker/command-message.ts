@@ -85,10 +85,10 @@ export class CommandMessage extends LeasedMessage implements Delivery {
   }
 
   /** The server has delivered the command again, to the process that holds it. */
-  takeOver(again: CommandMessage, leasedAtMs: number, leaseMs: number): void {
+  takeOver(redelivery: CommandMessage, leasedAtMs: number, leaseMs: number): void {
     // Deliveries in between went to other workers: there may be a history.
-    if (again.lastDelivery !== this.lastDelivery + 1) this.#deliveries = again.lastDelivery;
-    this.answerInstead(again);
+    if (redelivery.lastDelivery !== this.lastDelivery + 1) this.#deliveries = redelivery.lastDelivery;
+    this.answerInstead(redelivery);
     this.lease(leasedAtMs, leaseMs);
   }
 

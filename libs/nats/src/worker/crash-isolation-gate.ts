@@ -27,6 +27,8 @@ interface Waiting {
  * then goes on beside the next one, and both are told: if the process dies now, neither of them is known to have done it.
  */
 export class CrashIsolationGate {
+  readonly #withinMs: number;
+  readonly #now: () => number;
   readonly #running = new Set<Suspect>();
   readonly #waiting: Waiting[] = [];
   #holder: Suspect | undefined;
@@ -34,15 +36,15 @@ export class CrashIsolationGate {
   #passing = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(
-    private readonly withinMs = TURN_WITHIN_MS,
-    private readonly now: () => number = () => performance.now(),
-  ) {}
+  constructor(withinMs = TURN_WITHIN_MS, now: () => number = () => performance.now()) {
+    this.#withinMs = withinMs;
+    this.#now = now;
+  }
 
   /** Resolves when it is its turn. */
   enter(suspect: Suspect): Promise<Turn> {
     return new Promise((begin) => {
-      this.#waiting.push({ suspect, deadlineMs: this.now() + this.withinMs, begin });
+      this.#waiting.push({ suspect, deadlineMs: this.#now() + this.#withinMs, begin });
       this.#look();
     });
   }
@@ -61,7 +63,7 @@ export class CrashIsolationGate {
     if (this.#holder.strict) return Number.POSITIVE_INFINITY;
     const since = this.#heldSinceMs;
     const shareMs = Math.min(...this.#waiting.map(({ deadlineMs }, i) => (deadlineMs - since) / (i + 1)));
-    return since + shareMs - this.now();
+    return since + shareMs - this.#now();
   }
 
   async #pass(): Promise<void> {
@@ -73,7 +75,7 @@ export class CrashIsolationGate {
     const beside = this.#running.size > 0;
     this.#running.add(suspect);
     this.#holder = suspect;
-    this.#heldSinceMs = this.now();
+    this.#heldSinceMs = this.#now();
     this.#passing = false;
     begin({ beside, leave: () => this.#leave(suspect) });
     this.#look();

@@ -129,7 +129,7 @@ export class Lane implements Consumer, CommandHolder {
       this.#retries.take();
     }
     // A consumer that counts from the start again is another one, or has forgotten.
-    if (message.consumerSequence < this.#consumerSequence) this.doubt();
+    if (message.consumerSequence < this.#consumerSequence) this.uncertain();
     this.#consumerSequence = message.consumerSequence;
     message.hold(sinceMs, this.#leaseMs, this.#uncertainty.covers(message.timeMs));
     this.#held.put(message);
@@ -167,7 +167,7 @@ export class Lane implements Consumer, CommandHolder {
     return guard.restore({ title: `Consumer ${this.target.durable}`, target: this.target, reason, ensure });
   }
 
-  doubt(): void {
+  uncertain(): void {
     this.#consumerSequence = 0;
     this.#uncertainty.raise();
   }

@@ -32,6 +32,8 @@ export interface HandedOver {
 
 /** The other releases of one workflow that run: finds out, for payloads that this release refuses, whether one of them accepts them. */
 export class OtherReleases {
+  readonly #runner: WorkflowRunner;
+  readonly #checkSchema: ReturnType<typeof schemaCheck>;
   readonly #logger: Logger;
   readonly #others: PacedRead<ReadonlyMap<string, Contract>>;
   readonly #before = new WeakMap<CommandMessage, Refusal>();
@@ -40,11 +42,9 @@ export class OtherReleases {
   #nextTurnMs = 0;
   #shown: HandedOver | undefined;
 
-  constructor(
-    private readonly runner: WorkflowRunner,
-    releases: Releases,
-    private readonly checkSchema: ReturnType<typeof schemaCheck>,
-  ) {
+  constructor(runner: WorkflowRunner, releases: Releases, checkSchema: ReturnType<typeof schemaCheck>) {
+    this.#runner = runner;
+    this.#checkSchema = checkSchema;
     this.#logger = new Logger(`${runner.entry.workspace}.${runner.entry.workflow}`);
     this.#others = new PacedRead(() => this.#read(releases), LOOK_EVERY_MS);
   }
@@ -64,13 +64,13 @@ export class OtherReleases {
     return message.historySequence !== 0 && this.#before.has(message);
   }
 
-  /** What a refusal comes to; undefined: nobody who runs can do the command. Never rejects. */
+  /** What a refusal comes to; undefined: no release that runs can do the command. Never rejects. */
   async accept(message: CommandMessage, error: LoopstackError): Promise<ReturnType<typeof handOver>> {
-    const waitMs = this.runner.entry.options.waitForReleaseMs;
+    const waitMs = this.#runner.entry.options.waitForReleaseMs;
     const before = this.#before.get(message);
     if (waitMs === 0) return undefined;
     const accepting = await this.#accepting(message);
-    const refused = { before, contract: this.runner.contract.id, acceptedBy: accepting, waitMs, turnMs: this.#turnMs() };
+    const refused = { before, contract: this.#runner.contract.id, acceptedBy: accepting, waitMs, turnMs: this.#turnMs() };
     const given = handOver(refused, Math.random());
     if (given) {
       this.#nextTurnMs = monotonicMs() + refused.turnMs + 1000 / RATE;
@@ -84,10 +84,10 @@ export class OtherReleases {
   /** Contracts of other releases that run, and that accept the payload. */
   async #accepting(message: CommandMessage): Promise<readonly string[]> {
     try {
-      const others = [...(await this.#others.ask())].filter(([id]) => id !== this.runner.contract.id);
+      const others = [...(await this.#others.ask())].filter(([id]) => id !== this.#runner.contract.id);
       if (others.length === 0) return [];
       // Decoded again: a validator may have changed what it was given.
-      const { command } = this.runner.prepare(message);
+      const { command } = this.#runner.prepare(message);
       if (!command) return [];
       return others.filter(([, { payload }]) => payload === undefined || this.#accepts(payload, command.payload)).map(([id]) => id);
     } catch (error) {
@@ -99,7 +99,7 @@ export class OtherReleases {
   /** A schema that cannot be used says nothing against the payload. */
   #accepts(schema: JsonSchema, payload: unknown): boolean {
     try {
-      return this.checkSchema(schema, payload, this.runner.entry).length === 0;
+      return this.#checkSchema(schema, payload, this.#runner.entry).length === 0;
     } catch {
       return true;
     }
@@ -109,7 +109,7 @@ export class OtherReleases {
     if (monotonicMs() < this.#absentUntilMs) return new Map();
     for (const untilMs = monotonicMs() + PATIENCE_MS; ;) {
       try {
-        return await releases.contracts(this.runner.entry);
+        return await releases.contracts(this.#runner.entry);
       } catch (error) {
         const absent = hasCode(error, ERR_CODE.STREAM_NOT_FOUND);
         if (!absent && monotonicMs() < untilMs) {
@@ -137,7 +137,7 @@ export class OtherReleases {
     for (const contract of contracts) {
       if (this.#told.has(contract, nowMs - TELL_AGAIN_MS)) continue;
       this.#told.add(contract, nowMs);
-      const waits = `left to workers of another release that runs (contract ${contract}), for up to ${this.runner.entry.options.waitForReleaseMs} ms`;
+      const waits = `left to workers of another release that runs (contract ${contract}), for up to ${this.#runner.entry.options.waitForReleaseMs} ms`;
       this.#logger.warn(`Commands that this release refuses are ${waits}. The first one: ${error.message}`);
     }
   }

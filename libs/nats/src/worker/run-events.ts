@@ -105,7 +105,7 @@ export class RunEvents {
   }
 
   /**
-   * Whoever may publish on the subject can store what is no event. It says nothing of the run and is passed over; its sequence counts, since
+   * A user who may publish on the subject can store what is no event. It says nothing of the run and is skipped; its sequence counts, since
    * the next event has to expect it.
    */
   async #end(last: StreamMessage | undefined): Promise<ReadEnd | undefined> {
@@ -176,7 +176,7 @@ function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
   return stands.worker !== undefined && stands.worker === event.worker && stands.sequence === event.sequence && stands.attempt === attempt;
 }
 
-/** Whether what came after the last message that the caller knew is no event: nobody else has the run. */
+/** Whether what came after the last message that the caller knew is no event: no other worker has the run. */
 function onlyStrangersSince({ sequence, eventSequence }: ReadEnd, expected: number): boolean {
   return sequence > expected && eventSequence <= expected;
 }
