@@ -1,18 +1,16 @@
 import { createRequire } from 'node:module';
+import { packageUrl } from '#package-url';
 import { getFromContainer } from 'class-validator';
 import { Type } from 'class-transformer';
 import type { MetadataStorage as TransformStorage } from 'class-transformer/types/MetadataStorage.js';
 import type { ValidationExecutor } from 'class-validator/types/validation/ValidationExecutor.js';
-
-/** Of a CommonJS module; a bundler may have made one of this package. */
-declare const __filename: string | undefined;
 
 /*
  * Two things that the libraries have but do not export. Both packages are CommonJS, so `require` by path gives the very
  * module that their front door uses. A bundler or another layout can break that, so each is proved before it is
  * trusted; without them everything still works, by the libraries' public functions alone.
  */
-const require = attempt(() => createRequire((import.meta.url as string | undefined) ?? (__filename as string)));
+const requireFile = attempt(() => createRequire(packageUrl));
 
 /** class-transformer's metadata (`@Type`, `@Transform`, `@Expose`, `@Exclude`), or undefined when it cannot be reached. */
 export const transformStorage: TransformStorage | undefined = attempt(() => {
@@ -33,8 +31,8 @@ export const Executor: typeof ValidationExecutor | undefined = attempt(() => {
 });
 
 function load(file: string): unknown {
-  if (require === undefined) throw new Error('this package does not know where it is');
-  return require(file);
+  if (requireFile === undefined) throw new Error('this package does not know where it is');
+  return requireFile(file);
 }
 
 /** A file of a library as the process has loaded it. */
@@ -46,10 +44,10 @@ interface LoadedFile {
 /** Every copy of a library's file that is loaded, and the path of the one that this package gets. */
 export function loaded(file: string): { readonly own: string | undefined; readonly all: readonly LoadedFile[] } {
   const suffix = new RegExp(`[\\\\/]node_modules[\\\\/]${file.replaceAll('.', '\\.').replaceAll('/', '[\\\\/]')}$`);
-  const all = Object.entries(require?.cache ?? {}).flatMap(([path, module]) =>
+  const all = Object.entries(requireFile?.cache ?? {}).flatMap(([path, module]) =>
     module !== undefined && suffix.test(path) ? [{ path, exports: module.exports as LoadedFile['exports'] }] : [],
   );
-  return { own: attempt(() => require?.resolve(file)), all };
+  return { own: attempt(() => requireFile?.resolve(file)), all };
 }
 
 export function attempt<T>(find: () => T | undefined): T | undefined {

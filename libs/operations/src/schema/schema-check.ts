@@ -10,14 +10,9 @@ import {
 // oxlint-disable-next-line no-restricted-imports -- ajv's own door to draft 2020-12
 import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { packageUrl } from '#package-url';
 import { TookTooLong, within } from './time-limit.js';
 import { isCheap } from './schema-cost.js';
-
-/** Of a CommonJS module; a bundler may have made one of this file. */
-declare const __filename: string | undefined;
-
-const moduleUrl = (): string => import.meta.url ?? pathToFileURL(__filename as string).href;
 
 /** Longest that a schema is compiled, and that one payload is checked by one that may take long. The event loop waits for it. */
 const COMPILE_MS = 1000;
@@ -125,8 +120,8 @@ class Checker {
 
 /** Loaded for the first payload that is checked: most workers check none, and it is a tenth of their start. */
 function newAjv(): Ajv2020 {
-  const require = createRequire(moduleUrl());
-  const draft = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const requireFile = createRequire(packageUrl);
+  const draft = requireFile('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
   return new draft.Ajv2020({
     allErrors: true,
     strict: false,
