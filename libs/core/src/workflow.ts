@@ -29,6 +29,9 @@ export type PayloadOf<W> = W extends WorkflowClass<infer Payload> ? Payload : ne
 export type ResultOf<W> = W extends Type<{ run(...args: never[]): infer Result }> ? JsonOf<Awaited<Result>> : never;
 export type WorkspaceClass = Type<object>;
 
+/** `NoInfer`, which TypeScript has from 5.4 on. */
+type Uninferred<T> = [T][T extends unknown ? 0 : never];
+
 /** How much of a run is recorded as events; each step costs throughput. */
 export type Recording = 'none' | 'outcome' | 'full';
 
@@ -69,7 +72,7 @@ export interface WorkflowOptions<Payload extends object = object> {
   /** What of its payloads and errors is kept out of logs, events and dead letters; beside what the application's `redact` says. */
   readonly redact?: RedactOptions;
   /** Events that start the workflow; `@OnEvent` on the class says the same. */
-  readonly on?: readonly EventBinding<NoInfer<Payload>>[];
+  readonly on?: readonly EventBinding<Uninferred<Payload>>[];
   /** Workflows that are started when a run has succeeded. Where classes know each other in a circle: `() => OtherWorkflow`. */
   readonly then?: readonly ChainDeclaration[];
 }
