@@ -181,7 +181,9 @@ function isPlainContainer(reflected: unknown, target: unknown): boolean {
   return [undefined, Object, Array, target, String, Number, Boolean, Date].includes(reflected);
 }
 
-const BUILT_IN = new Set<unknown>(Object.getOwnPropertyNames(globalThis).map((name) => (globalThis as Record<string, unknown>)[name]));
+/** The classes of the language. Other globals stay unread: Node.js 26 warns about \`localStorage\` as soon as it is read. */
+const CLASS_NAMES = Object.getOwnPropertyNames(globalThis).filter((name) => /^[A-Z]/.test(name));
+const BUILT_IN = new Set<unknown>(CLASS_NAMES.map((name) => (globalThis as Record<string, unknown>)[name]));
 
 /** A class of the application that makes plain objects, not arrays, maps or what else the language has. */
 function isPayloadClass(target: unknown): target is Class {
