@@ -265,8 +265,8 @@ export class NatsServer {
     const child = this.#child;
     if (child === undefined) return;
     child.kill(signal);
-    // A frozen process takes no signal but SIGKILL until it runs again.
-    if (signal !== 'SIGKILL') child.kill('SIGCONT');
+    // A frozen process takes no signal but SIGKILL until it runs again. Windows has no such signal.
+    if (signal !== 'SIGKILL' && process.platform !== 'win32') child.kill('SIGCONT');
     const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.stopTimeoutMs ?? 10_000);
     await this.#exited;
     clearTimeout(timer);
