@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type ExceptionFilter, type FactoryProvider, type ModuleMetadata, type Provider } from '@nestjs/common';
+import { assertOneCopy } from '@loopstack/shared';
 import { APP_FILTER, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import { Enhancers } from './enhancers.js';
 import { LoopstackExceptionFilter, NoExceptionFilter } from './exception-filter.js';
@@ -22,7 +23,7 @@ const filterFor = (adapters: HttpAdapterHost, { httpErrors }: ResolvedLoopstackO
  */
 @Module({})
 export class LoopstackModule {
-  /** @throws LoopstackError OPTION_INVALID */
+  /** @throws LoopstackError OPTION_INVALID, PACKAGE_DUPLICATED */
   static forRoot(options: LoopstackOptions = {}): DynamicModule {
     return LoopstackModule.define({ provide: LoopstackOptionsToken, useValue: resolveLoopstackOptions(options) });
   }
@@ -33,6 +34,7 @@ export class LoopstackModule {
   }
 
   private static define(options: Provider, imports: NonNullable<ModuleMetadata['imports']> = []): DynamicModule {
+    assertOneCopy();
     return {
       module: LoopstackModule,
       global: true,

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { LoopstackError, type RunAddress } from '@loopstack/shared';
+import { LoopstackError, assertOneCopy, type RunAddress } from '@loopstack/shared';
 import { LoopstackOptionsToken, type LoopstackOptions, type ResolvedLoopstackOptions } from './options.js';
 import {
   resolveWorkflowOptions,
@@ -153,7 +153,9 @@ export class WorkflowRegistry implements OnModuleInit {
     @Inject(LoopstackOptionsToken) private readonly options: ResolvedLoopstackOptions,
   ) {}
 
+  /** @throws LoopstackError BOOT_FAILED, PACKAGE_DUPLICATED: a copy may be loaded after `LoopstackModule.forRoot()` */
   onModuleInit(): void {
+    assertOneCopy();
     void this.#catalogue;
   }
 

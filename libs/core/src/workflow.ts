@@ -1,8 +1,10 @@
 import 'reflect-metadata';
+import { packageUrl } from '#package-url';
 import { Injectable, type Type } from '@nestjs/common';
 import {
   assertName,
   durationMs,
+  recordCopy,
   sizeBytes,
   type Duration,
   type JsonOf,
@@ -188,6 +190,8 @@ export interface WorkspaceOptions {
   readonly title?: string;
   readonly workflows: readonly WorkflowClass[];
 }
+
+recordCopy('@loopstack/core', packageUrl);
 
 const WORKFLOW = Symbol.for('loopstack:workflow');
 const WORKSPACE = Symbol.for('loopstack:workspace');

@@ -4,6 +4,7 @@ export * from './checkable-schema.js';
 export * from './clock.js';
 export * from './command.js';
 export * from './content.js';
+export { assertOneCopy, recordCopy } from './copies.js';
 export * from './dead-letter-selection.js';
 export * from './dead-letter.js';
 export * from './durable.js';

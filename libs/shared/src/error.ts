@@ -94,6 +94,7 @@ export const ERRORS = {
   STREAM_AMBIGUOUS: entry(500, '{binding}: {subject} is captured by {streams}', 'Name one of them with `stream`.'),
   BROKER_MISSING: entry(500, 'This process has no broker to start runs with', 'Import NatsModule.forRoot() from @loopstack/nats beside LoopstackModule.forRoot(), with the role producer.'),
   BOOT_FAILED: entry(500, '{problems}', 'Correct what is named and start again.'),
+  PACKAGE_DUPLICATED: entry(500, 'Several copies of {name} are loaded: {copies}', 'Keep one: npm ls shows who asks for each, npm dedupe joins what may be joined; else ask for one version everywhere. Leave all @loopstack packages out of a bundle, or none (docs/bundling.md).'),
   TOPOLOGY_CONFLICT: entry(500, '{kind} {name} exists with {field} = {actual}, needed is {desired}', 'Delete or rename it, choose another prefix, or set the option to what exists.'),
   TOPOLOGY_MISSING: entry(500, '{kind} {name} does not exist and provision is off', 'Create it, or let this user provision it.'),
 } as const satisfies Record<string, Entry>;
