@@ -100,7 +100,7 @@ describe('beside a worker', () => {
     const [durable] = (await rig.json<{ durable: string }[]>(['bindings'])).map((binding) => binding.durable);
     expect(finding(await rig.json<Finding[]>(['doctor'], 3), `binding ${durable}`)).toMatchObject({
       status: 'problem',
-      message: '1 event of SHOP waiting and nobody consumes it',
+      message: '1 event of SHOP waiting and no process consumes it',
     });
     expect((await rig.loopstack('bindings', 'remove', durable as string, '-y')).stdout).toContain('is removed');
     expect(await rig.json(['bindings'])).toEqual([]);

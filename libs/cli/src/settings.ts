@@ -85,7 +85,7 @@ const VARIABLES = [
  * @throws UsageError
  */
 export function readSettings(flags: ConnectionFlags, env: Environment = process.env, home = homedir()): Settings {
-  // Charts and compose files pass a variable that nobody set as an empty one.
+  // Charts and compose files pass an unset variable as an empty one.
   const variable = (name: (typeof VARIABLES)[number]): string | undefined => env[name]?.trim() || undefined;
   const configuration = join(env['XDG_CONFIG_HOME']?.trim() || join(home, '.config'), 'nats');
   const named = flags.context ?? variable('NATS_CONTEXT');

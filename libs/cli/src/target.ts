@@ -70,7 +70,7 @@ export function parseRun(text: string, { workspace, workflow }: Partial<RunAddre
 export { shown };
 
 /**
- * Refuses an address that nobody knows, and says what may have been meant. Where nothing is known, nothing is refused.
+ * Refuses an unknown address, and suggests a similar one. Where no address is known, it refuses none.
  * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN; `fix` holds the suggestion
  */
 export function checkKnown(address: RunAddress, known: readonly RunAddress[]): void {

@@ -34,7 +34,7 @@ const MAX_FACT = 100_000;
 /** A line that changes while something goes on. */
 export interface Ticker {
   show(text: string): void;
-  /** What somebody must act on for it to go on: a line that stays; also where the rest is not said, but not with `--json`. */
+  /** A line that stays, for what the user must do so that it goes on; also without a terminal, but not with `--json`. */
   say(text: string): void;
   stop(): void;
 }
@@ -92,7 +92,7 @@ export class Terminal {
       .join('\n');
   }
 
-  /** Names and what they name, in two columns. What anybody may have written is on one line, without control characters. */
+  /** Names and what they name, in two columns. Foreign text is on one line, without control characters. */
   facts(rows: readonly Fact[], width: number): string[] {
     return rows.flatMap(([name, value, style]) => {
       if (value === undefined) return [];
@@ -106,11 +106,11 @@ export class Terminal {
     return this.options.color && this.#streams.stdout.isTTY ? styled(style, text) : text;
   }
 
-  /** @throws UsageError where nobody can answer and `--yes` was not given */
+  /** @throws UsageError where there is no terminal and `--yes` was not given */
   async confirm(question: string): Promise<boolean> {
     if (this.options.yes) return true;
     const { stdin, stderr } = this.#streams;
-    if (!stdin.isTTY) throw new UsageError(`${question} Nobody can answer here`, 'Pass --yes to go on without a question.');
+    if (!stdin.isTTY) throw new UsageError(`${question} There is no terminal to answer on`, 'Pass --yes to go on without a question.');
     const prompt = createInterface({ input: stdin, output: stderr });
     try {
       return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());

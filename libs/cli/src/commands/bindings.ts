@@ -10,7 +10,7 @@ export function bindingsCommand(cli: Cli): Command {
   bindings.command('list', { isDefault: true }).description('bindings on every stream of the account').action(cli.action<object>(list));
   bindings
     .command('remove')
-    .description('end a binding that nobody declares any more; what waits for it starts nothing any more')
+    .description('end a binding that no application declares; events that wait for it start nothing')
     .argument('<durable>', 'name of its durable, as list tells it')
     .option('--stream <name>', 'the stream that it is on, where several have one of that name')
     .action(cli.action<{ stream?: string }, [string]>(remove));
@@ -23,7 +23,7 @@ const owner = ({ workspace, workflow, service = '' }: BindingInfo): string =>
 
 const state = ({ pausedUntil, consumed, unsettled }: BindingInfo): string => {
   if (pausedUntil !== undefined) return `paused until ${pausedUntil}`;
-  return consumed || unsettled > 0 ? '' : 'nobody consumes it';
+  return consumed || unsettled > 0 ? '' : 'no process consumes it';
 };
 
 async function list({ terminal, session }: Invocation<object>): Promise<void> {

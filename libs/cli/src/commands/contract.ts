@@ -42,7 +42,7 @@ async function contract({ terminal, session, options }: Invocation<Options>): Pr
   terminal.result({ files: paths }, paths.join('\n'));
 }
 
-/** The entries, without what of their schemas nobody can check: one that is wrong must not keep the others from being written. */
+/** The entries, without the parts of their schemas that cannot be checked: a wrong one must not keep the others from being written. */
 async function describable(entries: readonly CatalogueEntry[], open: Session): Promise<readonly CatalogueEntry[]> {
   return Promise.all(
     entries.map(async (entry) => {

@@ -78,7 +78,7 @@ export class TenantFolder {
     if (twin) throw new UsageError(`${twin.name} and ${name} would be one file on some disks`, 'Give the tenant another name.');
   }
 
-  /** A main file that somebody wrote or edited must take in what is written here. */
+  /** A main file that the user wrote or edited must include the files that are written here. */
   async #assertMain(): Promise<void> {
     const main = await this.#read(FILES.main);
     const missing = main === undefined ? [] : INCLUDES.filter((line) => !main.includes(line));

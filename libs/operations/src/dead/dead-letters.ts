@@ -32,7 +32,7 @@ export class DeadLetters {
   readonly #api: JetStreamApi;
   readonly #publisher: Publisher;
   readonly #names: WireNames;
-  /** For workspaces whose workers demand signatures: whoever redrives answers for the command. */
+  /** For workspaces whose workers demand signatures: an operator who redrives vouches for the command. */
   readonly #sign: CommandSigner | undefined;
 
   constructor(api: JetStreamApi, publisher: Publisher, names: WireNames, sign?: CommandSigner) {
@@ -100,7 +100,7 @@ export class DeadLetters {
     return workOnLetters(selection, { one: (deadSequence) => this.#one(deadSequence), each: (filter) => this.each(filter) }, work);
   }
 
-  /** An id alone is not enough to act on: whoever may start runs in a workspace may use any id there. @throws LoopstackError RUN_AMBIGUOUS */
+  /** An id alone is not enough to act on: every user who may start runs in a workspace may use any id there. @throws LoopstackError RUN_AMBIGUOUS */
   async #assertOneRun(filter: DeadLetterFilter): Promise<void> {
     const { runId, workspace, workflow } = filter;
     if (runId === undefined || (workspace !== undefined && workflow !== undefined)) return;
@@ -191,7 +191,7 @@ export class DeadLetters {
   }
 }
 
-/** Of a command that was refused, and that whoever selects many would make genuine without having looked at it. */
+/** Refuses to sign a refused command among many: the operator would make it genuine without a look at it. */
 export function wouldBeSigned(): LoopstackError {
   const reason = 'it was refused, and would be signed now; redrive its dead letter by its number, or select the reason untrusted';
   return new LoopstackError('UNTRUSTED', { reason });

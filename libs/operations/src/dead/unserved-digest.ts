@@ -8,7 +8,7 @@ export interface UnservedCommands extends RunAddress {
 /** Names that a digest keeps; of others it knows their number. */
 const TOP = 10;
 
-/** What waits for workflows that nobody serves, in a space that does not grow with their number: the names with most commands, and the sums. */
+/** Commands of workflows that no worker serves, in constant space: the names with most commands, and the sums. */
 export class Digest {
   readonly #top: UnservedCommands[] = [];
   names = 0;

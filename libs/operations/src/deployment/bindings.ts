@@ -24,7 +24,7 @@ export interface BindingInfo {
   readonly consumed: boolean;
   /** ISO 8601, when an event was last delivered, or one acknowledged; undefined: never. */
   readonly lastActive?: string;
-  /** ISO 8601: somebody has paused it until then. */
+  /** ISO 8601: an operator paused it until then. */
   readonly pausedUntil?: string;
 }
 
@@ -34,7 +34,7 @@ interface Page<T> {
   readonly consumers?: readonly T[] | null;
 }
 
-/** The bindings that exist on the server, whoever declared them. A binding outlives its declaration: it is removed only here. */
+/** The bindings that exist on the server, of all applications. A binding outlives its declaration: only `remove` ends it. */
 export class Bindings {
   readonly #api: JetStreamApi;
   readonly #names: WireNames;

@@ -13,7 +13,7 @@ export interface Queue extends RunAddress {
   /** Commands that workers have, or that wait for another attempt. */
   readonly active: number;
   readonly redelivered: number;
-  /** Pulls of workers that wait for commands: 0 where nobody works and something is pending. */
+  /** Pulls of workers that wait for commands: 0 where commands wait and no worker runs. */
   readonly pulls: number;
   readonly paused: boolean;
   /** ISO 8601; undefined: never. */

@@ -113,7 +113,7 @@ it('tells a queue that nobody works on from one that is stuck, busy, or paused',
 it('names a binding whose events nobody takes, or that somebody has paused', () => {
   const binding = { durable: 'loopstack~on~W~F~x', stream: 'SHOP', pending: 2, unsettled: 0, consumed: false } as BindingInfo;
   expect(found({ bindings: [binding] }, 'binding')).toMatchObject([
-    { check: 'binding loopstack~on~W~F~x', status: 'problem', message: '2 events of SHOP waiting and nobody consumes it' },
+    { check: 'binding loopstack~on~W~F~x', status: 'problem', message: '2 events of SHOP waiting and no process consumes it' },
   ]);
   expect(found({ bindings: [{ ...binding, pausedUntil: '2026-02-01T00:00:00Z' }] }, 'binding')).toMatchObject([
     { status: 'warning', fix: 'To let it go on: nats consumer resume SHOP loopstack~on~W~F~x.' },

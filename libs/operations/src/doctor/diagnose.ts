@@ -8,7 +8,7 @@ import { clock, connection, durability, jetStream, version } from './server-find
 import { deadLetters, storage, streamFindings } from './stream-findings.js';
 import { topology } from './topology.js';
 
-/** Judges facts. Pure. */
+/** Finds what is wrong in the facts, and advises. Pure. */
 export function diagnose(facts: Facts): readonly Finding[] {
   // What it lacks would show as other problems, whose remedies cannot help.
   if (!isAtLeast(facts.server.version, OLDEST_SERVER)) return [connection(facts), version(facts)];

@@ -19,7 +19,7 @@ export interface StreamFact {
   readonly drift: readonly { readonly field: string; readonly actual: unknown; readonly desired: unknown }[];
 }
 
-/** What the doctor found out, before it judges. */
+/** The state of a deployment, as far as the doctor could read it. */
 export interface Facts {
   readonly server: {
     readonly name: string;

@@ -98,7 +98,7 @@ function heldUp(binding: BindingInfo, { domain, nowMs }: Facts): readonly Findin
   return [
     problem(
       check,
-      `${waiting} and nobody consumes it`,
+      `${waiting} and no process consumes it`,
       'Start what declares it. If nothing does any more, `loopstack bindings remove` ends it; the events stay in their stream.',
     ),
   ];
