@@ -109,7 +109,8 @@ describe('foreign messages on an event subject', () => {
   }
 
   async function lastOf(workflow: string, run: RunHandle): Promise<RunEvent | undefined> {
-    const last = await new JetStreamApi(rig.nc).lastOf(STREAMS.events, `loopstack.event.${WORKSPACE}.${workflow}.${run.id}`);
+    const subject = `loopstack.event.${WORKSPACE}.${workflow}.${run.id}`;
+    const last = await new JetStreamApi(rig.nc).getFromLeader(STREAMS.events, { last: subject });
     return last && decodeRunEvent(last.data);
   }
 

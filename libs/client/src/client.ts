@@ -32,6 +32,7 @@ import {
   Publisher,
   ServerClock,
   guardParser,
+  JetStreamApi,
   StreamReader,
   type NatsConnectionLike,
 } from '@loopstack/jetstream';
@@ -93,7 +94,7 @@ export class LoopstackClient {
       domain: options.domain,
       sign: options.sign,
     });
-    const reader = new StreamReader(nc, api, requestTimeoutMs);
+    const reader = new StreamReader(new JetStreamApi(nc, options.domain, requestTimeoutMs));
     const commands = new StoredCommands(this.#options, reader);
     this.#events = new RunEvents(nc, this.#options, reader);
     this.#keyed = new KeyedRuns(this.#options, this.#publisher, this.#events, commands);

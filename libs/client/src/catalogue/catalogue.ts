@@ -47,14 +47,14 @@ export class Catalogue {
     const { catalogue } = options.names;
     this.#stream = `KV_${catalogue}`;
     this.#head = `$KV.${catalogue}.`;
-    this.#releases = new Releases((position) => this.#reader.read(this.#stream, position), options.names);
+    this.#releases = new Releases((position) => this.#reader.get(this.#stream, position), options.names);
   }
 
   /** All workflows, in the order of their last change. @throws LoopstackError STREAM_UNAVAILABLE where there is no catalogue */
   async list(): Promise<readonly CatalogueEntry[]> {
     const entries: CatalogueEntry[] = [];
     for (let sequence = 1; ;) {
-      const message = await this.#reader.read(this.#stream, { next: `${this.#head}*.*`, sequence });
+      const message = await this.#reader.get(this.#stream, { next: `${this.#head}*.*`, sequence });
       if (!message) return entries;
       sequence = message.sequence + 1;
       const entry = decodeCatalogueEntry(message.data);
@@ -149,16 +149,14 @@ export class Catalogue {
 
   async #ask(address: RunAddress, key: string): Promise<CatalogueEntry | undefined> {
     try {
-      const message = await this.#reader.read(this.#stream, { last: this.#head + key });
+      const message = await this.#reader.get(this.#stream, { last: this.#head + key });
       const entry = message && (ownEntry(message.data, key) ?? unreadable(message.data, address));
       if (entry) {
         this.#entries.set(key, { entry, untilMs: monotonicMs() + FRESH_MS });
         return entry;
       }
       // A tenant may look up its own workflows only, one by one.
-      const neighbor = await this.#reader
-        .read(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 })
-        .catch(() => true);
+      const neighbor = await this.#reader.get(this.#stream, { next: `${this.#head}${address.workspace}.*`, sequence: 1 }).catch(() => true);
       throw new LoopstackError(neighbor ? 'WORKFLOW_UNKNOWN' : 'WORKSPACE_UNKNOWN', { ...address });
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;

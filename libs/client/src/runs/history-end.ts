@@ -1,24 +1,15 @@
 import { LoopstackError, storedRunEvent, type RunEvent } from '@loopstack/shared/contract';
-import type { Position, StoredMessage, StreamReader } from '@loopstack/jetstream';
+import { historyEndAt, type HistoryEnd, type Position, type StoredMessage, type StreamReader } from '@loopstack/jetstream';
 
-/** Where the history of a run ends. */
-export interface HistoryEnd {
-  readonly subject: string;
-  /** The last event; undefined: on the subject are only messages that are none. */
-  readonly event: RunEvent | undefined;
-  /** Sequence of the last message of the subject, whatever it is: the next event has to expect it. */
-  readonly sequence: number;
-}
+/** The end of a run's history, and its subject. */
+export type FoundEnd = HistoryEnd & { readonly subject: string };
 
-/**
- * The end of a run's history, or undefined where nothing is on its subject. Whoever may publish there can store what is no event: that says
- * nothing of the run, and is passed over.
- */
-export async function historyEnd(reader: StreamReader, stream: string, subject: string, leader = false): Promise<HistoryEnd | undefined> {
+/** The end of a run's history, or undefined where its subject has no message. */
+export async function historyEnd(reader: StreamReader, stream: string, subject: string, leader = false): Promise<FoundEnd | undefined> {
   const last = await readAnyway(reader, stream, { last: subject }, leader);
   if (!last) return undefined;
-  const event = storedRunEvent(last) ?? (await eventBefore(reader, stream, last));
-  return { subject: last.subject, event, sequence: last.sequence };
+  const { event, sequence } = await historyEndAt(reader, stream, last);
+  return { subject: last.subject, event, sequence };
 }
 
 /**
@@ -32,10 +23,10 @@ export async function readAnyway(
   leader = false,
 ): Promise<StoredMessage | undefined> {
   try {
-    return await reader.read(stream, position, leader);
+    return await (leader ? reader.getFromLeader(stream, position) : reader.get(stream, position));
   } catch (error) {
     if (leader || !(error instanceof LoopstackError) || error.code !== 'STREAM_UNAVAILABLE') throw error;
-    return reader.read(stream, position, true);
+    return reader.getFromLeader(stream, position);
   }
 }
 
@@ -47,16 +38,4 @@ export async function firstEvent(reader: StreamReader, stream: string, subject: 
     if (!message || event) return event;
     next = message.sequence + 1;
   }
-}
-
-/** Asks the leader, message by message: a replica that lags could miss an outcome. A history with strangers in it is rare, and short. */
-async function eventBefore(reader: StreamReader, stream: string, { subject, sequence: end }: StoredMessage): Promise<RunEvent | undefined> {
-  let found: RunEvent | undefined;
-  for (let next = 1; next < end;) {
-    const message = await reader.read(stream, { next: subject, sequence: next }, true);
-    if (!message || message.sequence >= end) break;
-    found = storedRunEvent(message) ?? found;
-    next = message.sequence + 1;
-  }
-  return found;
 }

@@ -19,7 +19,7 @@ import {
   type StoredMessage,
   type StreamReader,
 } from '@loopstack/jetstream';
-import { firstEvent, historyEnd, readAnyway, type HistoryEnd } from './history-end.js';
+import { firstEvent, historyEnd, readAnyway, type FoundEnd } from './history-end.js';
 import type { ResolvedClientOptions } from '../options.js';
 
 /** Looks at the stream after a notice, in ms after one another: a notice may overtake the storing, or tell of a refused publish. */
@@ -66,7 +66,7 @@ export class RunEvents {
   }
 
   /** Where the history of a run ends. */
-  async end(address: RunAddress, runId: string, leader = false): Promise<HistoryEnd | undefined> {
+  async end(address: RunAddress, runId: string, leader = false): Promise<FoundEnd | undefined> {
     const { names } = this.#options;
     return historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
   }

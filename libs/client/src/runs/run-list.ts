@@ -92,7 +92,7 @@ export class RunList {
 
   /** With its result; without, if its event has aged out meanwhile. */
   async #whole(info: RunInfo, sequence: number): Promise<RunInfo> {
-    const message = await this.#reader.read(this.#options.names.streams.events, { sequence });
+    const message = await this.#reader.get(this.#options.names.streams.events, { sequence });
     const whole = message && this.#info(message);
     return whole?.id === info.id ? whole : info;
   }
@@ -169,7 +169,7 @@ export class RunList {
     lowest: number,
     read: (message: StoredMessage) => T | undefined,
   ): AsyncGenerator<T[]> {
-    const last = await this.#reader.read(stream, { last: subject });
+    const last = await this.#reader.get(stream, { last: subject });
     let scanned = 0;
     let size = FIRST_BLOCK;
     for (let end = (last?.sequence ?? 0) + 1; end > lowest && scanned < MAX_SCANNED; size = Math.min(size * 2, MAX_BLOCK)) {
@@ -191,7 +191,7 @@ export class RunList {
   }
 
   async #olderThan(stream: string, sequence: number, since: Date): Promise<boolean> {
-    const message = await this.#reader.read(stream, { next: '>', sequence });
+    const message = await this.#reader.get(stream, { next: '>', sequence });
     return message === undefined || message.timeMs < since.getTime();
   }
 }

@@ -13,12 +13,12 @@ import {
 } from '@loopstack/shared/contract';
 import { ERR_CODE, NO_RESPONDERS, type Publisher, type StreamReader } from '@loopstack/jetstream';
 import type { ResolvedClientOptions } from '../options.js';
-import { historyEnd, type HistoryEnd } from './history-end.js';
+import { historyEnd, type FoundEnd } from './history-end.js';
 import { RunAddresses } from './run-addresses.js';
 import type { StoredCommands } from './stored-command.js';
 
 /** Where the history of a run ends, and whose it is. */
-type FoundEnd = RunAddress & HistoryEnd;
+type PlacedEnd = RunAddress & FoundEnd;
 
 /** Races that a cancel may lose before it gives up; each means that a worker recorded something in between. */
 const CANCEL_TRIES = 10;
@@ -102,7 +102,7 @@ export class RunState {
     return info;
   }
 
-  async #end(runId: string, address: RunAddress, leader = false): Promise<FoundEnd | undefined> {
+  async #end(runId: string, address: RunAddress, leader = false): Promise<PlacedEnd | undefined> {
     const { names } = this.#options;
     const end = await historyEnd(this.#reader, names.streams.events, names.event(address, runId), leader);
     const parsed = end && names.parseEvent(end.subject);

@@ -123,7 +123,7 @@ export class StoredCommands {
     if (timeMs !== undefined && timeMs < this.#options.clock.nowMs() + SKEW_MS) {
       await read({ timeMs: timeMs - NEAR_MS }, timeMs + WAIT_MS, TAIL);
     } else {
-      const last = await this.#reader.read(runs, { last: '>' });
+      const last = await this.#reader.get(runs, { last: '>' });
       if (last) await read({ sequence: Math.max(1, last.sequence - TAIL) }, Infinity, Infinity);
     }
     return [...found.values()];
@@ -147,13 +147,13 @@ export class StoredCommands {
 
   /** The command at a sequence of the runs stream. */
   async at(sequence: number): Promise<StoredCommand | undefined> {
-    const message = await this.#reader.read(this.#options.names.streams.runs, { sequence });
+    const message = await this.#reader.get(this.#options.names.streams.runs, { sequence });
     return message && this.read(message);
   }
 
   /** What the command at a sequence asks for, if it is of this run. */
   async contentAt(sequence: number, { workspace, workflow }: RunAddress, runId: string): Promise<string | undefined> {
-    const message = await this.#reader.read(this.#options.names.streams.runs, { sequence });
+    const message = await this.#reader.get(this.#options.names.streams.runs, { sequence });
     const command = message && this.read(message);
     if (command?.runId !== runId || command.workspace !== workspace || command.workflow !== workflow) return undefined;
     return contentOf(decodeRunCommand((message as StoredMessage).data, message?.headers));
@@ -188,7 +188,7 @@ export class StoredCommands {
     const subjects = address === ANYWHERE ? await this.#subjects(schedules, subject).catch(() => []) : [subject];
     const found: StoredCommand[] = [];
     for (const one of subjects) {
-      const message = await this.#reader.read(schedules, { last: one }).catch(() => undefined);
+      const message = await this.#reader.get(schedules, { last: one }).catch(() => undefined);
       const command = message && this.#readScheduled(message);
       if (command) found.push(command);
     }
@@ -246,7 +246,7 @@ export class StoredCommands {
 
   async #inTail(runId: string, subjects: readonly string[]): Promise<StoredCommand | undefined> {
     for (const subject of subjects) {
-      const last = await this.#reader.read(this.#options.names.streams.runs, { last: subject });
+      const last = await this.#reader.get(this.#options.names.streams.runs, { last: subject });
       if (!last) continue;
       for await (const message of this.#reader.scan(this.#options.names.streams.runs, subject, {
         sequence: Math.max(1, last.sequence - TAIL),

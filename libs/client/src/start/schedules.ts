@@ -180,7 +180,8 @@ export class Schedules {
   }
 
   #read(subject: string, leader: boolean): Promise<StoredMessage | undefined> {
-    return this.#reader.read(this.#options.names.streams.schedules, { last: subject }, leader);
+    const { schedules } = this.#options.names.streams;
+    return leader ? this.#reader.getFromLeader(schedules, { last: subject }) : this.#reader.get(schedules, { last: subject });
   }
 
   /** Undefined for a delayed run. */

@@ -30,6 +30,8 @@ export const ERR_CODE = {
   TOO_MANY_BATCHES: 10210,
 } as const;
 
+const NOT_FOUND = 404;
+
 /** The error in an answer of the JetStream API. Its `code` and `description` may be a bare 503; `err_code` is what identifies it. */
 export interface ApiError {
   readonly code: number;
@@ -40,13 +42,14 @@ export interface ApiError {
 /** A request that the JetStream API refused. `errCode` 0: the request itself was not answered. */
 export class JetStreamApiError extends Error {
   override readonly name = 'JetStreamApiError';
+  readonly errCode: number;
+  /** What was asked for does not exist. */
+  readonly isNotFound: boolean;
 
-  constructor(
-    readonly errCode: number,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
+  constructor(errCode: number, message: string, options: { cause?: unknown; status?: number } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.errCode = errCode;
+    this.isNotFound = options.status === NOT_FOUND || errCode === ERR_CODE.NO_MESSAGE;
   }
 
   /** The account of this user has no JetStream, such as a tenant's. */
@@ -55,9 +58,9 @@ export class JetStreamApiError extends Error {
   }
 }
 
-/** @throws JetStreamApiError for the answer of the API that is an error */
+/** The error that an answer of the API is. */
 export function errorIn({ code, err_code: errCode, description }: ApiError): JetStreamApiError {
-  return new JetStreamApiError(errCode ?? code ?? 0, description ?? 'unknown error');
+  return new JetStreamApiError(errCode ?? code ?? 0, description ?? 'unknown error', { status: code });
 }
 
 /** Answers of a cluster without a leader, or with fewer nodes than a stream has copies. */

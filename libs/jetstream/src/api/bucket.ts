@@ -1,5 +1,6 @@
 import type { NatsConnectionLike } from '../connection/nats-connection.js';
-import { JetStreamApi, type StreamMessage } from './jetstream-api.js';
+import type { StoredMessage } from '../read/stored-message.js';
+import { JetStreamApi } from './jetstream-api.js';
 import { KeyValue } from './key-value.js';
 import { subjectsOf } from './stream-lists.js';
 
@@ -81,4 +82,4 @@ export class Bucket {
   }
 }
 
-const read = <T>({ data }: StreamMessage): T => JSON.parse(decoder.decode(data)) as T;
+const read = <T>({ data }: StoredMessage): T => JSON.parse(decoder.decode(data)) as T;

@@ -1,22 +1,21 @@
 import { apiPrefix } from './api-prefix.js';
-import { relayedHeader } from '@loopstack/shared/contract';
+import { LoopstackError } from '@loopstack/shared/contract';
 import { ServerClock } from '../connection/server-clock.js';
 import { ERR_CODE, JetStreamApiError, errorIn, orUndefined, type ApiError } from './api-error.js';
 import type { Config, ConsumerInfo, StreamInfo } from './info.js';
-import { answersTo, requestFailure } from '../connection/client-library.js';
+import { requestFailure } from '../connection/client-library.js';
 import { requestWithRetry } from '../connection/connection.js';
 import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
-import { RawHeaders } from '../read/raw-message.js';
-
-export interface StreamMessage {
-  readonly subject: string;
-  readonly sequence: number;
-  readonly timeMs: number;
-  readonly data: Uint8Array;
-  readonly headers: RawHeaders;
-  /** It was an answer of the server already when it was stored. */
-  readonly relayed: boolean;
-}
+import { PAGE_BYTES, batchedGet, type Page } from '../read/batched-get.js';
+import {
+  directMessage,
+  leaderMessage,
+  queryOf,
+  statusOf,
+  type LeaderAnswer,
+  type Position,
+  type StoredMessage,
+} from '../read/stored-message.js';
 
 /** Users without the right to pause get no answer. */
 const PAUSE_TIMEOUT_MS = 2000;
@@ -26,14 +25,20 @@ const decoder = new TextDecoder();
 
 /** Raw requests to the JetStream API. The client library's own management API hides error codes and lags behind the server's fields. */
 export class JetStreamApi {
+  readonly nc: NatsConnectionLike;
+  /** First tokens of the subjects. */
   readonly prefix: string;
+  readonly #timeoutMs: number;
 
-  constructor(
-    readonly nc: NatsConnectionLike,
-    domain?: string,
-    private readonly timeoutMs = 5000,
-  ) {
+  constructor(nc: NatsConnectionLike, domain?: string, timeoutMs = 5000) {
+    this.nc = nc;
     this.prefix = apiPrefix(domain);
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** The longest wait for an answer. */
+  get timeoutMs(): number {
+    return this.#timeoutMs;
   }
 
   /** The server's clock. */
@@ -42,37 +47,13 @@ export class JetStreamApi {
   }
 
   /** @throws JetStreamApiError */
-  async request<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
-    return this.answer(path, timeoutMs, this.ask(path, body)(timeoutMs));
+  async request<T>(path: string, body?: unknown, timeoutMs = this.#timeoutMs): Promise<T> {
+    return this.#body(path, timeoutMs, this.#ask(path, body)(timeoutMs));
   }
 
   /** As `request`, for what changes nothing: it is asked again when the connection is lost, or there is no answer. @throws JetStreamApiError */
-  async read<T>(path: string, body?: unknown, timeoutMs = this.timeoutMs): Promise<T> {
-    return this.answer(path, timeoutMs, requestWithRetry(this.nc, timeoutMs, this.ask(path, body)));
-  }
-
-  private ask(path: string, body: unknown): (timeoutMs: number) => Promise<NatsMessage> {
-    const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
-    return (timeout) => this.nc.request(`${this.prefix}.${path}`, data, { timeout });
-  }
-
-  private async answer<T>(path: string, timeoutMs: number, asked: Promise<NatsMessage>): Promise<T> {
-    let msg: NatsMessage;
-    try {
-      msg = await asked;
-    } catch (cause) {
-      const failure = requestFailure(cause);
-      const reason =
-        failure === 'no-responders'
-          ? 'JetStream is not available to this user'
-          : failure === 'timeout'
-            ? `no answer within ${timeoutMs} ms`
-            : (cause as Error).message;
-      throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
-    }
-    const answer = JSON.parse(decoder.decode(msg.data)) as T & { error?: ApiError };
-    if (answer.error) throw errorIn(answer.error);
-    return answer;
+  async read<T>(path: string, body?: unknown, timeoutMs = this.#timeoutMs): Promise<T> {
+    return this.#body(path, timeoutMs, requestWithRetry(this.nc, timeoutMs, this.#ask(path, body)));
   }
 
   /** Undefined where the stream does not exist. */
@@ -114,124 +95,84 @@ export class JetStreamApi {
     return this.request(`CONSUMER.DURABLE.CREATE.${stream}.${config.durable_name}`, { stream_name: stream, config });
   }
 
-  /** Last message of a subject as the stream's leader has it, or undefined. A direct get could be answered by a replica that lags. */
-  lastOf(stream: string, subject: string): Promise<StreamMessage | undefined> {
-    return this.leader(stream, { last_by_subj: subject });
-  }
-
-  /** The message at a sequence as the stream's leader has it, or undefined: also of a stream that allows no direct gets. */
-  leaderAt(stream: string, sequence: number): Promise<StreamMessage | undefined> {
-    return this.leader(stream, { seq: sequence });
+  /** A message by direct get, or undefined. Any replica answers, and may lag behind the leader by a moment. @throws JetStreamApiError */
+  async get(stream: string, position: Position): Promise<StoredMessage | undefined> {
+    const path = `DIRECT.GET.${stream}`;
+    const byLast = 'last' in position;
+    const ask = this.#ask(byLast ? `${path}.${position.last}` : path, byLast ? undefined : queryOf(position));
+    const answer = await this.#answer(path, this.#timeoutMs, requestWithRetry(this.nc, this.#timeoutMs, ask));
+    return statusOf(answer, path) === 0 ? directMessage(answer) : undefined;
   }
 
   /**
-   * First message at or after `sequence` whose subject matches the filter, as the stream's leader has it, or undefined.
-   * Also one with headers at which the client library throws: an answer of a direct get with those never arrives.
+   * A message as the stream's leader has it, or undefined. Also of a stream that allows no direct gets, and one with headers at which the
+   * client library throws: an answer of a direct get with those never arrives. @throws JetStreamApiError
    */
-  leaderNext(stream: string, subject: string, sequence: number): Promise<StreamMessage | undefined> {
-    return this.leader(stream, { seq: sequence, next_by_subj: subject });
+  async getFromLeader(stream: string, position: Position): Promise<StoredMessage | undefined> {
+    const answer = await orUndefined(this.read<LeaderAnswer>(`STREAM.MSG.GET.${stream}`, queryOf(position)), ERR_CODE.NO_MESSAGE);
+    return answer && leaderMessage(answer);
   }
 
-  private async leader(stream: string, query: Config): Promise<StreamMessage | undefined> {
-    try {
-      const { message } = await this.read<{ message: { subject: string; seq: number; time: string; data?: string; hdrs?: string } }>(
-        `STREAM.MSG.GET.${stream}`,
-        query,
-      );
-      const { subject, seq, time, data = '', hdrs } = message;
-      const headers = hdrs === undefined ? NO_HEADERS : readableHeaders(Buffer.from(hdrs, 'base64').toString());
-      return {
-        subject,
-        sequence: seq,
-        timeMs: Date.parse(time),
-        data: Buffer.from(data, 'base64'),
-        headers,
-        relayed: relayedHeader(headers) !== undefined,
-      };
-    } catch (error) {
-      if (error instanceof JetStreamApiError && error.errCode === ERR_CODE.NO_MESSAGE) return undefined;
-      throw error;
-    }
-  }
-
-  /** The message at a sequence by direct get, or undefined. */
-  at(stream: string, sequence: number): Promise<StreamMessage | undefined> {
-    return this.direct(`DIRECT.GET.${stream}`, { seq: sequence });
-  }
-
-  /** First message at or after `sequence` whose subject matches the filter. */
-  next(stream: string, subject: string, sequence: number): Promise<StreamMessage | undefined> {
-    return this.direct(`DIRECT.GET.${stream}`, { seq: sequence, next_by_subj: subject });
+  /** A page of messages by batched direct get. @throws JetStreamApiError */
+  batch(stream: string, query: object): Promise<Page> {
+    return batchedGet(this.nc, this.prefix, oneLine(`DIRECT.GET.${stream}`), query, this.#timeoutMs);
   }
 
   /**
-   * The messages of a subject filter in the order of the stream, by batched direct gets (NATS ADR-31; server 2.11 and
-   * later): flat memory, no consumer to leave behind. Ends where the stream ended when a batch found nothing more.
+   * The messages of a subject filter in the order of the stream, in pages (nats-server 2.11): flat memory, no consumer to leave behind.
+   * Ends where the stream ended when a page found nothing more. @throws JetStreamApiError
    */
   async *scan(
     stream: string,
     subject: string,
     range: { readonly from?: number; readonly fromTime?: Date; readonly to?: number; readonly batch?: number } = {},
-  ): AsyncGenerator<StreamMessage> {
+  ): AsyncGenerator<StoredMessage> {
     const { to = Number.MAX_SAFE_INTEGER, batch = 256 } = range;
     let position: Config =
       range.from === undefined && range.fromTime ? { start_time: range.fromTime.toISOString() } : { seq: Math.max(1, range.from ?? 1) };
     for (;;) {
-      let last = 0;
-      let answered = false;
-      const request = encoder.encode(JSON.stringify({ ...position, next_by_subj: subject, batch }));
-      for await (const msg of await answersTo(this.nc, `${this.prefix}.DIRECT.GET.${stream}`, request, this.timeoutMs)) {
-        answered = true;
-        const stored = this.stored(msg, `DIRECT.GET.${stream}`);
-        if (!stored) continue;
-        if (stored.sequence > to) return;
-        last = stored.sequence;
-        yield stored;
+      const { messages } = await this.batch(stream, { ...position, next_by_subj: subject, batch, max_bytes: PAGE_BYTES });
+      for (const message of messages) {
+        if (message.sequence > to) return;
+        yield message;
       }
-      if (!answered) throw new JetStreamApiError(0, `DIRECT.GET.${stream}: no answer within ${this.timeoutMs} ms`);
-      // A message without a body ends a batch early, too: only a batch without any message is the end.
-      if (last === 0) return;
-      position = { seq: last + 1 };
+      const last = messages.at(-1);
+      if (last === undefined) return;
+      position = { seq: last.sequence + 1 };
     }
   }
 
-  async direct(path: string, body?: unknown): Promise<StreamMessage | undefined> {
-    const msg = await requestWithRetry(this.nc, this.timeoutMs, this.ask(path, body)).catch((cause: Error) => {
-      throw new JetStreamApiError(0, `${path.split('.', 3).join('.')}: ${cause.message}`, { cause });
-    });
-    return this.stored(msg, path);
+  #ask(path: string, body: unknown): (timeoutMs: number) => Promise<NatsMessage> {
+    const data = body === undefined ? undefined : encoder.encode(JSON.stringify(body));
+    const subject = oneLine(`${this.prefix}.${path}`);
+    return (timeout) => this.nc.request(subject, data, { timeout });
   }
 
-  private stored(msg: NatsMessage, path: string): StreamMessage | undefined {
-    const { headers } = msg;
-    if (!headers?.has('Nats-Sequence')) {
-      if (headers && (headers.code === 404 || headers.code === 204)) return undefined;
-      if (headers && headers.code >= 300) throw new JetStreamApiError(headers.code, headers.description);
-      throw new JetStreamApiError(0, `${path}: direct get is not allowed on this stream`);
+  async #answer(path: string, timeoutMs: number, asked: Promise<NatsMessage>): Promise<NatsMessage> {
+    try {
+      return await asked;
+    } catch (cause) {
+      const failure = requestFailure(cause);
+      const reason =
+        failure === 'no-responders'
+          ? 'JetStream is not available to this user'
+          : failure === 'timeout'
+            ? `no answer within ${timeoutMs} ms`
+            : (cause as Error).message;
+      throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
     }
-    // The place is told behind the headers that the message has itself, whatever they say.
-    return {
-      subject: headers.last('Nats-Subject'),
-      sequence: Number(headers.last('Nats-Sequence')),
-      timeMs: Date.parse(headers.last('Nats-Time-Stamp')),
-      data: msg.data,
-      headers: new RawHeaders(msg),
-      // The answer has its own behind those that are stored.
-      relayed: headers.values('Nats-Stream').length > 1,
-    };
+  }
+
+  async #body<T>(path: string, timeoutMs: number, asked: Promise<NatsMessage>): Promise<T> {
+    const { data } = await this.#answer(path, timeoutMs, asked);
+    const answer = JSON.parse(decoder.decode(data)) as T & { error?: ApiError };
+    if (answer.error) throw errorIn(answer.error);
+    return answer;
   }
 }
 
-const NO_HEADERS = headersIn('');
-const READABLE = /^[!-9;-~]+:[^\r\n]*$/;
-
-/** A block of headers as the server stores it (NATS ADR-4), without those that the client library does not take for headers. */
-function readableHeaders(block: string): RawHeaders {
-  const [first = '', ...lines] = block.split('\r\n');
-  return headersIn([first, ...lines.filter((line) => READABLE.test(line)), '', ''].join('\r\n'));
-}
-
-function headersIn(block: string): RawHeaders {
-  const bytes = Buffer.from(block);
-  return new RawHeaders({ _rdata: bytes, _msg: { hdr: bytes.length } } as unknown as NatsMessage);
+/** Client libraries write whatever subject they are given: white space in one is another protocol line to the server. */
+export function oneLine(subject: string): string {
+  if (!/\s/.test(subject)) return subject;
+  throw new LoopstackError('NAME_INVALID', { what: 'subject', value: JSON.stringify(subject.slice(0, 80)) });
 }

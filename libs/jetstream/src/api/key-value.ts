@@ -3,7 +3,8 @@ import { requestFailure } from '../connection/client-library.js';
 import { EncodedHeaders, headerBlock } from '../publish/header-block.js';
 import { AckReader, refusal } from '../publish/pub-ack.js';
 import { ERR_CODE, orUndefined } from './api-error.js';
-import type { JetStreamApi, StreamMessage } from './jetstream-api.js';
+import type { StoredMessage } from '../read/stored-message.js';
+import type { JetStreamApi } from './jetstream-api.js';
 
 const TIMEOUT_MS = 5000;
 
@@ -55,8 +56,8 @@ export class KeyValue {
   }
 
   /** The document under a key as the stream's leader has it; undefined if there is none, or it was removed. */
-  async get(key: string): Promise<StreamMessage | undefined> {
-    const last = await this.api.lastOf(this.stream, this.subject(key));
+  async get(key: string): Promise<StoredMessage | undefined> {
+    const last = await this.api.getFromLeader(this.stream, { last: this.subject(key) });
     return last === undefined || isRemoval(last) ? undefined : last;
   }
 
@@ -68,7 +69,7 @@ export class KeyValue {
   /** False if there is a document under the key; then nothing was written. @throws LoopstackError as `put` */
   async create(key: string, value: Uint8Array): Promise<boolean> {
     if (await this.#writeAfter(0, checked(key), value)) return true;
-    const last = await this.api.lastOf(this.stream, this.subject(key));
+    const last = await this.api.getFromLeader(this.stream, { last: this.subject(key) });
     return last !== undefined && isRemoval(last) && this.#writeAfter(last.sequence, key, value);
   }
 
@@ -103,7 +104,7 @@ export class KeyValue {
   }
 }
 
-const isRemoval = ({ headers }: StreamMessage): boolean => headers.get(OPERATION) !== undefined;
+const isRemoval = ({ headers }: StoredMessage): boolean => headers.get(OPERATION) !== undefined;
 
 /** @throws LoopstackError OPTION_INVALID */
 function checked(key: string): string {

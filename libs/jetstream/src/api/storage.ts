@@ -1,5 +1,5 @@
 import { LoopstackError } from '@loopstack/shared/contract';
-import type { StreamReader } from '../read/stream-reader.js';
+import type { JetStreamApi } from './jetstream-api.js';
 
 interface StreamState {
   /** The server's time, as of 2.10. */
@@ -16,15 +16,15 @@ type StorageListener = (stream: string, error: LoopstackError | undefined) => vo
  * everything else. So a stream that has not acknowledged a message in time, and stored nothing at all meanwhile, cannot be written.
  */
 export class Storage {
-  readonly #reader: StreamReader;
+  readonly #api: JetStreamApi;
   readonly #listener: StorageListener | undefined;
   /** Requests on their way, by the first tokens of the subjects: thousands of publishes time out at once. */
   readonly #asked = new Map<string, Promise<string | undefined>>();
   /** Streams that stored nothing when they were last written to. */
   readonly #stuck = new Set<string>();
 
-  constructor(reader: StreamReader, listener: StorageListener | undefined) {
-    this.#reader = reader;
+  constructor(api: JetStreamApi, listener: StorageListener | undefined) {
+    this.#api = api;
     this.#listener = listener;
   }
 
@@ -53,11 +53,11 @@ export class Storage {
 
   /** The stream of a subject, if it has stored nothing for as long, although no replica of it is missing. */
   async #findStuck(subject: string, timeoutMs: number): Promise<string | undefined> {
-    const found = await this.#reader.call<{ streams: string[] | null }>('STREAM.NAMES', { subject }, 'JetStream');
-    const stream = found?.streams?.[0];
+    const found = await this.#api.read<{ streams: string[] | null }>('STREAM.NAMES', { subject });
+    const stream = found.streams?.[0];
     if (stream === undefined) return undefined;
-    const info = await this.#reader.call<StreamState>(`STREAM.INFO.${stream}`, {}, stream);
-    if (info?.ts === undefined) return undefined;
+    const info = await this.#api.read<StreamState>(`STREAM.INFO.${stream}`, {});
+    if (info.ts === undefined) return undefined;
     const cutOff = info.cluster?.replicas?.some(({ offline, current }) => offline === true || current === false);
     return !cutOff && Date.parse(info.ts) - Date.parse(info.state.last_ts) >= timeoutMs ? stream : undefined;
   }

@@ -17,7 +17,8 @@ import {
 } from '@loopstack/shared/contract';
 import { headerBlock, headersIn } from './header-block.js';
 import type { EncodedMessage } from './pending.js';
-import type { StoredMessage, StreamReader } from '../read/stream-reader.js';
+import type { StoredMessage } from '../read/stored-message.js';
+import type { StreamReader } from '../read/stream-reader.js';
 
 /** Of a command that a schedule keeps: it is signed as it will be when it is due, without a message id. */
 const SCHEDULE = 'Nats-Schedule';
@@ -60,8 +61,8 @@ export class Duplicates {
   /** Undefined where it is gone, or this user may not see it. A replica that lags does not have it yet, its leader does. */
   async #read(stream: string, sequence: number, byteForByte: boolean): Promise<StoredMessage | undefined> {
     try {
-      const replicas = byteForByte ? undefined : await this.reader.read(stream, { sequence });
-      return replicas ?? (await this.reader.read(stream, { sequence }, true));
+      const replicas = byteForByte ? undefined : await this.reader.get(stream, { sequence });
+      return replicas ?? (await this.reader.getFromLeader(stream, { sequence }));
     } catch {
       return undefined;
     }
@@ -86,7 +87,8 @@ function isSignedBy(stored: StoredMessage, signer: string): boolean {
 }
 
 /** A delayed command as it will be stored when it is due: so it is signed. */
-function whenDue({ subject, lines, data, timeMs, headers }: StoredMessage): SignedCommand {
+function whenDue({ subject, data, timeMs, headers }: StoredMessage): SignedCommand {
+  const lines = headers.lines();
   if (headers.get(SCHEDULE) === undefined) return { subject, lines, data, timeMs };
   const target = headers.get(TARGET) ?? '';
   const lane = /^[^.]+\.due\.[^.]+\.[^.]+\.[^.]+$/.test(target) ? 'lane' : 'run';

@@ -2,7 +2,7 @@ import { LoopstackError } from '@loopstack/shared/contract';
 import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { followConnection } from '../connection/connection.js';
 import { Storage } from '../api/storage.js';
-import { apiPrefix } from '../api/api-prefix.js';
+import { JetStreamApi } from '../api/jetstream-api.js';
 import { StreamReader } from '../read/stream-reader.js';
 import { Answers } from './answers.js';
 import { Duplicates } from './duplicates.js';
@@ -50,9 +50,8 @@ export class Transmitter {
     this.#onUnanswered = options.onUnanswered;
     this.#groups = new GroupCommit(options.groupCommit, () => this.#refill());
     this.#window = new Window(options.maxInFlight, options.timeoutMs / TICK_MS);
-    const api = apiPrefix(options.domain);
-    this.#storage = new Storage(new StreamReader(nc, api, EXPLAIN_MS), options.onStorage);
-    this.#duplicates = new Duplicates(new StreamReader(nc, api, options.timeoutMs), options.sign);
+    this.#storage = new Storage(new JetStreamApi(nc, options.domain, EXPLAIN_MS), options.onStorage);
+    this.#duplicates = new Duplicates(new StreamReader(new JetStreamApi(nc, options.domain, options.timeoutMs)), options.sign);
     this.#connected = nc.info !== undefined;
     this.#inFlight = new InFlight(nc, {
       answered: (token, pending, data) => this.#answered(token, pending, data),

@@ -91,36 +91,39 @@ const NONE: Pairs = { list: [], table: undefined };
  * asked: the client's header class takes longer for the two lines of a command than JSON.parse for its body.
  */
 export class RawHeaders {
+  readonly #msg: NatsMessage;
   #pairs: Pairs | undefined;
   #malformed = false;
 
-  constructor(private readonly msg: NatsMessage) {}
+  constructor(msg: NatsMessage) {
+    this.#msg = msg;
+  }
 
   /** They are no headers, so there are none. */
   get malformed(): boolean {
-    void this.pairs();
+    void this.#all();
     return this.#malformed;
   }
 
   /** Names. */
   get count(): number {
-    return this.pairs().list.length / 2;
+    return this.#all().list.length / 2;
   }
 
   get(name: string): string | undefined {
-    const pairs = this.pairs();
+    const pairs = this.#all();
     const place = placeOf(pairs, name);
     return place < 0 ? undefined : pairs.list[place + 1] || undefined;
   }
 
   /** What a signature covers. The library's own getter would trim. */
   lines(): readonly HeaderLine[] | undefined {
-    const block = blockOf(this.msg);
+    const block = blockOf(this.#msg);
     return block && headerLinesOf(block);
   }
 
   *entries(): Iterable<readonly [string, string]> {
-    const { list } = this.pairs();
+    const { list } = this.#all();
     for (let i = 0; i < list.length; i += 2) yield [list[i] as string, list[i + 1] as string];
   }
 
@@ -128,22 +131,45 @@ export class RawHeaders {
     return this.entries()[Symbol.iterator]();
   }
 
-  private pairs(): Pairs {
+  #all(): Pairs {
     if (this.#pairs) return this.#pairs;
-    const pairs = this.read();
+    const pairs = this.#read();
     this.#malformed = pairs === undefined;
     return (this.#pairs = pairs ?? NONE);
   }
 
-  private read(): Pairs | undefined {
-    const block = blockOf(this.msg);
+  #read(): Pairs | undefined {
+    const block = blockOf(this.#msg);
     if (block !== undefined) return block.length === 0 ? NONE : parse(block.toString());
     const pairs: Pairs = { list: [], table: undefined };
     try {
-      for (const [name, values] of this.msg.headers ?? []) if (values[0] !== undefined) add(pairs, name, values[0]);
+      for (const [name, values] of this.#msg.headers ?? []) if (values[0] !== undefined) add(pairs, name, values[0]);
     } catch {
       return undefined;
     }
     return pairs;
   }
+}
+
+/** Headers as a stream's leader tells them (NATS ADR-4): lines that client libraries do not take for headers are left out. */
+export class StoredHeaders extends RawHeaders {
+  readonly #block: Uint8Array;
+
+  constructor(block: Uint8Array) {
+    const bytes = readable(block);
+    super({ _rdata: bytes, _msg: { hdr: bytes.length } } as unknown as NatsMessage);
+    this.#block = block;
+  }
+
+  override lines(): readonly HeaderLine[] | undefined {
+    return headerLinesOf(this.#block);
+  }
+}
+
+const READABLE = /^[!-9;-~]+:[^\r\n]*$/;
+
+function readable(block: Uint8Array): Buffer {
+  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString();
+  const [first = '', ...lines] = text.split('\r\n');
+  return Buffer.from([first, ...lines.filter((line) => READABLE.test(line)), '', ''].join('\r\n'));
 }

@@ -9,7 +9,7 @@ describe('requests to use events again', () => {
     let looked = 0;
     const release: (() => void)[] = [];
     const api = {
-      at: () => {
+      get: () => {
         looked++;
         return new Promise<undefined>((resolve) => release.push(() => resolve(undefined)));
       },

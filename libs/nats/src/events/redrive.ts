@@ -9,7 +9,7 @@ const AT_ONCE = 16;
 /** The part of the runtime that it needs. */
 export interface RedriveServices {
   readonly nc: Pick<NatsConnectionLike, 'isClosed' | 'subscribe'>;
-  readonly api: Pick<JetStreamApi, 'at' | 'leaderAt'>;
+  readonly api: Pick<JetStreamApi, 'get' | 'getFromLeader'>;
   readonly options: { readonly names: WireNames };
 }
 
@@ -54,7 +54,7 @@ export function serveRedrives({ nc, api, options: { names } }: RedriveServices, 
 
 /** @throws LoopstackError DEAD_LETTER_UNKNOWN, COMMAND_LOST */
 async function eventOf(api: RedriveServices['api'], names: WireNames, durable: string, deadSequence: number): Promise<StoredEvent> {
-  const stored = await api.at(names.streams.dead, deadSequence);
+  const stored = await api.get(names.streams.dead, { sequence: deadSequence });
   const address = stored && names.parseDead(stored.subject);
   const letter = address && readDeadLetter(address, deadSequence, stored.headers, stored.data);
   if (letter?.binding !== durable) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
@@ -63,7 +63,7 @@ async function eventOf(api: RedriveServices['api'], names: WireNames, durable: s
   if (letter.body) {
     return { ...facts, data: letter.body, headers: recordHeaders(letter.headers) };
   }
-  const original = await api.leaderAt(stream, sequence);
+  const original = await api.getFromLeader(stream, { sequence });
   // A stream of that name that was made anew has another message there.
   if (original?.timeMs !== facts.timeMs) throw new LoopstackError('COMMAND_LOST', { runId });
   return { ...facts, data: original.data, headers: original.headers };

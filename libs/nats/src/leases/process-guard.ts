@@ -89,7 +89,7 @@ export class ProcessGuard {
     const { commands } = this;
     if (!commands) return place;
     const enough = new Promise<undefined>((resolve) => setTimeout(resolve, NAMES_MS, undefined));
-    const command = await Promise.race([commands.api.leaderAt(commands.stream, sequence).catch(() => undefined), enough]);
+    const command = await Promise.race([commands.api.getFromLeader(commands.stream, { sequence }).catch(() => undefined), enough]);
     const runId = command?.headers?.get(commands.runIdHeader);
     return runId ? `${place}, run ${runId}` : place;
   }

@@ -5,8 +5,5 @@ import type { WireNames } from '@loopstack/shared';
 /** The releases that run, as the leader of the bucket's stream has them. */
 export function releasesOf(api: JetStreamApi, names: WireNames): Releases {
   const stream = `KV_${names.catalogue}`;
-  return new Releases(
-    (position) => ('last' in position ? api.lastOf(stream, position.last) : api.leaderNext(stream, position.next, position.sequence)),
-    names,
-  );
+  return new Releases((position) => api.getFromLeader(stream, position), names);
 }

@@ -66,8 +66,8 @@ export class RetentionKeeper {
 
   async #trimSubject(subject: string, floor: number, nowMs: number): Promise<number> {
     const stream = this.#names.streams.runs;
-    const since = new Date(nowMs - this.#keepExecutedMs).toISOString();
-    const young = await this.#api.direct(`DIRECT.GET.${stream}`, { start_time: since, next_by_subj: subject, batch: 1 });
+    const since = new Date(nowMs - this.#keepExecutedMs);
+    const young = await this.#api.get(stream, { next: subject, since });
     const keep = keepFrom(floor, young?.sequence);
     if (keep <= 1) return 0;
     const { purged } = await this.#api.request<{ purged: number }>(`STREAM.PURGE.${stream}`, { filter: subject, seq: keep });

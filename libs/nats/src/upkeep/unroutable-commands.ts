@@ -3,7 +3,7 @@ import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
-import { consumerNames, subjectPages, type JetStreamApi, type StreamMessage } from '@loopstack/jetstream';
+import { consumerNames, subjectPages, type JetStreamApi, type StoredMessage } from '@loopstack/jetstream';
 import { RecentKeys } from './recent-keys.js';
 import { UnservedSweep, type UnservedCommandKeeper } from './unserved.js';
 
@@ -102,7 +102,7 @@ export class UnroutableCommands {
     };
     try {
       for (let from = 1; this.#left > 0;) {
-        const stored = await this.#api.leaderNext(runs, subject, from);
+        const stored = await this.#api.getFromLeader(runs, { next: subject, sequence: from });
         if (!stored) break;
         from = stored.sequence + 1;
         this.#left--;
@@ -119,7 +119,7 @@ export class UnroutableCommands {
     return deadLettered;
   }
 
-  async #deadLetter(stored: StreamMessage): Promise<void> {
+  async #deadLetter(stored: StoredMessage): Promise<void> {
     const { subject, sequence, timeMs, headers, data } = stored;
     const { runs } = this.#names.streams;
     const error = new LoopstackError('NAME_INVALID', { what: 'subject', value: printable(JSON.stringify(subject), 200) });

@@ -16,7 +16,7 @@ import {
 import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
 import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
-import type { JetStreamApi, StreamMessage } from '@loopstack/jetstream';
+import type { JetStreamApi, StoredMessage } from '@loopstack/jetstream';
 import { Digest, shownNames } from '@loopstack/operations';
 import { RecentKeys } from './recent-keys.js';
 import { FencedError, type RunEvents } from '../worker/run-events.js';
@@ -117,7 +117,7 @@ export class UnservedCommandKeeper {
   /** When the oldest command of a name is due; those that are, become dead letters. */
   async #look(subject: string, entry: { readonly address: RunAddress; dueAtMs: number }, nowMs: number): Promise<void> {
     const { afterMs } = this.#options;
-    const oldest = this.#left > 0 ? await this.#api.next(this.#names.streams.runs, subject, 1) : undefined;
+    const oldest = this.#left > 0 ? await this.#api.get(this.#names.streams.runs, { next: subject, sequence: 1 }) : undefined;
     if (oldest === undefined) return;
     entry.dueAtMs = oldest.timeMs + afterMs;
     if (entry.dueAtMs <= nowMs) await this.#deadLetterUntil(subject, entry.address, nowMs - afterMs);
@@ -129,7 +129,7 @@ export class UnservedCommandKeeper {
     // A worker may have come since the list was read.
     if (await this.#api.findConsumer(runs, this.#names.durable(address))) return;
     for (let from = 1; this.#left > 0;) {
-      const stored = await this.#api.leaderNext(runs, subject, from);
+      const stored = await this.#api.getFromLeader(runs, { next: subject, sequence: from });
       if (!stored || stored.timeMs > untilMs) return;
       from = stored.sequence + 1;
       this.#left--;
@@ -139,7 +139,7 @@ export class UnservedCommandKeeper {
   }
 
   /** @returns whether the command is gone from the stream */
-  async #deadLetter(address: RunAddress, stored: StreamMessage): Promise<boolean> {
+  async #deadLetter(address: RunAddress, stored: StoredMessage): Promise<boolean> {
     const { runs } = this.#names.streams;
     const { sequence, data, headers } = stored;
     const { runId, userId, reason, error } = identify(address, stored, this.#options.trustOf(address.workspace));
@@ -197,7 +197,7 @@ interface Unserved {
  * The run of a command, and why it fails. One that a worker would refuse is the run of its place in the stream: a producer that is not trusted
  * must not end the run whose id is claimed.
  */
-function identify(address: RunAddress, stored: StreamMessage, trust: ResolvedTrust | undefined): Unserved {
+function identify(address: RunAddress, stored: StoredMessage, trust: ResolvedTrust | undefined): Unserved {
   const { subject, sequence, timeMs, data, headers } = stored;
   const placed = sequenceRunId(timeMs, sequence);
   const distrusted = trust && untrustedReason({ subject, lines: headers.lines(), data, timeMs }, trust);

@@ -38,7 +38,9 @@ export class QueueStatus {
     backlog.counted(pending, nowMs);
     if (waitingSinceMs !== undefined || pending === 0) return waitingSinceMs;
     const subjects = desired.priorities.map((priority) => options.names.run(desired.address, priority));
-    const next = await Promise.all(subjects.map((subject) => api.next(target.stream, subject, delivered.stream_seq + 1)));
+    const next = await Promise.all(
+      subjects.map((subject) => api.get(target.stream, { next: subject, sequence: delivered.stream_seq + 1 })),
+    );
     return Math.min(...next.map((message) => message?.timeMs ?? api.clock.nowMs()));
   }
 }

@@ -2,32 +2,17 @@ import type { PreparedRun } from '@loopstack/core';
 import {
   ERR_CODE,
   JetStreamApiError,
-  eventBefore,
   headerBlock,
+  historyEndAt,
   type HistoryEnd,
   type Publisher,
   type ServerClock,
   type JetStreamApi,
-  type StreamMessage,
+  type StoredEnd,
+  type StoredMessage,
 } from '@loopstack/jetstream';
-import {
-  HEADER,
-  LoopstackError,
-  decodeRunEvent,
-  encodeRunEvent,
-  storedRunEvent,
-  type RunAddress,
-  type RunEvent,
-  type WireNames,
-} from '@loopstack/shared';
+import { HEADER, LoopstackError, decodeRunEvent, encodeRunEvent, type RunAddress, type RunEvent, type WireNames } from '@loopstack/shared';
 import { encodeSuccess } from './success-event.js';
-
-/** With what the worker compares. */
-interface ReadEnd extends HistoryEnd {
-  /** Sequence of the last event, or 0, and its bytes. */
-  readonly eventSequence: number;
-  readonly bytes: Uint8Array | undefined;
-}
 
 /** Thrown by `append` when the subject of the run is not where the caller last saw it; `last` is where it is. */
 export class FencedError extends Error {
@@ -104,25 +89,21 @@ export class RunEvents {
     return this.#end(await this.#stored(address, runId));
   }
 
-  /**
-   * A user who may publish on the subject can store what is no event. It says nothing of the run and is skipped; its sequence counts, since
-   * the next event has to expect it.
-   */
-  async #end(last: StreamMessage | undefined): Promise<ReadEnd | undefined> {
+  async #end(last: StoredMessage | undefined): Promise<StoredEnd | undefined> {
     if (!last) return undefined;
-    const event = storedRunEvent(last);
-    if (event) return { event, sequence: last.sequence, eventSequence: last.sequence, bytes: last.data };
     const { events } = this.#names.streams;
-    const place = `at ${last.sequence} on ${last.subject}`;
-    this.#options.onForeign(
-      `${events} has a message that is no run event, ${place}: it is passed over. Find who may publish there (docs/security.md)`,
-    );
-    const before = await eventBefore(this.#api, events, last.subject, last.sequence);
-    return { event: before?.event, sequence: last.sequence, eventSequence: before?.sequence ?? 0, bytes: before?.bytes };
+    const end = await historyEndAt(this.#api, events, last);
+    if (end.eventSequence !== last.sequence) {
+      const place = `at ${last.sequence} on ${last.subject}`;
+      this.#options.onForeign(
+        `${events} has a message that is no run event, ${place}: it is passed over. Find who may publish there (docs/security.md)`,
+      );
+    }
+    return end;
   }
 
-  async #stored(address: RunAddress, runId: string): Promise<StreamMessage | undefined> {
-    return this.#api.lastOf(this.#names.streams.events, this.#names.event(address, runId)).catch((error: unknown) => {
+  async #stored(address: RunAddress, runId: string): Promise<StoredMessage | undefined> {
+    return this.#api.getFromLeader(this.#names.streams.events, { last: this.#names.event(address, runId) }).catch((error: unknown) => {
       if (error instanceof JetStreamApiError) this.#options.onUnavailable();
       throw error;
     });
@@ -177,7 +158,7 @@ function isBefore(stands: RunEvent, bytes: Uint8Array): boolean {
 }
 
 /** Whether what came after the last message that the caller knew is no event: no other worker has the run. */
-function onlyStrangersSince({ sequence, eventSequence }: ReadEnd, expected: number): boolean {
+function onlyStrangersSince({ sequence, eventSequence }: StoredEnd, expected: number): boolean {
   return sequence > expected && eventSequence <= expected;
 }
 

@@ -1,5 +1,5 @@
 import { ambiguous } from '@loopstack/client';
-import { headerBlock, type Publisher, type JetStreamApi, type StreamMessage } from '@loopstack/jetstream';
+import { headerBlock, type Publisher, type JetStreamApi, type StoredMessage } from '@loopstack/jetstream';
 import { requestRedrive } from './request-redrive.js';
 import {
   HEADER,
@@ -170,7 +170,7 @@ export class DeadLetters {
 
   /** @throws LoopstackError DEAD_LETTER_UNKNOWN */
   async #one(deadSequence: number): Promise<DeadLetter> {
-    const stored = await this.#api.at(this.#names.streams.dead, deadSequence);
+    const stored = await this.#api.get(this.#names.streams.dead, { sequence: deadSequence });
     const letter = stored && this.#letter(stored);
     if (!letter) throw new LoopstackError('DEAD_LETTER_UNKNOWN', { sequence: deadSequence });
     return letter;
@@ -180,12 +180,12 @@ export class DeadLetters {
   async #command(letter: DeadLetter): Promise<Uint8Array> {
     if (letter.body) return letter.body;
     // A stream of an application may allow no direct gets, and a command may have headers that break them.
-    const stored = await this.#api.leaderAt(letter.stream, letter.sequence);
+    const stored = await this.#api.getFromLeader(letter.stream, { sequence: letter.sequence });
     if (!stored) throw new LoopstackError('COMMAND_LOST', { runId: letter.runId });
     return stored.data;
   }
 
-  #letter(stored: StreamMessage): DeadLetter | undefined {
+  #letter(stored: StoredMessage): DeadLetter | undefined {
     const address = this.#names.parseDead(stored.subject);
     return address && readDeadLetter(address, stored.sequence, stored.headers, stored.data);
   }

@@ -48,7 +48,7 @@ export class CommandBatches {
 
   /** Reads the last checkpoint from the stream's leader; from here on this process demands that it is the last one. */
   async open(): Promise<string | undefined> {
-    const checkpoint = await this.#api.lastOf(this.#stream, this.#subject);
+    const checkpoint = await this.#api.getFromLeader(this.#stream, { last: this.#subject });
     this.#checkpointSequence = checkpoint?.sequence ?? 0;
     return checkpoint && decoder.decode(checkpoint.data);
   }

@@ -47,7 +47,7 @@ export class CommandSelector {
   constructor(options: CommandSelectorOptions) {
     const { api, replay } = options;
     this.#options = options;
-    this.#reader = new SourceReader({ ...options, bodyAt: async (stream, sequence) => (await api.at(stream, sequence))?.data });
+    this.#reader = new SourceReader({ ...options, bodyAt: async (stream, sequence) => (await api.get(stream, { sequence }))?.data });
     // A command as it was stored has been decoded already.
     this.#checksDepth = replay.kind === 'stream' || replay.patch !== undefined || replay.functions.transform !== undefined;
   }
