@@ -186,11 +186,27 @@ export class Collect {
   }
 }
 
-@OnEvent('shop.refund', { userId: 'till', map: (event) => ({ ...(event as object) }) })
+/** Refunds that the binding cannot map yet. */
+export const unmapped = new Set<string>();
+
+@OnEvent('shop.refund', {
+  userId: 'till',
+  map: (event: Order) => {
+    if (unmapped.has(event.id)) throw new RangeError('no such till');
+    return event;
+  },
+})
 @Workflow({ payload: Order })
 export class Refund {
   run({ id }: Order): string {
     return id;
+  }
+}
+
+@Workflow({ retry: { attempts: 1 }, redact: { paths: ['card'] } })
+export class Secret {
+  run({ card }: { card: string; order: string }): never {
+    throw new Error(`card ${card} was declined`);
   }
 }
 
@@ -236,7 +252,7 @@ class Watcher {
 }
 
 const WORKFLOWS = [
-  Confirm, Flaky, Broken, Refusing, Patient, Hold, Endless, Steps, Silent, Verbose, Queue, Ship, Apologize, Sell, Collect, Refund, Nightly, Deeper,
+  Confirm, Flaky, Broken, Refusing, Patient, Hold, Endless, Steps, Silent, Verbose, Queue, Ship, Apologize, Sell, Collect, Refund, Secret, Nightly, Deeper,
 ]; // prettier-ignore
 
 @Workspace({ workflows: WORKFLOWS })

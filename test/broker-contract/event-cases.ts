@@ -1,5 +1,5 @@
 import { until } from '../until.js';
-import { Collect, Confirm, Refund, Refusing, Sell, Ship, Shop } from './application.js';
+import { Collect, Confirm, Refund, Refusing, Sell, Ship, Shop, unmapped } from './application.js';
 import type { Contract } from './contract.js';
 
 export function eventCases(contract: Contract): void {
@@ -43,6 +43,17 @@ export function eventCases(contract: Contract): void {
       const run = await started(Refund.name, (result) => result === 'r-1');
       expect(run.userId).toBe('till');
     });
+  });
+
+  it('an event is used again when its dead letter is redriven', async () => {
+    unmapped.add('r-2');
+    await contract.broker.publish('shop.refund', { id: 'r-2', amount: 1 });
+    const letter = await until('there is a letter', async () => (await contract.broker.deadLetters.list({ workflow: Refund.name }))[0]);
+    expect(letter).toMatchObject({ code: 'EVENT_INVALID', reason: 'invalid', subject: 'shop.refund', stream: 'LOOPSTACK_INBOUND' });
+    unmapped.clear();
+    expect(await contract.broker.deadLetters.redrive({ workflow: Refund.name })).toEqual({ done: [letter.deadSequence], failed: [] });
+    await started(Refund.name, (result) => result === 'r-2');
+    expect(await contract.broker.deadLetters.list({ workflow: Refund.name })).toEqual([]);
   });
 
   describe('a chain', () => {

@@ -1,5 +1,5 @@
 import type { Contract } from './contract.js';
-import { Broken, Confirm, Deeper, Flaky, Hold, Queue, Shop, Silent, Steps } from './application.js';
+import { Broken, Confirm, Deeper, Flaky, Hold, Queue, Secret, Shop, Silent, Steps } from './application.js';
 import { until } from '../until.js';
 
 export function runCases(contract: Contract): void {
@@ -79,6 +79,19 @@ export function runCases(contract: Contract): void {
       );
       expect(second.redriven).toBe(1);
       expect(await contract.broker.deadLetters.discard(second.deadSequence)).toEqual({ done: [second.deadSequence], failed: [] });
+    });
+
+    it('keeps what is redacted out of its dead letter, and is redriven with it', async () => {
+      const run = await contract.runs.run(Secret, Shop, { card: '4111-1111', order: 'o-1' }, 'u1');
+      const letter = await contract.letterOf(run.id);
+      expect(letter.message).toBe('Secret failed: Error: card [redacted] was declined');
+      const { body } = await contract.broker.deadLetters.inspect(letter.deadSequence);
+      expect(JSON.parse(Buffer.from(body).toString())).toEqual({ payload: { card: '[redacted]', order: 'o-1' }, userId: 'u1' });
+      await contract.broker.deadLetters.redrive(letter.deadSequence);
+      const second = await until('there is another letter', async () =>
+        (await contract.broker.deadLetters.list({ runId: run.id })).find(({ redriven }) => redriven === 1),
+      );
+      expect(second.message).toBe(letter.message);
     });
 
     it('starts others with itself as their cause, down to the limit', async () => {

@@ -40,6 +40,7 @@ describe('the examples of the page on testing', () => {
     ['orders', 3],
     ['timers', 1],
     ['server', 1],
+    ['unclosed', 1],
   ])('pass, and leave nothing open: %s', async (name, count) => {
     const { code, output } = await jestOn(name, '--detectOpenHandles');
     expect(output).toContain(`Tests:       ${count} passed, ${count} total`);

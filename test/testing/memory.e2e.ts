@@ -9,7 +9,8 @@ import {
   type RunContext,
 } from '@loopstack/core';
 import { LoopstackHarness, LoopstackTestingModule, type LoopstackTestingOptions } from '@loopstack/testing';
-import { Injectable } from '@nestjs/common';
+import { NatsModule } from '@loopstack/nats';
+import { Injectable, Module } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { jest } from '@jest/globals';
 
@@ -187,6 +188,18 @@ describe('the broker in memory', () => {
     await module.get(LoopstackHarness).settled();
     expect(module.get(Seen).texts).toEqual(['raw']);
     await expect(module.get(LoopstackHarness).publish('own.event.Space.Watch.x', {})).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+  });
+
+  it('takes the place of the module that connects the application', async () => {
+    const nats = NatsModule.forRoot({ servers: 'nats://127.0.0.1:1' });
+    @Module({ imports: [LoopstackModule.forRoot(), nats], providers: [Task, Hang, Watch, Space, Seen] })
+    class App {}
+    const module = await Test.createTestingModule({ imports: [App] })
+      .overrideModule(nats)
+      .useModule(LoopstackTestingModule.broker())
+      .compile();
+    open.push(module);
+    expect(await module.get(RunService).runAndWait(Task, Space, { name: 'overridden' }, 'u1')).toBe('overridden');
   });
 
   it('accepts runs of workflows that live elsewhere', async () => {
