@@ -21,6 +21,8 @@ import { FencedError, type RunEvents } from './run-events.js';
 
 /** Wait before an event is written again that could not be written. */
 const WRITE_AGAIN_MS = 1000;
+/** Wait before a command is delivered again whose history could not be read. */
+const EXAMINE_AGAIN_MS = 1000;
 /** Wait before a command is delivered again that could not be settled. */
 const KEEP_MS = 5000;
 
@@ -195,6 +197,19 @@ export class Settler {
       )
       .catch((error: Error) => this.#logger.debug(`Run ${runId} is given back without a record: ${error.message}`));
     message.nak(0);
+  }
+
+  /** Gives back a command that was not started. */
+  async giveBackUnstarted(message: CommandMessage, run: PreparedRun): Promise<void> {
+    // Nothing has happened to one that was delivered once: to say so keeps its attempt.
+    if (!run.examined || (run.trusted && message.deliveries === 1)) await this.giveBack(message, run, 1);
+    else message.nak(0);
+  }
+
+  /** The history of its run could not be read. */
+  examineLater(message: CommandMessage, { runId }: PreparedRun, error: unknown): void {
+    this.#logger.error(`Run ${runId} could not be examined: ${(error as Error).message}`);
+    message.nak(EXAMINE_AGAIN_MS);
   }
 
   /**

@@ -1,7 +1,6 @@
 import { PriorityRotation, type Outcome, type PreparedRun, type WorkflowRunner } from '@loopstack/core';
 import type { ServerClock } from '@loopstack/jetstream';
 import type { DesiredConsumer } from '@loopstack/operations';
-import { BoundedLogger } from '../upkeep/bounded-logger.js';
 import type { CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
 import type { CrashIsolationGate } from './crash-isolation-gate.js';
@@ -11,9 +10,6 @@ import { RunExaminer, expired, type Examined } from './run-examiner.js';
 import { RunNotes } from './run-notes.js';
 import type { Settler } from './settler.js';
 import { Slots } from './slots.js';
-
-/** Wait before a command is delivered again whose run could not be looked up. */
-const LOOK_UP_AGAIN_MS = 1000;
 
 export interface WorkflowServices {
   readonly settler: Settler;
@@ -29,7 +25,6 @@ export interface WorkflowServices {
 export class WorkflowConsumer implements CommandTaker {
   readonly runner: WorkflowRunner;
   readonly settler: Settler;
-  readonly #logger: BoundedLogger;
   readonly #events: RunEvents;
   readonly #clock: ServerClock;
   readonly #notes: RunNotes;
@@ -43,7 +38,6 @@ export class WorkflowConsumer implements CommandTaker {
     const { entry } = runner;
     this.runner = runner;
     this.settler = settler;
-    this.#logger = new BoundedLogger(`${entry.workspace}.${entry.workflow}`);
     this.#events = events;
     this.#clock = events.clock;
     this.#notes = new RunNotes(entry, events);
@@ -112,14 +106,7 @@ export class WorkflowConsumer implements CommandTaker {
 
   /** Gives back what was not started. */
   #giveBack(message: CommandMessage): void {
-    const run = this.runner.prepare(message);
-    // Nothing has happened to one that was delivered once: to say so keeps its attempt.
-    if (!run.examined || (run.trusted && message.deliveries === 1))
-      void this.settler.giveBack(message, run, 1).finally(() => message.lane.release(message));
-    else {
-      message.nak(0);
-      message.lane.release(message);
-    }
+    void this.settler.giveBackUnstarted(message, this.runner.prepare(message)).finally(() => message.lane.release(message));
   }
 
   #next(): CommandMessage | undefined {
@@ -133,7 +120,7 @@ export class WorkflowConsumer implements CommandTaker {
     if (this.#examiner.isNeeded(message, run)) {
       this.#examiner.examine(message, run).then(
         (found) => this.#examined(message, run, found),
-        (error: unknown) => this.#lookUpAgain(message, run, error),
+        (error: unknown) => this.#examineLater(message, run, error),
       );
       return;
     }
@@ -146,7 +133,7 @@ export class WorkflowConsumer implements CommandTaker {
     try {
       this.#carryOut(message, found);
     } catch (error) {
-      this.#lookUpAgain(message, run, error);
+      this.#examineLater(message, run, error);
     }
   }
 
@@ -168,10 +155,9 @@ export class WorkflowConsumer implements CommandTaker {
     }
   }
 
-  #lookUpAgain(message: CommandMessage, { runId }: PreparedRun, error: unknown): void {
-    this.#logger.error(`Run ${runId} could not be examined: ${(error as Error).message}`);
+  #examineLater(message: CommandMessage, run: PreparedRun, error: unknown): void {
     this.#slots.release();
-    message.nak(LOOK_UP_AGAIN_MS);
+    this.settler.examineLater(message, run, error);
     this.#release(message);
   }
 
