@@ -6,7 +6,7 @@ export { JetStreamApi } from './api/jetstream-api.js';
 export { KeyValue } from './api/key-value.js';
 export { StorageWatch } from './api/storage-watch.js';
 export { consumerNames, subjectPages, subjectsOf } from './api/stream-lists.js';
-export { answersTo, requestFailure, type RequestFailure } from './connection/client-library.js';
+export { answersTo, requestFailure } from './connection/client-library.js';
 export { connectTo, type NatsAccess } from './connection/connect-to.js';
 export {
   requestWithRetry,
@@ -33,14 +33,13 @@ export {
 } from './connection/server-version.js';
 export { AckWriter } from './consume/ack-writer.js';
 export { deliveryFacts, durableIn } from './consume/delivery-facts.js';
-export { PullLoop, type PullOptions, type PullOwner, type PullTarget } from './consume/pull-loop.js';
+export { PullLoop, type PullOwner, type PullTarget } from './consume/pull-loop.js';
 export { renamed } from './publish/duplicates.js';
 export { FastIngest } from './publish/fast-ingest.js';
 export { headerBlock } from './publish/header-block.js';
 export { IDEMPOTENT_ALONE, WRITTEN_ONCE, type EncodedMessage, type Receiver } from './publish/pending.js';
 export { NO_PLACE, type PubAck } from './publish/pub-ack.js';
 export { Publisher } from './publish/publisher.js';
-export type { PublisherOptions } from './publish/publisher-options.js';
 export { eventBefore, historyEndAt, type HistoryEnd, type StoredEnd } from './read/history-end.js';
 export { Limiter } from './read/limiter.js';
 export { recordHeaders } from './read/message-headers.js';

@@ -23,14 +23,14 @@ const decoder = new TextDecoder();
  * under the id of their run, or of their business, is there once however often they run.
  */
 export class Bucket {
+  readonly name: string;
+  readonly #options: BucketOptions;
   #made: Promise<KeyValue> | undefined;
   readonly #api: JetStreamApi;
 
-  constructor(
-    nc: NatsConnectionLike,
-    readonly name: string,
-    private readonly options: BucketOptions = {},
-  ) {
+  constructor(nc: NatsConnectionLike, name: string, options: BucketOptions = {}) {
+    this.name = name;
+    this.#options = options;
     this.#api = new JetStreamApi(nc, options.domain);
   }
 
@@ -77,7 +77,7 @@ export class Bucket {
   async #make(): Promise<KeyValue> {
     const kv = new KeyValue(this.#api, this.name);
     // Not by direct get: a copy that lags behind would not have what was just written.
-    await kv.ensure({ replicas: this.options.replicas ?? 1, direct: false });
+    await kv.ensure({ replicas: this.#options.replicas ?? 1, direct: false });
     return kv;
   }
 }

@@ -18,20 +18,21 @@ const KEY = /^(?!\.)[-/=.\w]+(?<!\.)$/;
 
 /** A key-value bucket (NATS ADR-8), by requests alone: client libraries have theirs in different packages. */
 export class KeyValue {
+  readonly #api: JetStreamApi;
+  readonly #bucket: string;
   readonly stream: string;
 
   /** @throws LoopstackError OPTION_INVALID */
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly bucket: string,
-  ) {
+  constructor(api: JetStreamApi, bucket: string) {
+    this.#api = api;
+    this.#bucket = bucket;
     if (!BUCKET.test(bucket)) throw invalidOption('bucket', 'letters, digits, _ and -', bucket);
     this.stream = `KV_${bucket}`;
   }
 
   /** Makes the bucket unless it exists; in any number of processes at once. @throws JetStreamApiError */
   async ensure({ replicas, direct }: { readonly replicas: number; readonly direct: boolean }): Promise<void> {
-    if (!(await this.api.findStream(this.stream))) await this.#make(replicas, direct);
+    if (!(await this.#api.findStream(this.stream))) await this.#make(replicas, direct);
   }
 
   async #make(replicas: number, direct: boolean): Promise<void> {
@@ -47,17 +48,17 @@ export class KeyValue {
       num_replicas: replicas,
     };
     // The name is in use where another process made the bucket, with other settings.
-    await orUndefined(this.api.request(`STREAM.CREATE.${this.stream}`, config), ERR_CODE.STREAM_NAME_IN_USE);
+    await orUndefined(this.#api.request(`STREAM.CREATE.${this.stream}`, config), ERR_CODE.STREAM_NAME_IN_USE);
   }
 
   /** The subject on which a key, or the keys of a filter, are stored. */
   subject(key: string): string {
-    return `$KV.${this.bucket}.${key}`;
+    return `$KV.${this.#bucket}.${key}`;
   }
 
   /** The document under a key as the stream's leader has it; undefined if there is none, or it was removed. */
   async get(key: string): Promise<StoredMessage | undefined> {
-    const last = await this.api.getFromLeader(this.stream, { last: this.subject(key) });
+    const last = await this.#api.getFromLeader(this.stream, { last: this.subject(key) });
     return last === undefined || isRemoval(last) ? undefined : last;
   }
 
@@ -69,13 +70,13 @@ export class KeyValue {
   /** False if there is a document under the key; then nothing was written. @throws LoopstackError as `put` */
   async create(key: string, value: Uint8Array): Promise<boolean> {
     if (await this.#writeAfter(0, checked(key), value)) return true;
-    const last = await this.api.getFromLeader(this.stream, { last: this.subject(key) });
+    const last = await this.#api.getFromLeader(this.stream, { last: this.subject(key) });
     return last !== undefined && isRemoval(last) && this.#writeAfter(last.sequence, key, value);
   }
 
   /** Takes the document away, and leaves no marker behind. @throws JetStreamApiError */
   async remove(key: string): Promise<void> {
-    await this.api.request(`STREAM.PURGE.${this.stream}`, { filter: this.subject(key) });
+    await this.#api.request(`STREAM.PURGE.${this.stream}`, { filter: this.subject(key) });
   }
 
   async #writeAfter(sequence: number, key: string, value: Uint8Array): Promise<boolean> {
@@ -89,7 +90,7 @@ export class KeyValue {
   }
 
   async #write(key: string, value: Uint8Array, after?: number): Promise<void> {
-    const { nc, prefix } = this.api;
+    const { nc, prefix } = this.#api;
     const subject = prefix === '$JS.API' ? this.subject(key) : `${prefix}.${this.subject(key)}`;
     const headers = new EncodedHeaders();
     if (after !== undefined) headers.block = headerBlock(headerLines({ [EXPECTED_SEQUENCE]: String(after) }));

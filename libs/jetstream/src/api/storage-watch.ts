@@ -12,29 +12,38 @@ const PROBE_MS = 3000;
  * of its own, on a subject of replays that no replay has; it is removed at once.
  */
 export class StorageWatch {
+  readonly #api: JetStreamApi;
+  readonly #publisher: Publisher;
+  readonly #names: WireNames;
+  readonly #silentMs: number;
   #refused = false;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly publisher: Publisher,
-    private readonly names: WireNames,
-    private readonly silentMs = SILENT_MS,
-  ) {}
+  constructor(api: JetStreamApi, publisher: Publisher, names: WireNames, silentMs = SILENT_MS) {
+    this.#api = api;
+    this.#publisher = publisher;
+    this.#names = names;
+    this.#silentMs = silentMs;
+  }
 
   /** @throws LoopstackError STORAGE_FAILED; JetStreamApiError */
   async look(): Promise<void> {
-    const { runs } = this.names.streams;
+    const { runs } = this.#names.streams;
     if (this.#refused) return;
-    const { state, ts } = await this.api.streamInfo(runs);
-    if (ts === undefined || Date.parse(ts) - Date.parse(state.last_ts) < this.silentMs) return;
+    const { state, ts } = await this.#api.streamInfo(runs);
+    if (ts === undefined || Date.parse(ts) - Date.parse(state.last_ts) < this.#silentMs) return;
     await this.probe();
   }
 
   /** Writes and removes. A stream that refuses to be written to answers, and so is well. @throws LoopstackError STORAGE_FAILED */
   async probe(): Promise<void> {
     try {
-      const { stream, sequence } = await this.publisher.publish(this.names.replay('probe'), new Uint8Array(), {}, { timeoutMs: PROBE_MS });
-      await this.api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
+      const { stream, sequence } = await this.#publisher.publish(
+        this.#names.replay('probe'),
+        new Uint8Array(),
+        {},
+        { timeoutMs: PROBE_MS },
+      );
+      await this.#api.request(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
     } catch (error) {
       if (error instanceof LoopstackError && error.code === 'PUBLISH_REFUSED') this.#refused = true;
       if (error instanceof JetStreamApiError || (error instanceof LoopstackError && error.code !== 'STORAGE_FAILED')) return;

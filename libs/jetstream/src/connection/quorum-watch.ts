@@ -25,19 +25,21 @@ type Look = 'well' | 'silent' | 'unanswered';
  * 10 to 20 s, and delivers nothing. The silence of its followers tells it.
  */
 export class QuorumWatch {
+  readonly #api: JetStreamApi;
+  readonly #stream: string;
   #connection: unknown;
   #failed = 0;
   /** Servers that were found cut off in a row. */
   #fruitless = 0;
 
-  constructor(
-    private readonly api: JetStreamApi,
-    private readonly stream: string,
-  ) {}
+  constructor(api: JetStreamApi, stream: string) {
+    this.#api = api;
+    this.#stream = stream;
+  }
 
   /** Asks the server, every `QUORUM_CHECK_MS`. True when it has failed for long enough to be left; false also where there is no other one. */
   async isCutOff(): Promise<boolean> {
-    const { nc } = this.api;
+    const { nc } = this.#api;
     if (!hasOtherServers(nc)) return false;
     if (this.#connection !== nc.info) this.#failed = 0;
     this.#connection = nc.info;
@@ -57,7 +59,7 @@ export class QuorumWatch {
   async #look(): Promise<Look> {
     const askedMs = monotonicMs();
     try {
-      const info = await this.api.request<StreamInfo>(`STREAM.INFO.${this.stream}`, undefined, ANSWER_MS);
+      const info = await this.#api.request<StreamInfo>(`STREAM.INFO.${this.#stream}`, undefined, ANSWER_MS);
       if (hasMajority(info, SILENT_MS)) return 'well';
       return info.cluster?.leader === undefined ? 'unanswered' : 'silent';
     } catch (error) {

@@ -6,9 +6,11 @@ const ACK = encoder.encode('+ACK');
 
 /** Answers deliveries on one connection; the answers of one turn of the event loop are written as one piece. */
 export class AckWriter {
+  readonly #nc: NatsConnectionLike;
   readonly #frames: FrameWriter;
 
-  constructor(private readonly nc: NatsConnectionLike) {
+  constructor(nc: NatsConnectionLike) {
+    this.#nc = nc;
     this.#frames = new FrameWriter(nc);
   }
 
@@ -33,6 +35,6 @@ export class AckWriter {
 
   /** On a closed connection the lease runs out, and the command is delivered elsewhere. */
   #send(reply: string, word: Uint8Array): void {
-    if (!this.nc.isClosed()) this.#frames.write(reply, '', undefined, word);
+    if (!this.#nc.isClosed()) this.#frames.write(reply, '', undefined, word);
   }
 }

@@ -45,6 +45,10 @@ const DRAIN_MS = 1000;
  * Liveness is the server's heartbeat: a pull that hears nothing for two and a half of them is void.
  */
 export class PullLoop {
+  readonly #nc: NatsConnectionLike;
+  readonly #target: PullTarget;
+  readonly #options: PullOptions;
+  readonly #owner: PullOwner;
   readonly #slots: readonly [Slot, Slot];
   #running = false;
   #restoring = false;
@@ -55,12 +59,11 @@ export class PullLoop {
   /** Restorations since the server was last heard of. */
   #unheard = 0;
 
-  constructor(
-    private readonly nc: NatsConnectionLike,
-    private readonly target: PullTarget,
-    private readonly options: PullOptions,
-    private readonly owner: PullOwner,
-  ) {
+  constructor(nc: NatsConnectionLike, target: PullTarget, options: PullOptions, owner: PullOwner) {
+    this.#nc = nc;
+    this.#target = target;
+    this.#options = options;
+    this.#owner = owner;
     const { inboxPrefix } = (nc as { options?: { inboxPrefix?: string } }).options ?? {};
     const slot = (): Slot => ({ inbox: createInbox(inboxPrefix), subscription: undefined, remaining: 0, heardAtMs: 0 });
     this.#slots = [slot(), slot()];
@@ -87,7 +90,7 @@ export class PullLoop {
   start(): void {
     this.#running = true;
     for (const slot of this.#slots) {
-      slot.subscription = this.nc.subscribe(slot.inbox, { callback: (error, msg) => this.#received(slot, error, msg) });
+      slot.subscription = this.#nc.subscribe(slot.inbox, { callback: (error, msg) => this.#received(slot, error, msg) });
     }
     this.pull();
   }
@@ -98,16 +101,20 @@ export class PullLoop {
     const slot = this.#slots[0].remaining === 0 ? this.#slots[0] : this.#slots[1].remaining === 0 ? this.#slots[1] : undefined;
     if (!slot) return;
     const { outstanding } = this;
-    const room = this.owner.room(outstanding);
+    const room = this.#owner.room(outstanding);
     // A second pull only when a good part of the window is free, not one request for every message.
     if (room <= 0 || (outstanding > 0 && room < outstanding)) return;
     slot.remaining = room;
     slot.heardAtMs = monotonicMs();
     const ns = 1_000_000;
-    const request = `{"batch":${room},"expires":${this.options.expiresMs * ns},"idle_heartbeat":${this.options.heartbeatMs * ns}}`;
-    this.nc.publish(`${this.options.apiPrefix}.CONSUMER.MSG.NEXT.${this.target.stream}.${this.target.durable}`, encoder.encode(request), {
-      reply: slot.inbox,
-    });
+    const request = `{"batch":${room},"expires":${this.#options.expiresMs * ns},"idle_heartbeat":${this.#options.heartbeatMs * ns}}`;
+    this.#nc.publish(
+      `${this.#options.apiPrefix}.CONSUMER.MSG.NEXT.${this.#target.stream}.${this.#target.durable}`,
+      encoder.encode(request),
+      {
+        reply: slot.inbox,
+      },
+    );
   }
 
   /** Called about every heartbeat; `late`: the event loop was blocked, so silence proves nothing. */
@@ -116,7 +123,7 @@ export class PullLoop {
     for (const slot of this.#slots) {
       if (slot.remaining === 0) continue;
       if (late) slot.heardAtMs = nowMs;
-      else if (nowMs - slot.heardAtMs > 2.5 * this.options.heartbeatMs) this.#void(slot, 'no heartbeat');
+      else if (nowMs - slot.heardAtMs > 2.5 * this.#options.heartbeatMs) this.#void(slot, 'no heartbeat');
     }
     this.pull();
   }
@@ -155,7 +162,7 @@ export class PullLoop {
     if (isDelivery(msg)) {
       this.#refusal = undefined;
       if (slot.remaining > 0) slot.remaining--;
-      this.owner.message(msg);
+      this.#owner.message(msg);
       return;
     }
     const code = msg.headers?.code ?? 0;
@@ -170,7 +177,7 @@ export class PullLoop {
     if (code === 503 || /deleted|not found/i.test(reason)) this.#void(slot, code === 503 ? 'nothing answers for the consumer' : reason);
     else {
       this.#refusal = reason;
-      if (/leader|shutdown/i.test(reason)) this.owner.uncertain();
+      if (/leader|shutdown/i.test(reason)) this.#owner.uncertain();
       if (!this.#resting) this.#later(REFUSED_MS);
     }
   }
@@ -192,7 +199,7 @@ export class PullLoop {
   #restore(reason: string): void {
     this.#restoring = true;
     const restoration = ++this.#restoration;
-    void this.owner.restore(reason).then((restored) => {
+    void this.#owner.restore(reason).then((restored) => {
       if (restoration !== this.#restoration) return;
       if (!restored) {
         setTimeout(() => restoration === this.#restoration && this.#restore(reason), REFUSED_MS).unref();
@@ -201,7 +208,7 @@ export class PullLoop {
       this.#restoring = false;
       // Beyond max_waiting the server drops a pull without a word.
       if (++this.#unheard > 2) this.#refusal = 'pulls get no answer; is max_waiting of the durable less than its workers?';
-      this.owner.uncertain();
+      this.#owner.uncertain();
       this.pull();
     });
   }

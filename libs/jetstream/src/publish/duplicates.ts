@@ -29,10 +29,13 @@ const TARGET = 'Nats-Schedule-Target';
  * has a key, or that an event starts, can be guessed: another producer may have stored something under it.
  */
 export class Duplicates {
-  constructor(
-    private readonly reader: StreamReader,
-    private readonly sign: CommandSigner | undefined,
-  ) {}
+  readonly #reader: StreamReader;
+  readonly #sign: CommandSigner | undefined;
+
+  constructor(reader: StreamReader, sign: CommandSigner | undefined) {
+    this.#reader = reader;
+    this.#sign = sign;
+  }
 
   /**
    * The message to store instead, under an id that nobody can guess; undefined for one that is there already.
@@ -46,11 +49,11 @@ export class Duplicates {
     if (runId === undefined) return undefined;
     const signer = headers[HEADER.SIGNER];
     const stored = await this.#read(stream, sequence, signer !== undefined);
-    if (stored === undefined) return isClaimed(headers, runId) ? renamed(message, this.sign) : undefined;
+    if (stored === undefined) return isClaimed(headers, runId) ? renamed(message, this.#sign) : undefined;
     // A worker that demands signatures would refuse what somebody else has stored, and this command would be lost with it.
-    if (signer !== undefined && !isSignedBy(stored, signer)) return renamed(message, this.sign);
+    if (signer !== undefined && !isSignedBy(stored, signer)) return renamed(message, this.#sign);
     if (targetOf(stored.subject) !== targetOf(message.subject) || stored.headers.get(HEADER.RUN_ID) !== runId)
-      return renamed(message, this.sign);
+      return renamed(message, this.#sign);
     if (runIdOrigin(runId) === 'key') {
       const conflict = keyConflict(runId, contentIn(stored.data, stored.headers), contentIn(message.data));
       if (conflict) throw conflict;
@@ -61,8 +64,8 @@ export class Duplicates {
   /** Undefined where it is gone, or this user may not see it. A replica that lags does not have it yet, its leader does. */
   async #read(stream: string, sequence: number, byteForByte: boolean): Promise<StoredMessage | undefined> {
     try {
-      const replicas = byteForByte ? undefined : await this.reader.get(stream, { sequence });
-      return replicas ?? (await this.reader.getFromLeader(stream, { sequence }));
+      const replicas = byteForByte ? undefined : await this.#reader.get(stream, { sequence });
+      return replicas ?? (await this.#reader.getFromLeader(stream, { sequence }));
     } catch {
       return undefined;
     }

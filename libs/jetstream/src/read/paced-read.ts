@@ -5,14 +5,16 @@ import { monotonicMs } from '@loopstack/shared/contract';
  * question, and who asks meanwhile shares the next one.
  */
 export class PacedRead<T> {
+  readonly #read: () => Promise<T>;
+  readonly #everyMs: number;
   #next: Promise<T> | undefined;
   #reading: Promise<unknown> = Promise.resolve();
   #begunMs = 0;
 
-  constructor(
-    private readonly read: () => Promise<T>,
-    private readonly everyMs: number,
-  ) {}
+  constructor(read: () => Promise<T>, everyMs: number) {
+    this.#read = read;
+    this.#everyMs = everyMs;
+  }
 
   ask(): Promise<T> {
     return (this.#next ??= this.#inTurn());
@@ -20,11 +22,11 @@ export class PacedRead<T> {
 
   async #inTurn(): Promise<T> {
     await this.#reading;
-    const waitMs = this.#begunMs + this.everyMs - monotonicMs();
+    const waitMs = this.#begunMs + this.#everyMs - monotonicMs();
     if (this.#begunMs > 0 && waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     this.#begunMs = monotonicMs();
     this.#next = undefined;
-    const reading = this.read();
+    const reading = this.#read();
     this.#reading = reading.catch(() => undefined);
     return reading;
   }
