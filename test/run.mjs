@@ -1,6 +1,7 @@
 // `npm test`: set-up, a nats-server for the tests to start, and Jest with the arguments that were given:
 // `npm test -- redelivery` runs the files of that name. `--long`: the fault tests with the numbers that they are meant for, one
-// file at a time, since some of them measure. `--soak`, with `--minutes` (20): what grows under a load of all kinds.
+// file at a time, since some of them measure. `--soak`, with `--minutes` (20): what grows under a load of all kinds. `--compat`: the whole
+// matrix of docs/compatibility.md, whose table it writes.
 
 import { join } from 'node:path';
 import { runToEnd } from '../src/dev/process.mjs';
@@ -16,6 +17,7 @@ async function prepare() {
 
 const isLong = process.argv.includes('--long');
 const isSoak = process.argv.includes('--soak');
+const isCompat = process.argv.includes('--compat');
 const minutesAt = process.argv.indexOf('--minutes');
 const minutes = minutesAt < 0 ? '20' : String(process.argv[minutesAt + 1]);
 
@@ -26,6 +28,7 @@ async function jest(args) {
     ...process.env,
     NODE_OPTIONS: options.filter(Boolean).join(' '),
     ...(isLong ? { LOOPSTACK_FAULTS: 'long' } : {}),
+    ...(isCompat ? { LOOPSTACK_COMPAT: 'all' } : {}),
     ...(isSoak ? { LOOPSTACK_SOAK_MINUTES: minutes } : {}),
   };
   await runToEnd(process.execPath, [join(ROOT, 'node_modules/jest/bin/jest.js'), ...args], { cwd: ROOT, env });
@@ -35,7 +38,7 @@ try {
   await prepare();
   // Jest itself says what failed.
   const given = process.argv.filter((_, i) => i > 1 && (minutesAt < 0 || (i !== minutesAt && i !== minutesAt + 1)));
-  const args = given.map((arg) => (arg === '--long' || arg === '--soak' ? '--runInBand' : arg));
+  const args = given.map((arg) => (arg === '--long' || arg === '--soak' || arg === '--compat' ? '--runInBand' : arg));
   await jest(args).catch((error) => (process.exitCode = error.exitCode ?? 1));
 } catch (error) {
   console.error(error.message);
