@@ -78,7 +78,7 @@ describe('dead letters', () => {
     const [{ deadSequence }] = (await letters.list()) as [DeadLetter];
     expect(await letters.redrive({})).toEqual({
       done: [],
-      failed: [{ deadSequence, code: 'RUN_NOT_FAILED', reason: `Run ${id} is not failed any more: it is succeeded` }],
+      failed: [{ deadSequence, code: 'RUN_NOT_FAILED', reason: `Run ${id} is no longer failed: it is succeeded` }],
     });
     expect((await client.get(id)).status).toBe('succeeded');
     expect(executed).toEqual([id, id]);

@@ -85,7 +85,7 @@ describe('keys of other producers', () => {
         reason: 'invalid',
         code: 'KEY_CONFLICT',
         runId: sequenceRunId(stored.time.getTime(), sequence),
-        message: `The idempotency key of run ${runId} stands for another ${what}`,
+        message: `The idempotency key of run ${runId} belongs to another ${what}`,
       });
     }
     expect((await letters.list({ limit: 1000 })).some(({ sequence }) => sequence === same)).toBe(false);

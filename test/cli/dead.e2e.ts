@@ -50,7 +50,7 @@ describe('loopstack dead', () => {
     expect(all.stderr).toContain('--all');
     const unasked = await rig.loopstack('dead', 'discard', '--all');
     expect(unasked.code).toBe(2);
-    expect(unasked.stderr).toContain('Discard for good 3 dead letters?');
+    expect(unasked.stderr).toContain('Permanently discard 3 dead letters?');
     expect((await rig.loopstack('dead', 'redrive', '1', '--all', '--yes')).code).toBe(2);
     expect(await rig.json(['dead', 'list'])).toHaveLength(3);
   });

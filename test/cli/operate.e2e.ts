@@ -102,7 +102,7 @@ describe('beside a worker', () => {
       status: 'problem',
       message: '1 event of SHOP waiting and no process consumes it',
     });
-    expect((await rig.loopstack('bindings', 'remove', durable as string, '-y')).stdout).toContain('is removed');
+    expect((await rig.loopstack('bindings', 'remove', durable as string, '-y')).stdout).toContain('removed');
     expect(await rig.json(['bindings'])).toEqual([]);
   });
 
@@ -149,6 +149,21 @@ describe('beside a worker', () => {
   });
 });
 
+describe('loopstack --help', () => {
+  it('of a command of a command tells the options that all of them take', async () => {
+    const { code, stdout } = await rig.loopstack('runs', 'list', '--help');
+    expect(code).toBe(0);
+    expect(stdout.match(/--\w+/g)).toEqual(expect.arrayContaining(['--status', '--server', '--json', '--prefix']));
+  });
+});
+
+/** Under npm, folders of installed commands come first. */
+const pathWithoutLoopstack = (): string =>
+  (process.env['PATH'] ?? '')
+    .split(':')
+    .filter((folder) => !folder.includes('node_modules'))
+    .join(':');
+
 describe('loopstack completion', () => {
   it.each(['bash', 'zsh', 'fish'])('gives a script for %s', async (shell) => {
     const { code, stdout } = await rig.loopstack('completion', shell);
@@ -160,6 +175,7 @@ describe('loopstack completion', () => {
     const words = async (...typed: string[]): Promise<string[]> =>
       (await rig.loopstack('complete', '--', ...typed)).stdout.trim().split('\n');
     expect(await words('re')).toEqual(['replay']);
+    expect(await words('comp')).toEqual(['completion']);
     expect(await words('replay', 'p')).toEqual(['pause']);
     expect(await words('replay', 'start', '--max')).toEqual(['--max-queued']);
     expect(await words('run', '--priority', '')).toEqual(['high', 'normal', 'low']);
@@ -167,11 +183,16 @@ describe('loopstack completion', () => {
     expect(await words('completion', '')).toEqual(['bash', 'zsh', 'fish']);
   });
 
-  it('completes in a shell', async () => {
-    const script = `loopstack() { node ${new URL('../../libs/cli/bin/loopstack.js', import.meta.url).pathname} "$@"; }; eval "$(loopstack completion bash)"; COMP_WORDS=(loopstack replay ab); COMP_CWORD=2; _loopstack; echo "\${COMPREPLY[@]}"`;
+  const PROGRAM = `node ${new URL('../../libs/cli/bin/loopstack.js', import.meta.url).pathname} "$@"`;
+
+  it.each([
+    ['loopstack is on the PATH', `loopstack() { ${PROGRAM}; }`, 'loopstack'],
+    ['npx alone knows loopstack', `npx() { shift 3; ${PROGRAM}; }`, 'npx --no -- loopstack'],
+  ])('completes in a shell where %s', async (_, definition, command) => {
+    const script = `${definition}; eval "$(${command} completion bash)"; COMP_WORDS=(loopstack replay ab); COMP_CWORD=2; _loopstack; echo "\${COMPREPLY[@]}"`;
     const { execFile } = await import('node:child_process');
     const stdout = await new Promise<string>((resolve, reject) =>
-      execFile('bash', ['-c', script], (error, out) => (error ? reject(error) : resolve(out))),
+      execFile('bash', ['-c', script], { env: { PATH: pathWithoutLoopstack() } }, (error, out) => (error ? reject(error) : resolve(out))),
     );
     expect(stdout.trim()).toBe('abort');
   });

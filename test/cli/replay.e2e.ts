@@ -67,7 +67,7 @@ describe('loopstack replay start', () => {
     expect((await rig.loopstack('replay', 'list')).stdout).toMatch(/first +completed +LOOPSTACK_RUNS +4 +4 +0/);
     const twice = await rig.loopstack(...START, '--id', 'first', '--yes');
     expect(twice.code).toBe(2);
-    expect(twice.stderr).toContain('Replay first was started already');
+    expect(twice.stderr).toContain('Replay first already exists');
   });
 
   it('selects and changes by modules, and ends with 3 where commands were refused', async () => {
@@ -146,7 +146,7 @@ describe('a replay that goes on', () => {
     expect((await rig.loopstack('replay', 'abort', 'remote', '--yes')).code).toBe(0);
     const { code, stdout, stderr } = await running.done;
     expect(code).toBe(3);
-    expect(stderr).toBe('paused; loopstack replay resume remote goes on with it\n');
+    expect(stderr).toBe('paused; to resume: loopstack replay resume remote\n');
     expect(stdout).toMatch(/^replay +remote {2}aborted$/m);
     expect(stdout).toMatch(/^pause +\S+@\S+, /m);
     expect((await rig.loopstack('replay', 'resume', 'remote')).code).toBe(2);

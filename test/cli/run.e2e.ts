@@ -131,7 +131,7 @@ describe('loopstack run', () => {
     const other = await rig.loopstack(...args.map((arg) => (arg === 'orderId=o-5' ? 'orderId=o-50' : arg)));
     expect([other.code, other.stderr]).toEqual([
       2,
-      expect.stringContaining(`The idempotency key of run ${first.id} stands for another payload`),
+      expect.stringContaining(`The idempotency key of run ${first.id} belongs to another payload`),
     ]);
     const later = await rig.json<{ id: string; sequence: number }>(['run', TARGET, '-u', 'u1', '-a', 'orderId=o-6', '--delay', '1h']);
     expect((await rig.loopstack('runs', 'show', later.id)).stdout).toMatch(/^status +queued\n(.*\n)*due +\d{4}-/m);
@@ -140,10 +140,10 @@ describe('loopstack run', () => {
   });
 
   it.each([
-    ['without a target', ['run', '-u', 'u1'], 'which workflow?'],
+    ['without a target', ['run', '-u', 'u1'], 'no workflow given'],
     ['without a user', ['run', TARGET], '--user'],
     ['with a target of one name', ['run', 'ProcessOrder', '-u', 'u1'], '<Workspace>.<Workflow>'],
-    ['with two payloads', ['run', TARGET, '-u', 'u1', '-a', 'a=1', '--payload', '{}'], 'give the payload once'],
+    ['with two payloads', ['run', TARGET, '-u', 'u1', '-a', 'a=1', '--payload', '{}'], 'give the payload only once'],
     ['with a payload that is no JSON', ['run', TARGET, '-u', 'u1', '--payload', '{'], 'is not JSON'],
     ['with an unknown option', ['run', TARGET, '--usr', 'u1'], "unknown option '--usr'"],
     ['with a file that is not there', ['run', TARGET, '-u', 'u1', '-f', 'none.json'], 'ENOENT'],

@@ -186,7 +186,7 @@ describe('idempotency keys', () => {
       expect((await conflict(start(key, { a: 2, b: [2] }))).details).toMatchObject({ runId: first.id, what: 'payload' });
       expect((await conflict(start(key, { a: 1, b: [2] }, 'u2'))).details).toMatchObject({ what: 'user' });
       expect((await conflict(start(key, {}, 'u2'))).message).toBe(
-        `The idempotency key of run ${first.id} stands for another payload and user`,
+        `The idempotency key of run ${first.id} belongs to another payload and user`,
       );
       // The same data in another order, with another priority, deadline or delay.
       expect(await start(key, { b: [2], a: 1 }, 'u1', { priority: 'high' })).toMatchObject({ duplicate: true, sequence: first.sequence });

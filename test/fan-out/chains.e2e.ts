@@ -189,7 +189,7 @@ describe('a circle of workflows', () => {
     expect(letter).toMatchObject({
       reason: 'invalid',
       code: 'CAUSE_TOO_DEEP',
-      message: 'The chain of causes of this run is 7 long, the limit is 6',
+      message: 'The chain of causes of this run is 7 long; the limit is 6',
     });
   };
 

@@ -91,7 +91,7 @@ describe('the start of a binding that exists', () => {
     await rig.stopService(await rig.service(listener('Fixed', { from: 'now' })));
     await expect(rig.service(listener('Fixed', { from: 'all' }))).rejects.toMatchObject({
       code: 'BOOT_FAILED',
-      message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, wanted is all.*`loopstack bindings remove`/),
+      message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, but the code wants all.*`loopstack bindings remove`/),
     });
   });
 

@@ -163,7 +163,7 @@ describe('an event that a binding cannot use', () => {
       {
         deadSequence,
         code: 'BINDING_UNAVAILABLE',
-        reason: `The event could not be given to binding ${BOOK} again: no worker consumes it now`,
+        reason: `Binding ${BOOK} could not receive the event again: no worker consumes it now`,
       },
     ]);
     expect(await letterOf('Book', 4)).toBeDefined();

@@ -57,7 +57,7 @@ describe('a workflow that buries what it is started by', () => {
     const service = await rig.service({ providers: [Graves, Lament], loopstack: { maxCauseDepth: 4 } });
     await rig.nc.jetstream().publish('loopstack.run.Graves.Lament', '{"userId":"u"}');
     const problems = await until('the alarm', async () => (await service.health())['loopstack']?.['problems'] as string[] | undefined);
-    expect(problems).toEqual([expect.stringContaining('The chain of causes of this run is 5 long, the limit is 4')]);
+    expect(problems).toEqual([expect.stringContaining('The chain of causes of this run is 5 long; the limit is 4')]);
     await until('nothing is left to do', async () => {
       return (await unsettled(rig.jsm, 'LOOPSTACK_DEAD', 'loopstack~on~Graves~Lament~loopstack,dead,+,+')) === 0;
     });

@@ -128,9 +128,9 @@ describe('streams and durables with other settings', () => {
     [
       'storage',
       { storage: StorageType.Memory },
-      /Stream LOOPSTACK_RUNS exists with storage = memory, needed is file.*Delete or rename it, choose another prefix/,
+      /Stream LOOPSTACK_RUNS exists with storage = memory; file is needed.*Delete or rename it, choose another prefix/,
     ],
-    ['retention', { retention: RetentionPolicy.Workqueue }, /Stream LOOPSTACK_RUNS exists with retention = workqueue, needed is limits/],
+    ['retention', { retention: RetentionPolicy.Workqueue }, /Stream LOOPSTACK_RUNS exists with retention = workqueue; limits is needed/],
   ] as const)('an immutable %s of a stream stops the boot', async (field, config, message) => {
     await rig.jsm.streams.add({ name: STREAMS.runs, subjects: ['loopstack.run.*.*'], ...config });
     await expect(rig.worker()).rejects.toThrow(message);
@@ -147,7 +147,7 @@ describe('streams and durables with other settings', () => {
       deliver_policy: DeliverPolicy.New,
       filter_subject: 'loopstack.run.Rig.Job',
     });
-    await expect(rig.worker()).rejects.toThrow(/Consumer Rig~Job exists with deliver_policy = new, needed is all.*Delete or rename it/);
+    await expect(rig.worker()).rejects.toThrow(/Consumer Rig~Job exists with deliver_policy = new; all is needed.*Delete or rename it/);
     held('durable with another deliver_policy', { boot: 'stopped' });
   });
 
@@ -170,7 +170,7 @@ describe('streams and durables with other settings', () => {
     await worker.end();
     await rig.jsm.consumers.update(STREAMS.runs, 'Rig~Job', { ack_wait: 60e9 });
     await expect(rig.worker({ provision: false })).rejects.toThrow(
-      /Consumer Rig~Job exists with ack_wait = 60000000000, needed is 1000000000/,
+      /Consumer Rig~Job exists with ack_wait = 60000000000; 1000000000 is needed/,
     );
     expect((await rig.consumer()).config.ack_wait).toBe(60e9);
     held('durable with another ack_wait, provision off', { boot: 'stopped' });

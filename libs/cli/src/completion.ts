@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
 
+/** Without `help`, and without what is not for users. */
+function visible(command: Command): string[] {
+  const shown = command.createHelp().visibleCommands(command);
+  return command.commands.filter((one) => shown.includes(one)).map((one) => one.name());
+}
+
 /**
  * What may stand for the last of the words: commands, options, choices of an option, and names of workflows where a
  * target is asked for.
@@ -26,7 +32,7 @@ export async function candidates(
     return option.long === '--to' ? starts(await targets()) : starts(option.argChoices ?? []);
   }
   if (typed.startsWith('-')) return starts([...options.flatMap(({ long }) => (long ? [long] : [])), '--help']);
-  if (command.commands.length > 0) return starts(command.commands.map((one) => one.name()));
+  if (command.commands.length > 0) return starts(visible(command));
   const argument = command.registeredArguments[rest.filter((word) => !word.startsWith('-')).length];
   if (argument?.name() === 'target') return starts(await targets());
   return starts(argument?.argChoices ?? []);

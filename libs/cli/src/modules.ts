@@ -22,7 +22,7 @@ export async function loadFunction<Name extends keyof ReplayFunctions>(name: Nam
     throw new UsageError(`${path} cannot be loaded: ${(error as Error).message}`);
   }
   const run = exported[name] ?? exported['default'];
-  if (typeof run !== 'function') throw new UsageError(`${path} exports no function ${name}, and no function as its default`);
+  if (typeof run !== 'function') throw new UsageError(`${path} exports neither a function ${name} nor a default function`);
   return { run: run as Loaded<Name>['run'], module: { path: file, sha256 } };
 }
 
@@ -33,7 +33,7 @@ export async function loadAgain(modules: Readonly<Partial<Record<keyof ReplayFun
     if (digest(path) !== sha256)
       throw new UsageError(
         `${path} has changed since the replay was started`,
-        'Put back what it was, or abort the replay and start another one.',
+        'Restore the file, or abort the replay and start another one.',
       );
     functions[name] = (await loadFunction(name as keyof ReplayFunctions, path)).run;
   }

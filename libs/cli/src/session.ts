@@ -29,8 +29,8 @@ export const warn = (text: string): void => void process.stderr.write(`warning: 
 function hidden(error: unknown): never {
   if (!(error instanceof JetStreamApiError && error.withoutJetStream)) throw error;
   throw new UsageError(
-    `this account does not see what workers serve: ${error.message}`,
-    'A tenant starts runs by `run --no-check`; other commands are for users of the account of the workers.',
+    `this account cannot read the catalogue of the workers: ${error.message}`,
+    "A tenant starts runs with `run --no-check`. Other commands need a user of the workers' account.",
   );
 }
 

@@ -161,7 +161,7 @@ function readContext(configuration: string, name: string, home: string): NatsCon
   const filled = Object.fromEntries(Object.entries(context).filter(([, value]) => value !== '')) as NatsContext;
   for (const field of ['nsc', 'jetstream_api_prefix'] as const) {
     if (filled[field] !== undefined)
-      throw new UsageError(`the context ${name} uses ${field}, which this command does not know: pass --creds or --domain`);
+      throw new UsageError(`the context ${name} uses ${field}, which this command does not support: pass --creds or --domain`);
   }
   return filled;
 }

@@ -110,7 +110,7 @@ export class Terminal {
   async confirm(question: string): Promise<boolean> {
     if (this.options.yes) return true;
     const { stdin, stderr } = this.#streams;
-    if (!stdin.isTTY) throw new UsageError(`${question} There is no terminal to answer on`, 'Pass --yes to go on without a question.');
+    if (!stdin.isTTY) throw new UsageError(`${question} There is no terminal to answer`, 'Pass --yes to skip the question.');
     const prompt = createInterface({ input: stdin, output: stderr });
     try {
       return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());

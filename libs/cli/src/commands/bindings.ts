@@ -6,13 +6,16 @@ import { count } from '../format.js';
 import { shown } from '../target.js';
 
 export function bindingsCommand(cli: Cli): Command {
-  const bindings = new Command('bindings').description('what starts runs, or is called, by events');
-  bindings.command('list', { isDefault: true }).description('bindings on every stream of the account').action(cli.action<object>(list));
+  const bindings = new Command('bindings').description('list and remove event bindings');
+  bindings
+    .command('list', { isDefault: true })
+    .description('list the bindings on every stream of the account')
+    .action(cli.action<object>(list));
   bindings
     .command('remove')
     .description('end a binding that no application declares; events that wait for it start nothing')
-    .argument('<durable>', 'name of its durable, as list tells it')
-    .option('--stream <name>', 'the stream that it is on, where several have one of that name')
+    .argument('<durable>', 'durable name, as list shows it')
+    .option('--stream <name>', 'its stream, if several have a durable of this name')
     .action(cli.action<{ stream?: string }, [string]>(remove));
   return bindings;
 }
@@ -49,8 +52,8 @@ async function list({ terminal, session }: Invocation<object>): Promise<void> {
 }
 
 async function remove({ options, terminal, session }: Invocation<{ readonly stream?: string }>, durable: string): Promise<ExitCode> {
-  if (!(await terminal.confirm(`End binding ${durable} for good?`))) return EXIT.PARTLY;
+  if (!(await terminal.confirm(`Remove binding ${durable} permanently?`))) return EXIT.PARTLY;
   await (await session()).bindings.remove(durable, options.stream);
-  terminal.result({ durable, removed: true }, `binding ${durable} is removed`);
+  terminal.result({ durable, removed: true }, `binding ${durable} removed`);
   return EXIT.DONE;
 }

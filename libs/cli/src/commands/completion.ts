@@ -6,28 +6,33 @@ import { shown } from '../target.js';
 /** Longest wait for names from the server: the shell stands still meanwhile. */
 const LOOK_MS = 800;
 
+/** A package that is installed in a project alone is not on the PATH, so there the command is one of npx. */
+const DEFINED = `command -v loopstack >/dev/null || loopstack() { npx --no -- loopstack "$@"; }
+`;
+
 const SCRIPTS = {
-  bash: `_loopstack() {
+  bash: `${DEFINED}_loopstack() {
   local IFS=$'\\n'
   COMPREPLY=($(loopstack complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
 }
 complete -o default -F _loopstack loopstack
 `,
   zsh: `#compdef loopstack
-_loopstack() {
+${DEFINED}_loopstack() {
   local -a found
   found=("\${(@f)$(loopstack complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   compadd -- $found
 }
 compdef _loopstack loopstack
 `,
-  fish: `complete -c loopstack -f -a '(loopstack complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+  fish: `type -q loopstack; or function loopstack; npx --no -- loopstack $argv; end
+complete -c loopstack -f -a '(loopstack complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
 `,
 } as const;
 
 export function completionCommand(cli: Cli): Command {
   return new Command('completion')
-    .description('completion for a shell: eval "$(loopstack completion bash)"')
+    .description('print shell completion: eval "$(loopstack completion bash)"')
     .addArgument(new Argument('<shell>', 'shell').choices(Object.keys(SCRIPTS)))
     .action(cli.action<object, [keyof typeof SCRIPTS]>(script));
 }

@@ -22,8 +22,8 @@ interface Options {
 
 export function contractCommand(cli: Cli): Command {
   return new Command('contract')
-    .description('writes what the workers take, for other services and languages, from the catalogue that they publish')
-    .option('--out <dir>', 'where to', 'contract')
+    .description('write AsyncAPI, JSON Schemas and a typed client from the catalogue of the workers')
+    .option('--out <dir>', 'output directory', 'contract')
     .option('--asyncapi', 'only the AsyncAPI 3 document, asyncapi.json')
     .option('--schemas', 'only the JSON Schemas of run commands, schemas/<workspace>.<workflow>.schema.json')
     .option('--typescript', 'only the typed client, workflows.ts')

@@ -20,31 +20,31 @@ interface FilterFlags {
 }
 
 export function deadCommand(cli: Cli): Command {
-  const dead = new Command('dead').description('dead letters: commands that could not be done');
-  filtered(dead.command('list').description('dead letters, oldest first')).action(cli.action<FilterFlags>(list));
+  const dead = new Command('dead').description('list, inspect, redrive and discard dead letters');
+  filtered(dead.command('list').description('list dead letters, oldest first')).action(cli.action<FilterFlags>(list));
   dead
     .command('show')
-    .description('one dead letter with its command')
-    .argument('<letter>', 'number of the letter')
+    .description('show a dead letter and its command')
+    .argument('<letter>', 'number of the dead letter')
     .action(cli.action<object, [string]>(show));
   const chosen = (name: string, description: string): Command =>
     filtered(dead.command(name).description(description))
-      .argument('[letters...]', 'numbers of the letters; or choose them by options')
-      .option('--all', 'all of them');
-  chosen('redrive', 'run them again: the same runs, their attempts counted anew').action(cli.action<FilterFlags, [string[]]>(redrive));
-  chosen('discard', 'remove them for good').action(cli.action<FilterFlags, [string[]]>(discard));
+      .argument('[letters...]', 'numbers of dead letters; or select them with options')
+      .option('--all', 'select all');
+  chosen('redrive', 'run them again: the same runs, with new attempts').action(cli.action<FilterFlags, [string[]]>(redrive));
+  chosen('discard', 'delete them permanently').action(cli.action<FilterFlags, [string[]]>(discard));
   return dead;
 }
 
 function filtered(command: Command): Command {
   return command
-    .option('--workspace <name>', 'only of this workspace')
+    .option('--workspace <name>', 'only in this workspace')
     .option('--workflow <name>', 'only of this workflow')
-    .addOption(new Option('--reason <reason>', 'only of this reason').choices(DEAD_REASONS))
+    .addOption(new Option('--reason <reason>', 'only with this reason').choices(DEAD_REASONS))
     .option('--run <id>', 'only of this run')
-    .option('--since <time>', 'given up since: ISO 8601, or how long ago (2h)')
-    .option('--until <time>', 'given up until')
-    .option('-n, --limit <number>', 'at most so many', integerOf('limit'));
+    .option('--since <time>', 'dead-lettered since: ISO 8601, or how long ago (2h)')
+    .option('--until <time>', 'dead-lettered until')
+    .option('-n, --limit <number>', 'maximum number', integerOf('limit'));
 }
 
 function filterOf({ workspace, workflow, reason, run, since, until, limit }: FilterFlags): DeadLetterFilter {
@@ -120,7 +120,7 @@ function pretty(text: string): string {
 }
 
 function sequenceOf(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new UsageError(`${JSON.stringify(text)} is no number of a dead letter`);
+  if (!/^[1-9]\d*$/.test(text)) throw new UsageError(`${JSON.stringify(text)} is not the number of a dead letter`);
   return Number(text);
 }
 
@@ -129,10 +129,10 @@ function selectionOf(letters: readonly string[], options: FilterFlags): DeadLett
   const filter = filterOf(options);
   const chooses = Object.keys(filter).length > 0;
   if (letters.length > 0) {
-    if (chooses || options.all) throw new UsageError('choose letters by number or by options, not by both');
+    if (chooses || options.all) throw new UsageError('select dead letters by number or with options, not both');
     return letters.map(sequenceOf);
   }
-  if (!chooses && !options.all) throw new UsageError('which letters? Give their numbers, options that choose some, or --all');
+  if (!chooses && !options.all) throw new UsageError('no dead letters selected: pass numbers, options that select some, or --all');
   return filter;
 }
 
@@ -149,7 +149,7 @@ async function redrive(invocation: Invocation<FilterFlags>, letters: readonly st
 }
 
 async function discard(invocation: Invocation<FilterFlags>, letters: readonly string[]): Promise<ExitCode> {
-  return act(invocation, letters, 'Discard for good', 'discarded', ({ deadLetters }, selection) => deadLetters.discard(selection));
+  return act(invocation, letters, 'Permanently discard', 'discarded', ({ deadLetters }, selection) => deadLetters.discard(selection));
 }
 
 async function act(

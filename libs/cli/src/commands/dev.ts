@@ -21,12 +21,12 @@ const GRACE_MS = 60_000;
 
 export function devCommand(cli: Cli): Command {
   return new Command('dev')
-    .description('a nats-server and your worker, until Ctrl-C')
-    .option('--port <number>', 'port of the server; the next free one is taken if it is not', integerOf('port'), 4222)
-    .option('--store <directory>', 'where the server keeps its data', '.loopstack/nats')
-    .option('--worker <file>', 'the worker; default: the main file of ./package.json')
-    .option('--no-worker', 'the server alone')
-    .option('--watch', 'start the worker again when its files change')
+    .description('run a nats-server and your worker until Ctrl-C')
+    .option('--port <number>', 'port of the server; if it is in use, the next free one', integerOf('port'), 4222)
+    .option('--store <directory>', 'data directory of the server', '.loopstack/nats')
+    .option('--worker <file>', 'worker to run; default: the main file of ./package.json')
+    .option('--no-worker', 'run only the server')
+    .option('--watch', 'restart the worker when its files change')
     .action(cli.action<DevFlags>(dev));
 }
 
@@ -35,14 +35,15 @@ async function dev({ options, terminal, signal }: Invocation<DevFlags>): Promise
   const port = await freePort(options.port);
   const server = await startNatsServer({ port, storeDir: resolve(options.store) });
   try {
-    if (port !== options.port) terminal.note(`port ${options.port} is taken: --port chooses another one; the worker is told by NATS_URL`);
+    if (port !== options.port)
+      terminal.note(`port ${options.port} is in use, so the server listens on ${port}; the worker gets it in NATS_URL`);
     terminal.line({ url: server.url, store: server.storeDir, pid: server.pid }, `nats-server  ${server.url}  data in ${options.store}`);
     const stopped = new Promise<void>((settle) =>
       signal.aborted ? settle() : signal.addEventListener('abort', () => settle(), { once: true }),
     );
     const ended = worker === undefined ? stopped : runWorker(worker, server, options.watch === true, stopped, terminal.options.color);
     const code = await Promise.race([ended, server.exited.then(() => 'server' as const)]);
-    if (code === 'server') throw new UsageError('the nats-server ended', `See ${server.logFile}.`);
+    if (code === 'server') throw new UsageError('the nats-server exited', `See ${server.logFile}.`);
     return typeof code === 'number' && code !== 0 && !signal.aborted ? EXIT.USAGE : EXIT.DONE;
   } finally {
     await server.stop();
@@ -58,7 +59,7 @@ function workerFile(given: string | true | undefined): string {
         : file === undefined
           ? 'there is no ./package.json whose main file is the worker'
           : `there is no worker ${file}, which is the main file of ./package.json`,
-      'Name its file with --worker, build it, or start the server alone with --no-worker.',
+      'Build it, pass --worker <file>, or run only the server with --no-worker.',
     );
   return resolve(file);
 }

@@ -13,8 +13,8 @@ const MARKS: Record<Finding['status'], readonly [string, Style]> = {
 
 export function doctorCommand(cli: Cli): Command {
   return new Command('doctor')
-    .description('checks a deployment, and says what to do about what it finds')
-    .option('--monitor <url>', "the server's HTTP monitoring; default: port 8222 of the server, where it answers")
+    .description('check a deployment, and print a remedy for each finding')
+    .option('--monitor <url>', 'URL of the HTTP monitoring; default: port 8222 of the server')
     .action(cli.action<{ monitor?: string }>(doctor));
 }
 

@@ -45,34 +45,34 @@ const WINDOW = 1000;
 
 export function runCommand(cli: Cli): Command {
   return new Command('run')
-    .description('start a run, or many')
-    .argument('[target]', '<Workspace>.<Workflow>; each line may name its own')
-    .option('-u, --user <id>', 'on whose behalf')
-    .option('-a, --arg <key=value>', 'a field of the payload: key=text or key:=json, with dots for nested fields; may be repeated', collect)
-    .option('--payload <json>', 'the whole payload')
-    .option('-f, --file <path>', 'a file with the payload as JSON; - is standard input')
+    .description('start one run or many')
+    .argument('[target]', '<Workspace>.<Workflow>; with --lines, each line may name its own')
+    .option('-u, --user <id>', 'user on whose behalf the workflow runs')
+    .option('-a, --arg <key=value>', 'field of the payload: key=text or key:=json, with dots for nested fields; may be repeated', collect)
+    .option('--payload <json>', 'the whole payload as JSON')
+    .option('-f, --file <path>', 'file with the payload as JSON; - reads standard input')
     .option(
       '--lines <path>',
-      'many runs, one JSON line each: a payload, or {"payload":…,"userId":…,"target":…,"key":…}; - is standard input',
+      'many runs, one JSON line each: a payload, or {"payload":…,"userId":…,"target":…,"key":…}; - reads standard input',
     )
     .option('--key <key>', 'idempotency key: the same key is the same run')
     .option('--delay <duration>', 'start after this time, such as 10m')
     .option('--at <time>', 'start at this time (ISO 8601)')
-    .option('--expires-in <duration>', 'a run that has not started by then never starts')
-    .addOption(new Option('--priority <priority>', 'lane').choices(['high', 'normal', 'low']))
-    .option('-H, --header <name=value>', 'a header that the workflow sees; may be repeated', collect)
-    .option('-w, --wait', 'show what happens until the run has ended, and its result')
-    .option('--timeout <duration>', 'longest wait for the end', '5m')
-    .option('--no-check', 'run also what no worker is known for, and what it would refuse')
+    .option('--expires-in <duration>', 'never start the run after this time')
+    .addOption(new Option('--priority <priority>', 'priority of the run').choices(['high', 'normal', 'low']))
+    .option('-H, --header <name=value>', 'header for the workflow; may be repeated', collect)
+    .option('-w, --wait', 'follow the run until it ends, and print its result')
+    .option('--timeout <duration>', 'maximum wait with --wait', '5m')
+    .option('--no-check', 'do not check workflow and payload against the catalogue')
     .action(cli.action<RunFlags, [string | undefined]>(run));
 }
 
 async function run(invocation: Invocation<RunFlags>, target: string | undefined): Promise<ExitCode> {
   const { options, streams } = invocation;
   const sources = [options.payload, options.file, options.lines, options.arg].filter((given) => given !== undefined);
-  if (sources.length > 1) throw new UsageError('give the payload once: --arg, --payload, --file or --lines');
+  if (sources.length > 1) throw new UsageError('give the payload only once: --arg, --payload, --file or --lines');
   if (options.lines !== undefined) return runMany(invocation, target, options.lines);
-  if (target === undefined) throw new UsageError('which workflow? loopstack run <Workspace>.<Workflow>');
+  if (target === undefined) throw new UsageError('no workflow given: loopstack run <Workspace>.<Workflow>');
   const payload =
     options.file !== undefined
       ? parseJson(options.file, await readText(options.file, streams.stdin))
@@ -83,7 +83,7 @@ async function run(invocation: Invocation<RunFlags>, target: string | undefined)
 }
 
 function userOf(user: string | undefined): string {
-  if (user === undefined) throw new UsageError('on whose behalf? --user <id>');
+  if (user === undefined) throw new UsageError('no user given: pass --user <id>');
   return user;
 }
 
@@ -120,9 +120,9 @@ async function runOne({ options, terminal, session: open }: Invocation<RunFlags>
   if (options.check) await session.check(address, asked.payload, await session.workflows());
   const handle = await start(session, asked);
   const told = { id: handle.id, ...address, stream: handle.stream, sequence: handle.sequence, duplicate: handle.duplicate };
-  const where = handle.sequence === 0 ? 'it is kept by a schedule' : `${handle.stream} ${handle.sequence}`;
+  const where = handle.sequence === 0 ? 'scheduled' : `${handle.stream} ${handle.sequence}`;
   if (!options.wait) {
-    terminal.result(told, `${handle.id}${handle.duplicate ? '  (this run was there already)' : ''}`);
+    terminal.result(told, `${handle.id}${handle.duplicate ? '  (this run already existed)' : ''}`);
     terminal.note(terminal.style('dim', `${where}; loopstack runs watch ${handle.id}`));
     return EXIT.DONE;
   }
@@ -194,7 +194,7 @@ async function runMany(
   }
   await Promise.all(underWay);
   for (const { line, error } of tally.failures.toSorted((a, b) => a.line - b.line)) terminal.error(atLine(line, error));
-  terminal.note(`${many(tally.started, 'run')} started${tally.duplicates > 0 ? `, ${tally.duplicates} of them were there already` : ''}`);
+  terminal.note(`${many(tally.started, 'run')} started${tally.duplicates > 0 ? `, ${tally.duplicates} of them already existed` : ''}`);
   if (tally.failures.length === 0) return EXIT.DONE;
   if (tally.started === 0) return EXIT.USAGE;
   return badlyEnded && tally.failures.length === tally.started ? EXIT.RUN_FAILED : EXIT.PARTLY;
@@ -212,7 +212,7 @@ function askedIn(line: string, number: number, target: string | undefined, flags
       ? (value as Record<string, unknown>)
       : { payload: value };
   const to = item['target'] ?? target;
-  if (typeof to !== 'string') throw new UsageError('it names no target, and none was given');
+  if (typeof to !== 'string') throw new UsageError('the line names no target, and no target was given');
   const key = item['key'];
   const options = runOptions(flags);
   return {

@@ -25,15 +25,15 @@ const NAMED = 20;
 
 export function cancelCommand(cli: Cli): Command {
   return new Command('cancel')
-    .description('end runs before their start, during it, or between attempts')
-    .argument('[runs...]', 'run ids, or <Workspace>.<Workflow>.<id>; or choose them by options')
-    .option('--workspace <name>', 'of this workspace')
-    .option('--workflow <name>', 'of this workflow')
-    .addOption(new Option('--status <status...>', 'only these').choices(OPEN))
-    .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
-    .option('-n, --limit <number>', `at most so many, the newest; default ${MOST.toLocaleString('en-US')}`, integerOf('limit'))
-    .option('--all', 'all that have not ended')
-    .option('--dry-run', 'only show which')
+    .description('cancel runs: before they start, while they execute, or between attempts')
+    .argument('[runs...]', 'run ids, or <Workspace>.<Workflow>.<id>; or select them with options')
+    .option('--workspace <name>', 'only in this workspace')
+    .option('--workflow <name>', 'only of this workflow')
+    .addOption(new Option('--status <status...>', 'only with one of these').choices(OPEN))
+    .option('--since <time>', 'changed since: ISO 8601, or how long ago (2h)')
+    .option('-n, --limit <number>', `maximum number, newest first; default ${MOST.toLocaleString('en-US')}`, integerOf('limit'))
+    .option('--all', 'select all that have not ended')
+    .option('--dry-run', 'only show the runs')
     .action(cli.action<CancelFlags, [string[]]>(cancel));
 }
 

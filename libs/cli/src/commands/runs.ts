@@ -34,18 +34,18 @@ interface ListFlags {
 }
 
 export function runsCommand(cli: Cli): Command {
-  const runs = new Command('runs').description('runs and what became of them');
-  const place = (command: Command, of = 'only of this'): Command =>
-    command.option('--workspace <name>', `${of} workspace`).option('--workflow <name>', `${of} workflow`);
-  place(runs.command('list').description('runs, newest first'))
-    .addOption(new Option('--status <status...>', 'only these').choices(RUN_STATUSES))
-    .option('--since <time>', 'not older than this: ISO 8601, or how long ago (2h)')
-    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
+  const runs = new Command('runs').description('list, inspect, watch and cancel runs');
+  const place = (command: Command, only = 'only '): Command =>
+    command.option('--workspace <name>', `${only}in this workspace`).option('--workflow <name>', `${only}of this workflow`);
+  place(runs.command('list').description('list runs, most recently changed first'))
+    .addOption(new Option('--status <status...>', 'only with one of these').choices(RUN_STATUSES))
+    .option('--since <time>', 'changed since: ISO 8601, or how long ago (2h)')
+    .option('-n, --limit <number>', 'maximum number', integerOf('limit'), 20)
     .action(cli.action<ListFlags>(list));
-  place(runs.command('show').description('one run with its history'), 'of this')
+  place(runs.command('show').description('show a run and its history'), '')
     .argument('<run>', RUN)
     .action(cli.action<Place, [string]>(show));
-  place(runs.command('watch').description('what happens, live: of one run until it has ended, or of all'))
+  place(runs.command('watch').description('follow the events of one run until it ends, or of all runs'))
     .argument('[run]', RUN)
     .action(cli.action<ListFlags, [string | undefined]>(watch));
   runs.addCommand(cancelCommand(cli));
@@ -149,7 +149,7 @@ async function watchAll({ nc, names }: Session, { options, terminal, signal }: I
   const subscription = nc.subscribe(names.event({ workspace, workflow }, '*'));
   const stop = (): void => subscription.unsubscribe();
   signal.addEventListener('abort', stop);
-  terminal.note(terminal.style('dim', 'watching; Ctrl-C ends it'));
+  terminal.note(terminal.style('dim', 'watching (Ctrl-C stops)'));
   for await (const { subject, data } of subscription) {
     const run = names.parseEvent(subject);
     const event = decodeRunEvent(data);

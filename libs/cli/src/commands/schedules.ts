@@ -18,30 +18,30 @@ interface PutFlags {
 }
 
 export function schedulesCommand(cli: Cli): Command {
-  const schedules = new Command('schedules').description('runs that start by the clock, kept by the server');
+  const schedules = new Command('schedules').description('list, create and end recurring runs');
   schedules
     .command('list', { isDefault: true })
-    .description('recurring runs')
-    .option('--workspace <name>', 'only of this workspace')
+    .description('list recurring runs')
+    .option('--workspace <name>', 'only in this workspace')
     .option('--workflow <name>', 'only of this workflow')
     .action(cli.action<{ workspace?: string; workflow?: string }>(list));
   schedules
     .command('put')
-    .description('create a schedule, or replace the one of this id')
+    .description('create or replace a schedule')
     .argument('<id>', 'name of the schedule')
     .argument('<target>', '<Workspace>.<Workflow>')
-    .option('--cron <expression>', 'six fields (second minute hour day month weekday), or @daily and its like')
-    .option('--every <duration>', 'or a period of whole seconds, such as 15m')
-    .option('--time-zone <name>', 'in which the expression is read; default UTC')
-    .option('-u, --user <id>', 'on whose behalf')
-    .option('-a, --arg <key=value>', 'a field of the payload: key=text or key:=json; may be repeated', collect)
-    .option('--payload <json>', 'the whole payload')
-    .addOption(new Option('--priority <priority>', 'lane').choices(['high', 'normal', 'low']))
-    .option('--no-check', 'also what no worker is known for')
+    .option('--cron <expression>', 'cron expression of five fields, or of six with the second first; or @daily and the like')
+    .option('--every <duration>', 'or an interval of whole seconds, such as 15m')
+    .option('--time-zone <name>', 'time zone of the cron expression; default UTC')
+    .option('-u, --user <id>', 'user on whose behalf the workflow runs')
+    .option('-a, --arg <key=value>', 'field of the payload: key=text or key:=json; may be repeated', collect)
+    .option('--payload <json>', 'the whole payload as JSON')
+    .addOption(new Option('--priority <priority>', 'priority of the run').choices(['high', 'normal', 'low']))
+    .option('--no-check', 'do not check workflow and payload against the catalogue')
     .action(cli.action<PutFlags, [string, string]>(put));
   schedules
     .command('cancel')
-    .description('end a schedule; runs that it started go on')
+    .description('end a schedule; runs that it started continue')
     .argument('<id>', 'name of the schedule')
     .argument('<target>', '<Workspace>.<Workflow>')
     .action(cli.action<object, [string, string]>(cancel));
@@ -76,8 +76,8 @@ async function list({
 
 async function put({ options, terminal, session: open }: Invocation<PutFlags>, id: string, target: string): Promise<void> {
   const { cron, every, timeZone, user, arg, payload, priority, check } = options;
-  if ((cron === undefined) === (every === undefined)) throw new UsageError('when? Either --cron or --every');
-  if (user === undefined) throw new UsageError('on whose behalf? --user <id>');
+  if ((cron === undefined) === (every === undefined)) throw new UsageError('pass either --cron or --every');
+  if (user === undefined) throw new UsageError('no user given: pass --user <id>');
   const recurrence: Recurrence = every === undefined ? (cron as string) : { every };
   const address = parseTarget(target);
   const session = await open();
@@ -94,6 +94,6 @@ async function cancel({ terminal, session }: Invocation<object>, id: string, tar
   const address = parseTarget(target);
   if (!(await terminal.confirm(`End schedule ${id} of ${target}?`))) return EXIT.PARTLY;
   await (await session()).client.schedules.cancel(address, id);
-  terminal.result({ id, ...address, canceled: true }, `schedule ${id} is ended`);
+  terminal.result({ id, ...address, canceled: true }, `schedule ${id} ended`);
   return EXIT.DONE;
 }

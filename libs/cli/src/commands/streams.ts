@@ -3,7 +3,7 @@ import type { Cli, Invocation } from '../cli.js';
 import { ago, bytes, count } from '../format.js';
 
 export function streamsCommand(cli: Cli): Command {
-  return new Command('streams').description('the streams and what is in them').action(cli.action<object>(list));
+  return new Command('streams').description('show the streams and their contents').action(cli.action<object>(list));
 }
 
 async function list({ terminal, session }: Invocation<object>): Promise<void> {

@@ -30,36 +30,34 @@ interface AddOptions extends Place {
   readonly seedFile?: string;
 }
 
-const RELOAD = 'nats-server takes it in with: nats-server --signal reload';
+const RELOAD = 'reload the server: nats-server --signal reload';
 
 export function tenantCommand(cli: Cli): Command {
-  const tenant = new Command('tenant').description('accounts for those who may start the runs of some workspaces, and no others');
+  const tenant = new Command('tenant').description('manage tenants: accounts that may start runs in certain workspaces only');
   const placed = (command: Command): Command =>
     command
       .option('--dir <folder>', 'folder of the nats-server configuration, with tenants.conf')
       .option('--account <name>', 'account of the workers; default: the prefix in capitals');
   placed(tenant.command('list', { isDefault: true }))
-    .description('the tenants of a configuration')
+    .description('list the tenants of a configuration')
     .action(cli.action<Place>(list));
   placed(tenant.command('show'))
-    .description('what one tenant may do')
+    .description('show the rights of a tenant')
     .argument('<name>', 'name of the tenant')
     .action(cli.action<Place, [string]>(show));
   placed(tenant.command('add'))
-    .description(
-      'makes a tenant, or changes what it may do: writes the configuration (--dir), prints it, or prints commands for nsc (--operator)',
-    )
+    .description('add a tenant or change its rights: write the configuration (--dir), print it, or print nsc commands (--operator)')
     .argument('<name>', 'name of the tenant and its account')
-    .requiredOption('--workspaces <names>', 'workspaces whose runs it may start, separated by commas')
-    .option('--allow <rights>', `what it may do besides, separated by commas: ${TENANT_RIGHTS.join(', ')}`)
-    .option('--operator', 'commands for nsc, for a server in operator mode')
+    .requiredOption('--workspaces <names>', 'workspaces where it may start runs, separated by commas')
+    .option('--allow <rights>', `further rights, separated by commas: ${TENANT_RIGHTS.join(', ')}`)
+    .option('--operator', 'print nsc commands, for a server in operator mode')
     .option('--user <nkey>', 'public NKey (U…) of its first user; default: a new one')
-    .option('--seed-file <file>', 'where the seed of a new NKey is written; default: <name>.nk')
+    .option('--seed-file <file>', 'file for the seed of a new NKey; default: <name>.nk')
     .action(cli.action<AddOptions, [string]>(add));
   placed(tenant.command('remove'))
-    .description('takes a tenant out of the configuration, with its users')
+    .description('remove a tenant and its users from the configuration')
     .argument('<name>', 'name of the tenant')
-    .option('--operator', 'commands for nsc, for a server in operator mode')
+    .option('--operator', 'print nsc commands, for a server in operator mode')
     .action(cli.action<Place & { operator?: boolean }, [string]>(remove));
   return tenant;
 }
@@ -71,7 +69,7 @@ function offerOf({ account }: Place, { prefix }: Settings): Offer {
 
 /** @throws UsageError without --dir */
 function folderOf(options: Place, settings: Settings): TenantFolder {
-  if (options.dir === undefined) throw new UsageError('which configuration?', 'Pass --dir <folder>, the one that has tenants.conf.');
+  if (options.dir === undefined) throw new UsageError('no configuration given', 'Pass --dir <folder>, the folder that has tenants.conf.');
   return new TenantFolder(options.dir, offerOf(options, settings));
 }
 
@@ -106,7 +104,7 @@ async function add({ options, settings, terminal }: Invocation<AddOptions>, name
   const offer = offerOf(options, settings);
   const imports = tenantImports(offer.names, tenant);
   if (tenant.allow.includes('schedules'))
-    terminal.note('schedules: a tenant that may write them can read what others have scheduled (docs/security.md)');
+    terminal.note('a tenant with the right schedules can read the schedules of others (docs/security.md)');
   if (options.operator) {
     const script = addScript(offer, tenant);
     return terminal.result({ ...tenant, imports, script }, script.trimEnd());
@@ -132,7 +130,7 @@ async function add({ options, settings, terminal }: Invocation<AddOptions>, name
     terminal.result({ ...tenant, imports, files, seedFile }, written.length === 0 ? 'nothing to change' : written.join('\n'));
     if (files.length > 0) terminal.note(RELOAD);
   }
-  if (seedFile !== undefined) terminal.note(`its seed, for the tenant alone: ${seedFile} (connect with --nkey ${seedFile})`);
+  if (seedFile !== undefined) terminal.note(`its seed, for the tenant only: ${seedFile} (connect with --nkey ${seedFile})`);
 }
 
 /** Never over another one. */
@@ -154,9 +152,9 @@ async function remove(
   }
   const folder = folderOf(options, settings);
   await folder.get(name);
-  if (!(await terminal.confirm(`Take tenant ${name} and its users out of the configuration?`))) return EXIT.PARTLY;
+  if (!(await terminal.confirm(`Remove tenant ${name} and its users from the configuration?`))) return EXIT.PARTLY;
   await folder.remove(name);
-  terminal.result({ name, removed: true }, `tenant ${name} is removed`);
+  terminal.result({ name, removed: true }, `tenant ${name} removed`);
   terminal.note(RELOAD);
   return EXIT.DONE;
 }

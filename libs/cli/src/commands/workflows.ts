@@ -5,7 +5,7 @@ import { ago, count } from '../format.js';
 import { shown } from '../target.js';
 
 export function workflowsCommand(cli: Cli): Command {
-  return new Command('workflows').description('workflows that workers serve, and their queues').action(cli.action<object>(list));
+  return new Command('workflows').description('list the workflows that workers serve, and their queues').action(cli.action<object>(list));
 }
 
 async function list({ terminal, session }: Invocation<object>): Promise<void> {

@@ -84,7 +84,7 @@ export class TenantFolder {
     const missing = main === undefined ? [] : INCLUDES.filter((line) => !main.includes(line));
     if (missing.length > 0)
       throw new UsageError(
-        `${join(this.#folder, FILES.main)} does not have: ${missing.join(', ')}`,
+        `${join(this.#folder, FILES.main)} lacks ${missing.join(', ')}`,
         `Put ${INCLUDES[0]} into the account of the workers, and ${INCLUDES[1]} into accounts.`,
       );
   }

@@ -15,68 +15,66 @@ interface ResumeFlags {
 }
 
 export function replayCommand(cli: Cli): Command {
-  const replay = new Command('replay').description('runs again, in bulk, from what was');
+  const replay = new Command('replay').description('replay stored commands in bulk');
   describeStart(replay.command('start'), cli);
   replay
     .command('list')
-    .description('replays, newest first')
-    .option('-n, --limit <number>', 'most that are listed', integerOf('limit'), 20)
+    .description('list replays, newest first')
+    .option('-n, --limit <number>', 'maximum number', integerOf('limit'), 20)
     .action(cli.action<{ limit: number }>(list));
   const one = (name: string, description: string): Command =>
     replay.command(name).description(description).argument('<replay>', 'id of the replay');
-  one('show', 'one replay: who, when, what, and what came of it').action(cli.action<object, [string]>(show));
-  one('pause', 'hold a replay, wherever it is worked on').action(cli.action<object, [string]>(pause));
-  one('resume', 'go on with a replay that is paused or was interrupted')
-    .option('--rate <number>', 'most commands a second from now on; none: as fast as it goes', limitOf('rate'))
-    .option('--max-queued <number>', 'wait while more than this are queued; none: never', limitOf('max-queued'))
-    .option('--no-check', 'also what the catalogue of the workers would refuse')
+  one('show', 'show a replay and its report').action(cli.action<object, [string]>(show));
+  one('pause', 'pause a replay, wherever it runs').action(cli.action<object, [string]>(pause));
+  one('resume', 'resume a paused or interrupted replay')
+    .option('--rate <number>', 'maximum commands per second from now on; none: no limit', limitOf('rate'))
+    .option('--max-queued <number>', 'wait while more commands are queued; none: never', limitOf('max-queued'))
+    .option('--no-check', 'include commands that the catalogue refuses')
     .action(cli.action<ResumeFlags, [string]>(resume));
-  one('abort', 'end a replay; what it has published stays').action(cli.action<object, [string]>(abort));
+  one('abort', 'abort a replay; commands it has published stay').action(cli.action<object, [string]>(abort));
   return replay;
 }
 
 function describeStart(start: Command, cli: Cli): void {
+  start.description('preview a replay, then start it').argument('[target]', 'only commands of this <Workspace>.<Workflow>');
   start
-    .description('start a replay, after a look at what it would do')
-    .argument('[target]', '<Workspace>.<Workflow> whose commands are replayed');
-  start
-    .optionsGroup('What is replayed:')
+    .optionsGroup('Selection:')
     .option('--source <name>', 'runs, dead (dead letters), or the name of another stream', 'runs')
-    .option('--workspace <name>', 'only of this workspace')
+    .option('--workspace <name>', 'only in this workspace')
     .option('--workflow <name>', 'only of this workflow')
-    .option('--subject <filter>', 'only of this subject, wildcards allowed; may be repeated', collect)
+    .option('--subject <filter>', 'only on this subject, wildcards allowed; may be repeated', collect)
     .option('--since <time>', 'stored since: ISO 8601, or how long ago (2h)')
     .option('--until <time>', 'stored until')
-    .option('--from-sequence <number>', 'from this sequence of the source', integerOf('from-sequence'))
-    .option('--to-sequence <number>', 'to this sequence', integerOf('to-sequence'))
-    .option('--user <id>', 'on whose behalf they were')
-    .addOption(new Option('--outcome <outcome>', 'what became of the run').choices(REPLAY_OUTCOMES))
-    .addOption(new Option('--reason <reason>', 'of a dead letter').choices(DEAD_REASONS))
+    .option('--from-sequence <number>', 'from this sequence of the source on', integerOf('from-sequence'))
+    .option('--to-sequence <number>', 'up to this sequence', integerOf('to-sequence'))
+    .option('--user <id>', 'only of this user')
+    .addOption(new Option('--outcome <outcome>', 'only of runs with this outcome').choices(REPLAY_OUTCOMES))
+    .addOption(new Option('--reason <reason>', 'only dead letters with this reason').choices(DEAD_REASONS))
     .option('--where <expression>', "JSONPath on the payload: '@.priority > 3', or '$.items[?@.sku == \"x\"]'")
     .option('--where-module <file>', 'a module that exports (command, origin) => boolean')
-    .option('--sample <share>', 'a share of them, such as 0.01', numberOf('sample'))
-    .option('-n, --limit <number>', 'most that are replayed', integerOf('limit'))
-    .option('--include-replayed', 'also what another replay has published');
+    .option('--sample <share>', 'only this share of them, such as 0.01', numberOf('sample'))
+    .option('-n, --limit <number>', 'maximum number of commands', integerOf('limit'))
+    .option('--include-replayed', 'include commands that another replay published');
   start
-    .optionsGroup('As what:')
-    .option('--same-run', 'open the runs again that have ended, instead of new runs')
+    .optionsGroup('Transformation:')
+    .option('--same-run', 'reopen ended runs instead of starting new ones')
     .option('--patch <json>', 'JSON Patch on {workspace, workflow, payload, userId}, or @file')
     .option('--transform <file>', 'a module that exports (command, origin) => command, or a JSON Patch (.json)')
-    .option('--to <target>', 'of another stream: the <Workspace>.<Workflow> that its messages start')
-    .option('--map-user <id>', 'on whose behalf, for all')
+    .option('--to <target>', 'for another stream: the <Workspace>.<Workflow> to start')
+    .option('--map-user <id>', 'user id of all runs')
     .option('--map-user-path <path>', 'or JSONPath to the user id in the message')
     .option('--map-payload-path <path>', 'JSONPath to the payload in the message; default: all of it')
     .option('--map-module <file>', 'or a module that exports (message, origin) => command');
   start
-    .optionsGroup('How:')
-    .option('--dry-run', 'show what would be done, and publish nothing')
-    .option('--examples <number>', 'commands that are shown before', integerOf('examples'), 3)
-    .option('--rate <number>', 'most commands a second', numberOf('rate'))
-    .option('--max-queued <number>', 'wait while more than this are queued for the workflow', integerOf('max-queued'))
-    .addOption(new Option('--priority <priority>', 'lane of the new commands; default low').choices(['high', 'normal', 'low']))
-    .option('--id <name>', 'name of the replay; default: one is made up')
-    .option('--note <text>', 'why, for the record')
-    .option('--no-check', 'also what the catalogue of the workers would refuse');
+    .optionsGroup('Execution:')
+    .option('--dry-run', 'only preview: publish nothing')
+    .option('--examples <number>', 'number of commands in the preview', integerOf('examples'), 3)
+    .option('--rate <number>', 'maximum commands per second', numberOf('rate'))
+    .option('--max-queued <number>', 'wait while more commands are queued for the workflow', integerOf('max-queued'))
+    .addOption(new Option('--priority <priority>', 'priority of the new commands; default low').choices(['high', 'normal', 'low']))
+    .option('--id <name>', 'name of the replay; default: generated')
+    .option('--note <text>', 'reason, for the record')
+    .option('--no-check', 'include commands that the catalogue refuses');
   start.action(cli.action<StartFlags, [string | undefined]>(startReplay));
 }
 
@@ -120,11 +118,11 @@ async function run({ terminal, signal }: Invocation<object>, work: (hooks: Hooks
     ticker.show(`${progress.id}  ${progressText(progress)}`);
     const before = paused;
     paused = progress.waiting === 'pause';
-    if (paused && !before) ticker.say(`paused; loopstack replay resume ${progress.id} goes on with it`);
+    if (paused && !before) ticker.say(`paused; to resume: loopstack replay resume ${progress.id}`);
   };
   const report = await work({ onProgress, signal }).finally(() => ticker.stop());
   tell(terminal, report);
-  if (report.status === 'interrupted') terminal.note(`loopstack replay resume ${report.id} goes on with it`);
+  if (report.status === 'interrupted') terminal.note(`to resume: loopstack replay resume ${report.id}`);
   return report;
 }
 
@@ -186,7 +184,7 @@ async function resume(invocation: Invocation<ResumeFlags>, id: string): Promise<
   const report = await run(invocation, (hooks) => replays.resume(id, { ...hooks, functions, pace }));
   // The process that had paused it is alive, and goes on.
   if (report.status === 'running') {
-    terminal.note(`${report.runner} goes on with it`);
+    terminal.note(`${report.runner} continues it`);
     return EXIT.DONE;
   }
   return exitCodeOf(report);
@@ -195,8 +193,8 @@ async function resume(invocation: Invocation<ResumeFlags>, id: string): Promise<
 async function abort({ terminal, session }: Invocation<object>, id: string): Promise<ExitCode> {
   const replays = (await session()).replays();
   const { counts, bound, position } = await replays.get(id);
-  const left = position < bound ? ', it is not through with its source' : '';
-  if (!(await terminal.confirm(`End replay ${id}? ${many(counts.published, 'command')} published${left}.`))) return EXIT.PARTLY;
+  const left = position < bound ? ' so far' : '';
+  if (!(await terminal.confirm(`Abort replay ${id}? ${many(counts.published, 'command')} published${left}.`))) return EXIT.PARTLY;
   tell(terminal, await replays.abort(id));
   return EXIT.DONE;
 }

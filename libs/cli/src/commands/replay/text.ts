@@ -20,7 +20,7 @@ export function progressText({ counts, scanned, bound, perSecond, leftMs, waitin
   return parts.join('  ');
 }
 
-const WAITS = { rate: 'keeping to its rate', queue: 'waiting for the queue', server: 'waiting for the server', pause: 'paused' } as const;
+const WAITS = { rate: 'limited by its rate', queue: 'waiting for the queue', server: 'waiting for the server', pause: 'paused' } as const;
 
 /** What a replay would do. */
 export function previewText(preview: ReplayPreview, terminal: Terminal): string {
@@ -50,9 +50,9 @@ function passedOver(counts: {
   const { replayed, dropped, invalid, busy = 0 } = counts;
   return [
     ...(invalid > 0 ? [`${many(invalid, 'command')} refused`] : []),
-    ...(replayed > 0 ? [`${many(replayed, 'command')} passed over: published by a replay (--include-replayed takes them)`] : []),
+    ...(replayed > 0 ? [`${many(replayed, 'command')} skipped: published by another replay (--include-replayed includes them)`] : []),
     ...(dropped > 0 ? [`${many(dropped, 'command')} dropped by the transform`] : []),
-    ...(busy > 0 ? [`${many(busy, 'run')} left alone: not ended`] : []),
+    ...(busy > 0 ? [`${many(busy, 'run')} skipped: not ended`] : []),
   ];
 }
 
