@@ -114,7 +114,7 @@ describe('loopstack runs', () => {
     ['ids and options', ['01900000-0000-7000-8000-000000000000', '--all']],
   ])('cancel refuses %s', async (_, args) => {
     const { code, stderr } = await rig.loopstack('runs', 'cancel', ...args, '--yes');
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/which runs\?|not by both/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/no runs selected|not both/)]);
   });
 
   it('foreign text prints on one clean line', async () => {

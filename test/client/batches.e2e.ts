@@ -367,7 +367,9 @@ describe('fanOut', () => {
     try {
       const error = await errorOf(client.fanOut([item(1), item(2)]));
       expect(error).toMatchObject({ code: 'BATCH_UNAVAILABLE', retryable: true, statusCode: 503 });
-      expect(error.message).toMatch(/^The server did not accept the batch of 2 runs for 1[2-9]\d{3} ms \(atomic publish .*as many open batches/);
+      expect(error.message).toMatch(
+        /^The server did not accept the batch of 2 runs for 1[2-9]\d{3} ms \(atomic publish .*as many open batches/,
+      );
     } finally {
       clearInterval(crowding);
     }

@@ -72,11 +72,11 @@ function askedFor(texts: readonly string[], options: CancelFlags): readonly (str
   const { workspace, workflow, status, since, limit, all } = options;
   const chooses = status !== undefined || since !== undefined || limit !== undefined || all === true;
   if (texts.length > 0) {
-    if (chooses) throw new UsageError('choose runs by id or by options, not by both');
+    if (chooses) throw new UsageError('select runs by id or with options, not both');
     return texts.map((text) => parseRun(text, options));
   }
   if (!chooses && workspace === undefined && workflow === undefined)
-    throw new UsageError('which runs? Give their ids, options that choose some, or --all');
+    throw new UsageError('no runs selected: pass ids, options that select some, or --all');
   return undefined;
 }
 
