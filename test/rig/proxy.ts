@@ -24,15 +24,21 @@ export class Proxy {
   readonly #target: { readonly host: string; readonly port: number };
   #refusing = false;
 
-  private constructor(target: string) {
+  private constructor(
+    target: string,
+    private readonly rewrite: (chunk: Buffer) => Buffer,
+  ) {
     const { hostname, port } = new URL(target);
     this.#target = { host: hostname, port: Number(port) };
     this.#listener = createServer((socket) => this.#accept(socket));
   }
 
-  /** @param target such as `nats://127.0.0.1:4222` */
-  static async start(target: string): Promise<Proxy> {
-    const proxy = new Proxy(target);
+  /**
+   * @param target such as `nats://127.0.0.1:4222`
+   * @param rewrite of what the server sends
+   */
+  static async start(target: string, rewrite = (chunk: Buffer): Buffer => chunk): Promise<Proxy> {
+    const proxy = new Proxy(target, rewrite);
     proxy.#listener.listen(0, '127.0.0.1');
     await once(proxy.#listener, 'listening');
     return proxy;
@@ -103,8 +109,8 @@ export class Proxy {
     }
     const server = connect(this.#target);
     server.on('error', () => undefined);
-    const up = new Pipe(client, server, this.#flows.up);
-    const down = new Pipe(server, client, this.#flows.down);
+    const up = new Pipe(client, server, this.#flows.up, (chunk) => chunk);
+    const down = new Pipe(server, client, this.#flows.down, this.rewrite);
     const pair: Pair = {
       client,
       server,
@@ -144,9 +150,10 @@ class Pipe {
     from: Socket,
     private readonly to: Socket,
     private readonly flow: Flow,
+    rewrite: (chunk: Buffer) => Buffer,
   ) {
     from.setNoDelay(true);
-    from.on('data', (chunk: Buffer) => this.#received(chunk));
+    from.on('data', (chunk: Buffer) => this.#received(rewrite(chunk)));
     from.on('end', () => to.end());
   }
 

@@ -1,3 +1,4 @@
+import { withRemedy } from '@loopstack/jetstream';
 import { LoopstackError } from '@loopstack/shared/contract';
 import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from './exit.js';
@@ -75,8 +76,9 @@ export class Cli {
         };
         this.exitCode = (await work(invocation, ...(given.slice(0, -2) as unknown as Args))) ?? EXIT.DONE;
       } catch (error) {
-        terminal.error(error);
-        this.exitCode = exitCodeOf(error);
+        const told = session === undefined ? error : await session.then(({ nc }) => withRemedy(nc, error)).catch(() => error);
+        terminal.error(told);
+        this.exitCode = exitCodeOf(told);
       } finally {
         process.off('SIGINT', stopped).off('SIGTERM', stopped);
         await session?.then((open) => open.close()).catch(() => undefined);

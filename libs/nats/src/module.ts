@@ -1,5 +1,5 @@
 import { LoopstackClient } from '@loopstack/client';
-import { Publisher, JetStreamApi, type ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
+import { Publisher, JetStreamApi, withRemedy, type ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
 import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
 import { RunGateway, RunService, Subscriptions, Workers, currentCauseHeaders } from '@loopstack/core';
@@ -79,8 +79,9 @@ const PROVIDERS: readonly FactoryProvider[] = [
         await retryUntilLeader(() => topology.ensureStreams());
       } catch (error) {
         // The boot stops here, and Nest closes nothing that is not made: without this the process would not end.
+        const told = withRemedy(api.nc, error);
         if (!options.connection) await api.nc.close();
-        throw error;
+        throw told;
       }
       return topology;
     },

@@ -53,6 +53,7 @@ export const ERRORS = {
   PUBLISH_REFUSED: entry(503, 'The server refused {subject}: {reason}', 'Fix the cause that the reason names.'),
   STREAM_FULL: entry(507, 'Stream {stream} is full: {reason}', 'Raise its limits, let workers catch up, or trim executed commands. The stream never drops queued runs.', true),
   STORAGE_FAILED: entry(507, 'Stream {stream} stores nothing: its server answers but has written nothing for {timeoutMs} ms, so its disk is full or failing', 'Free space on the disk of the nats-server, then restart the server: it does not resume by itself. It keeps acknowledged messages (docs/reliability.md).', true),
+  JETSTREAM_MISSING: entry(503, 'JetStream is not there for this user at {server}: {reason}', 'Start nats-server with JetStream (-js, or a jetstream {} block), enable it for the account of this user, and name the domain where the streams are behind a leaf node.'),
   STREAM_UNAVAILABLE: entry(503, 'Stream {stream} does not answer: {reason}', 'Check that the server runs JetStream, that the stream exists and has a leader, and that this user has the permissions.', true),
   SERVERS_INVALID: entry(400, 'The NATS servers are invalid: {reason}', 'Use nats://host:port, nats://user:password@host:port, nats://token@host:port or tls://host:port, separated by commas.'),
   CONNECTION_DENIED: entry(503, 'The NATS server at {servers} refuses this user: {reason}', 'Check the user and password, the token, the credentials file or the NKey, and that the account still exists.'),

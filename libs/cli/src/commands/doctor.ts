@@ -1,4 +1,5 @@
 import { diagnose, gatherFacts, type Finding } from '@loopstack/operations';
+import type { SharedWorkflow } from '@loopstack/client';
 import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
@@ -19,9 +20,11 @@ export function doctorCommand(cli: Cli): Command {
 }
 
 async function doctor({ options, terminal, session }: Invocation<{ readonly monitor?: string }>): Promise<ExitCode> {
-  const { api, names, client, publisher, settings } = await session(true);
-  const { domain } = settings;
-  const findings = diagnose(await gatherFacts({ api, names, client, publisher, domain, monitor: options.monitor }));
+  const open = await session(true);
+  const { api, names, publisher, settings } = open;
+  // A client refuses a server that is too old.
+  const shared = async (): Promise<readonly SharedWorkflow[]> => open.client.catalogue.shared();
+  const findings = diagnose(await gatherFacts({ api, names, shared, publisher, domain: settings.domain, monitor: options.monitor }));
   terminal.result(findings, () =>
     findings
       .map(({ check, status, message, fix }) => {

@@ -11,7 +11,7 @@ import {
   infoOf,
   cancellation,
 } from '@loopstack/shared/contract';
-import { ERR_CODE, NO_RESPONDERS, type Publisher, type StreamReader } from '@loopstack/jetstream';
+import { ERR_CODE, requestFailure, type Publisher, type StreamReader } from '@loopstack/jetstream';
 import type { ResolvedClientOptions } from '../options.js';
 import { historyEnd, type FoundEnd } from './history-end.js';
 import { RunAddresses } from './run-addresses.js';
@@ -160,5 +160,9 @@ const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ worksp
 
 /** Nobody takes such a question from this user's account. */
 function isUnasked(error: unknown): boolean {
-  return error instanceof LoopstackError && error.code === 'STREAM_UNAVAILABLE' && error.details['reason'] === NO_RESPONDERS;
+  return (
+    error instanceof LoopstackError &&
+    error.code === 'STREAM_UNAVAILABLE' &&
+    requestFailure((error.cause as Error | undefined)?.cause) === 'no-responders'
+  );
 }

@@ -14,6 +14,7 @@ export const ERR_CODE = {
   STREAM_NAME_IN_USE: 10058,
   STREAM_NOT_FOUND: 10059,
   WRONG_LAST_SEQUENCE: 10071,
+  NOT_ENABLED: 10076,
   STORE_FAILED: 10077,
   STREAM_OFFLINE: 10118,
   CONSUMER_OFFLINE: 10119,
@@ -45,11 +46,15 @@ export class JetStreamApiError extends Error {
   readonly errCode: number;
   /** What was asked for does not exist. */
   readonly isNotFound: boolean;
+  /** JetStream is not there: for the server, the account, or this user. */
+  readonly isMissing: boolean;
 
-  constructor(errCode: number, message: string, options: { cause?: unknown; status?: number } = {}) {
+  /** @param options `isMissing`: nothing takes requests of this user to the API */
+  constructor(errCode: number, message: string, options: { cause?: unknown; status?: number; isMissing?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.errCode = errCode;
     this.isNotFound = options.status === NOT_FOUND || errCode === ERR_CODE.NO_MESSAGE;
+    this.isMissing = options.isMissing === true || errCode === ERR_CODE.NOT_ENABLED || errCode === ERR_CODE.NOT_ENABLED_FOR_ACCOUNT;
   }
 
   /** The account of this user has no JetStream, such as a tenant's. */

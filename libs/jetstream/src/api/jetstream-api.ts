@@ -6,6 +6,7 @@ import type { Config, ConsumerInfo, StreamInfo } from './info.js';
 import { requestFailure } from '../connection/client-library.js';
 import { requestWithRetry } from '../connection/connection.js';
 import type { NatsConnectionLike, NatsMessage } from '../connection/nats-connection.js';
+import { whyUnanswered } from '../connection/unanswered.js';
 import { PAGE_BYTES, batchedGet, type Page } from '../read/batched-get.js';
 import {
   directMessage,
@@ -152,14 +153,9 @@ export class JetStreamApi {
     try {
       return await asked;
     } catch (cause) {
-      const failure = requestFailure(cause);
-      const reason =
-        failure === 'no-responders'
-          ? 'JetStream is not available to this user'
-          : failure === 'timeout'
-            ? `no answer within ${timeoutMs} ms`
-            : (cause as Error).message;
-      throw new JetStreamApiError(0, `${path}: ${reason}`, { cause });
+      // Servers answer direct gets only for a stream that is there.
+      const isMissing = requestFailure(cause) === 'no-responders' && !path.startsWith('DIRECT.GET.');
+      throw new JetStreamApiError(0, `${path}: ${whyUnanswered(this.nc, cause, timeoutMs)}`, { cause, isMissing });
     }
   }
 

@@ -1,5 +1,5 @@
 import { LoopstackError, headerLines, invalidOption } from '@loopstack/shared/contract';
-import { requestFailure } from '../connection/client-library.js';
+import { whyUnanswered } from '../connection/unanswered.js';
 import { EncodedHeaders, headerBlock } from '../publish/header-block.js';
 import { AckReader, refusal } from '../publish/pub-ack.js';
 import { ERR_CODE, orUndefined } from './api-error.js';
@@ -96,7 +96,7 @@ export class KeyValue {
     if (after !== undefined) headers.block = headerBlock(headerLines({ [EXPECTED_SEQUENCE]: String(after) }));
     const options = { timeout: TIMEOUT_MS, ...(after === undefined ? {} : { headers: headers.asMsgHdrs() }) };
     const { data } = await nc.request(subject, value, options).catch((cause: Error) => {
-      const reason = requestFailure(cause) === 'timeout' ? `no answer within ${TIMEOUT_MS} ms` : cause.message;
+      const reason = whyUnanswered(nc, cause, TIMEOUT_MS);
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream: this.stream, reason }, { cause });
     });
     const answer = new AckReader().read(data);

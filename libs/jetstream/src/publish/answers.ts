@@ -9,11 +9,14 @@ import type { StallDetector } from './stall-detector.js';
 export class Answers {
   readonly #acks = new AckReader();
   readonly #stall: StallDetector;
+  readonly #whyNotTaken: () => string;
   /** A stream has acknowledged a message. */
   #proven = false;
 
-  constructor(stall: StallDetector) {
+  /** @param whyNotTaken told of a message that had no responders */
+  constructor(stall: StallDetector, whyNotTaken = (): string => 'no responders') {
     this.#stall = stall;
+    this.#whyNotTaken = whyNotTaken;
   }
 
   /** The stream of the last acknowledgement. */
@@ -31,7 +34,7 @@ export class Answers {
   /** The acknowledgement of a message, or the error that ends it; undefined: no server took it, and it is written again later. */
   read(pending: Pending, data: Uint8Array, tick: number): PubAck | LoopstackError | undefined {
     const { subject } = pending;
-    if (data.length === 0) return this.#notTaken(pending, unavailable(subject, 'no responders'), !pending.maybeStored, tick);
+    if (data.length === 0) return this.#notTaken(pending, unavailable(subject, this.#whyNotTaken()), !pending.maybeStored, tick);
     const answer = this.#acks.read(data);
     if (answer === undefined) return refused(subject, 'the answer is no acknowledgement');
     if ('error' in answer) return this.#refused(pending, refusal(subject, answer.error, answer.stream, pending.bytes), tick);

@@ -1,6 +1,7 @@
 import { LoopstackError } from '@loopstack/shared/contract';
 import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { followConnection } from '../connection/connection.js';
+import { whyNoResponders } from '../connection/unanswered.js';
 import { Storage } from '../api/storage.js';
 import { JetStreamApi } from '../api/jetstream-api.js';
 import { StreamReader } from '../read/stream-reader.js';
@@ -33,7 +34,7 @@ export class Transmitter {
   readonly #window: Window;
   readonly #queue = new PublishQueue();
   readonly #inFlight: InFlight;
-  readonly #answers = new Answers(this.#stall);
+  readonly #answers: Answers;
   readonly #storage: Storage;
   readonly #duplicates: Duplicates;
   /** Messages that the server takes for duplicates, while `#duplicates` checks what it has. */
@@ -46,6 +47,7 @@ export class Transmitter {
 
   constructor(nc: NatsConnectionLike, options: ResolvedPublisherOptions) {
     this.#nc = nc;
+    this.#answers = new Answers(this.#stall, () => whyNoResponders(nc));
     this.#failDisconnected = options.whileDisconnected === 'fail';
     this.#onUnanswered = options.onUnanswered;
     this.#groups = new GroupCommit(options.groupCommit, () => this.#refill());

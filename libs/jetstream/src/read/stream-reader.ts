@@ -1,17 +1,15 @@
 import { LoopstackError, printable } from '@loopstack/shared/contract';
 import { JetStreamApiError } from '../api/api-error.js';
 import { oneLine, type JetStreamApi } from '../api/jetstream-api.js';
-import { requestFailure } from '../connection/client-library.js';
 import { requestWithRetry } from '../connection/connection.js';
 import type { NatsConnectionLike } from '../connection/nats-connection.js';
+import { whyUnanswered } from '../connection/unanswered.js';
 import { PAGE_BYTES, type Page } from './batched-get.js';
 import { Limiter } from './limiter.js';
 import type { Position, StoredMessage } from './stored-message.js';
 
 type Start = { readonly sequence: number } | { readonly timeMs: number };
 
-/** Why a stream does not answer: nothing in the account takes the request, or no server leads the stream now. */
-export const NO_RESPONDERS = 'no responders';
 /** Messages in the first page of a scan, where nothing else is asked for, and most in one; each page is twice as long as the one before. */
 const FIRST_PAGE = 16;
 const MAX_PAGE = 1024;
@@ -104,15 +102,8 @@ export class StreamReader {
       if (error.isNotFound) return undefined;
       const { errCode, cause } = error;
       if (errCode === 0 && (this.nc.isClosed() || this.nc.isDraining())) throw new LoopstackError('CLOSED', {}, { cause: error });
-      const reason = cause === undefined ? printable(error.message, 300) : this.#reasonOf(cause);
+      const reason = cause === undefined ? printable(error.message, 300) : whyUnanswered(this.nc, cause, this.#api.timeoutMs);
       throw new LoopstackError('STREAM_UNAVAILABLE', { stream, reason, ...(errCode === 0 ? {} : { errCode }) }, { cause: error });
     }
-  }
-
-  #reasonOf(cause: unknown): string {
-    const failure = requestFailure(cause);
-    if (failure === 'no-responders') return NO_RESPONDERS;
-    if (failure === 'timeout') return `no answer within ${this.#api.timeoutMs} ms`;
-    return printable((cause as Error).message, 300);
   }
 }

@@ -58,6 +58,17 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
 
   /** @throws LoopstackError BOOT_FAILED */
   async onApplicationBootstrap(): Promise<void> {
+    try {
+      await this.#startReactions();
+    } catch (error) {
+      const { nc, options } = this.#runtime;
+      // The caller that makes an application context gets nothing that it could close.
+      if (!options.connection) await nc.close();
+      throw error;
+    }
+  }
+
+  async #startReactions(): Promise<void> {
     const { names, roles, serves } = this.#runtime.options;
     if (!roles.has('worker')) return;
     const reactions = this.#subscriptions.reactions().filter(({ workspace }) => workspace === '*' || serves(workspace));

@@ -1,4 +1,4 @@
-import type { LoopstackClient } from '@loopstack/client';
+import type { SharedWorkflow } from '@loopstack/client';
 import { StorageWatch, type JetStreamApi, type Publisher } from '@loopstack/jetstream';
 import type { WireNames } from '@loopstack/shared/contract';
 import { Digest } from '../dead/unserved-digest.js';
@@ -14,7 +14,8 @@ import { Monitoring } from './monitoring.js';
 export interface Examined {
   readonly api: JetStreamApi;
   readonly names: WireNames;
-  readonly client: Pick<LoopstackClient, 'catalogue' | 'clock'>;
+  /** Workflows that several releases serve, by the catalogue. */
+  readonly shared: () => Promise<readonly SharedWorkflow[]>;
   /** Writes one message to the stream of commands and takes it back: nothing else tells whether it can be written. */
   readonly publisher: Publisher;
   readonly domain?: string | undefined;
@@ -48,9 +49,8 @@ const NONE: OfJetStream = {
   dead: { letters: 0, newest: undefined },
 };
 
-async function serverFacts({ api, names, client, domain, monitor }: Examined): Promise<OfServer> {
-  const { nc } = api;
-  const { clock } = client;
+async function serverFacts({ api, names, domain, monitor }: Examined): Promise<OfServer> {
+  const { nc, clock } = api;
   const info = nc.info as NonNullable<typeof nc.info>;
   // The best of a few: one alone tells more of how busy this machine is.
   let roundTripMs = Number.POSITIVE_INFINITY;
@@ -94,7 +94,7 @@ async function identify(nc: JetStreamApi['nc']): Promise<Pick<Facts, 'user'> & {
 }
 
 async function jetStreamFacts(examined: Examined): Promise<OfJetStream> {
-  const { api, names, client } = examined;
+  const { api, names, shared } = examined;
   const deployment = new Deployment(api, names);
   const streams = await streamFacts(deployment, examined);
   const queues = await deployment.queues();
@@ -107,7 +107,7 @@ async function jetStreamFacts(examined: Examined): Promise<OfJetStream> {
     unserved: hasRuns ? await deployment.unserved(queues) : new Digest(),
     bindings: await new Bindings(api, names).list().catch(() => undefined),
     // Without a catalogue, or the right to read it, there is nothing to compare.
-    shared: await client.catalogue.shared().catch(() => []),
+    shared: await shared().catch(() => []),
     storageError: await storageError(examined),
     dead: { letters: dead?.messages ?? 0, newest: dead && dead.messages > 0 ? dead.last_ts : undefined },
   };

@@ -34,7 +34,8 @@ export function version({ server }: Facts): Finding {
 export function jetStream(facts: Facts): Finding {
   const { server, jetStreamError, domain } = facts;
   if (tenantWorkspaces(facts).length > 0) return ok('jetstream', 'it belongs to the account of the workers: a tenant sees nothing else');
-  if (!server.jetstream) return problem('jetstream', 'the server has no JetStream', 'Start it with -js, or with a jetstream {} block.');
+  if (!server.jetstream)
+    return problem('jetstream', 'this server does not run JetStream', 'Start it with -js, or with a jetstream {} block.');
   if (jetStreamError !== undefined)
     return problem(
       'jetstream',
