@@ -66,7 +66,8 @@ describe('on three nodes', () => {
     expect(await client.runMany(items(3000))).toMatchObject({ accepted: 3000, failed: 0 });
     const runs = await client.fanOut(items(100));
     expect(await count()).toBe(before + 3100);
-    expect((await runs[50]?.status())?.sequence).toBe(runs[50]?.sequence);
+    const run = runs[50] as RunHandle;
+    expect((await run.status()).sequence).toBe(run.sequence);
   });
 
   it('a leader that is killed loses no acknowledged run, and none is stored twice', async () => {

@@ -166,6 +166,6 @@ describe('an event that a binding cannot use', () => {
         reason: `Binding ${BOOK} could not receive the event again: no worker consumes it now`,
       },
     ]);
-    expect(await letterOf('Book', 4)).toBeDefined();
+    expect(await letterOf('Book', 4)).toMatchObject({ deadSequence });
   });
 });

@@ -187,7 +187,7 @@ describe.each(FORMS)('a tenant of one workspace, by %s', (_, deploy) => {
   });
 
   it('attacks leave the runs of all tenants working', async () => {
-    expect(ran.filter((line) => line.startsWith('Payments')).every((line) => line === 'Payments u1')).toBe(true);
+    expect(new Set(ran.filter((line) => line.startsWith('Payments')))).toEqual(new Set(['Payments u1']));
     const keyed = await scene.payments.run('Job', 'Payments', { echo: 'genuine' }, 'u1', { idempotencyKey: '0123456789' });
     expect(await keyed.result({ timeout: '20s' })).toBe('genuine');
     release();
