@@ -1,11 +1,10 @@
 import { LoopstackClient } from '@loopstack/client';
 import { DeadLetters } from '@loopstack/nats';
 import { NonRetryableError, RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, wireNames } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { headers, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 const begun: string[] = [];
@@ -42,21 +41,15 @@ class Payments {}
 const names = wireNames();
 
 describe('two runs with one id', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestMicroservice;
   let client: LoopstackClient;
   let nc: NatsConnection;
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Hold, Mend, Orders, Payments], { servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url });
-    nc = await connect({ servers: server.url });
-  });
-  afterAll(async () => {
-    await nc?.close();
-    await client?.close();
-    await app?.close();
-    await server?.stop();
+    await rig.startServer();
+    app = await rig.startApp([Hold, Mend, Orders, Payments]);
+    client = await rig.connectClient();
+    nc = await rig.connect();
   });
 
   async function store(workspace: string, workflow: string, id: string): Promise<void> {

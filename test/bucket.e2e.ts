@@ -1,17 +1,13 @@
-import { connect, type NatsConnection } from 'nats';
+import { type NatsConnection } from 'nats';
 import { Bucket } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { harness } from './rig/harness.js';
 
-let server: NatsServer;
+const rig = harness();
 let nc: NatsConnection;
 
 beforeAll(async () => {
-  server = await startNatsServer();
-  nc = await connect({ servers: server.url });
-});
-afterAll(async () => {
-  await nc?.close();
-  await server?.stop();
+  await rig.startServer();
+  nc = await rig.connect();
 });
 
 describe('a bucket', () => {
@@ -55,7 +51,7 @@ describe('a bucket', () => {
   });
 
   it('is made at the next use when the first could not make it', async () => {
-    const other = await connect({ servers: server.url });
+    const other = await rig.connect();
     const bucket = new Bucket(other, 'LATER');
     const jsm = await other.jetstreamManager();
     // A stream that captures the same subjects stands in the way.
@@ -63,6 +59,5 @@ describe('a bucket', () => {
     await expect(bucket.create('a', 1)).rejects.toThrow(/overlap/);
     await jsm.streams.delete('IN_THE_WAY');
     expect(await bucket.create('a', 1)).toBe(true);
-    await other.close();
   });
 });

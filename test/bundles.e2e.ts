@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
 import { build } from 'esbuild';
 import webpack from 'webpack';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { harness } from './rig/harness.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -71,7 +71,7 @@ const OURS = ['@loopstack/*'];
 const SHIPPED = 'shipped to Graz';
 
 let directory: string;
-let server: NatsServer;
+const rig = harness();
 let count = 0;
 
 beforeAll(async () => {
@@ -88,16 +88,15 @@ beforeAll(async () => {
     },
   });
   await writeFile(join(directory, 'app.mjs'), code);
-  server = await startNatsServer();
+  await rig.startServer();
 });
 afterAll(async () => {
-  await server?.stop();
   await rm(directory, { recursive: true, force: true });
 });
 
 /** What the program prints. */
 function outputOf(file: string): Promise<string> {
-  const env = { PATH: process.env['PATH'], NATS_URL: server.url, PREFIX: `bundle${++count}`, NODE_ENV: 'production' };
+  const env = { PATH: process.env['PATH'], NATS_URL: rig.url, PREFIX: `bundle${++count}`, NODE_ENV: 'production' };
   return new Promise((resolve) => {
     execFile(process.execPath, [file], { env, timeout: 60_000 }, (_error, stdout, stderr) => resolve(`${stdout}${stderr}`.trim()));
   });

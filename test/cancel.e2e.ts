@@ -1,10 +1,8 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, wireNames } from '@loopstack/shared/contract';
-import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { headers, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 import { unsettled } from './unsettled.js';
 
@@ -52,23 +50,15 @@ class Other {
 class Space {}
 
 describe('the cancel of a run', () => {
-  let server: NatsServer;
-  let app: INestMicroservice;
+  const rig = harness();
   let client: LoopstackClient;
   let nc: NatsConnection;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Hold, Fail, Other, Space], { servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url });
-    nc = await connect({ servers: server.url });
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await client?.close();
-    await app?.close();
-    await server?.stop();
+    await rig.startServer();
+    await rig.startApp([Hold, Fail, Other, Space]);
+    client = await rig.connectClient();
+    nc = await rig.connect();
   });
 
   const settled = async (workflow: string): Promise<void> => {

@@ -1,11 +1,10 @@
 import { LoopstackClient } from '@loopstack/client';
 import { schemaCheck } from '@loopstack/nats';
 import { RunService, Workflow, Workspace } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice, LoggerService, Type } from '@nestjs/common';
 import { IsBoolean, IsInt, IsString } from 'class-validator';
-import { connect } from 'nats';
 import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 class Parcel {
@@ -39,22 +38,17 @@ class LaterShip {
 class LaterDepot {}
 
 describe('the catalogue while two releases run', () => {
-  let server: NatsServer;
+  const rig = harness();
   const apps: INestMicroservice[] = [];
   let client: LoopstackClient;
   const start = async (providers: Parameters<typeof startApp>[0]): Promise<void> => {
-    apps.push(await startApp(providers, { servers: server.url, releaseSilence: '4s' }));
+    apps.push(await rig.startApp(providers, { releaseSilence: '4s' }));
   };
   const run = async (payload: object): Promise<unknown> => (await client.run('Ship', 'Depot', payload, 'u')).result({ timeout: '60s' });
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    client = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true, checkSchema: schemaCheck() });
-  });
-  afterAll(async () => {
-    await client?.close();
-    await Promise.all(apps.map((app) => app.close()));
-    await server?.stop();
+    await rig.startServer();
+    client = await rig.connectClient({ checkCatalogue: true, checkSchema: schemaCheck() });
   });
 
   it('refuses a producer nothing that one of them accepts, and all that neither does', async () => {
@@ -73,7 +67,7 @@ describe('the catalogue while two releases run', () => {
   });
 
   it('forgets a release whose workers have stopped', async () => {
-    await apps.shift()?.close();
+    await rig.stop(apps[0]);
     await until('one release is left', async () => (await client.catalogue.shared()).length === 0);
     await expect(run({ to: 'x', grams: 5 })).rejects.toMatchObject({ code: 'PAYLOAD_INVALID', errors: [{ path: 'express' }] });
     expect(await run({ to: 'x', grams: 6, express: true })).toBe(-6);
@@ -81,24 +75,16 @@ describe('the catalogue while two releases run', () => {
 });
 
 describe('the catalogue that a worker publishes', () => {
-  let server: NatsServer;
-  let worker: INestMicroservice;
+  const rig = harness();
   let producer: INestMicroservice;
   let client: LoopstackClient;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    worker = await startApp([Ship, Depot], { servers: server.url });
-    producer = await startApp([], { servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true, checkSchema: schemaCheck() });
+    await rig.startServer();
+    await rig.startApp([Ship, Depot]);
+    producer = await rig.startApp([]);
+    client = await rig.connectClient({ checkCatalogue: true, checkSchema: schemaCheck() });
     await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length > 0);
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await producer?.close();
-    await worker?.close();
-    await server?.stop();
   });
 
   it('names workflows, and says what their payloads are', async () => {
@@ -137,8 +123,8 @@ describe('the catalogue that a worker publishes', () => {
   });
 
   it('is asked once for a workflow by a burst of runs', async () => {
-    const cold = await LoopstackClient.connect({ servers: server.url, checkCatalogue: true });
-    const watcher = await connect({ servers: server.url });
+    const cold = await rig.connectClient({ checkCatalogue: true });
+    const watcher = await rig.connect();
     let asked = 0;
     watcher.subscribe('$JS.API.DIRECT.GET.KV_LOOPSTACK_CATALOGUE.>', { callback: () => asked++ });
     await watcher.flush();
@@ -146,8 +132,6 @@ describe('the catalogue that a worker publishes', () => {
     const wrong = await Promise.allSettled(Array.from({ length: 1000 }, () => cold.run('Shop', 'Depot', {}, 'u')));
     expect(wrong.filter(({ status }) => status === 'rejected')).toHaveLength(1000);
     await watcher.flush();
-    await watcher.close();
-    await cold.close();
     expect(asked).toBe(2);
   });
 });
@@ -170,21 +154,20 @@ describe('two workflows whose payloads have exchanged their names since the last
     return [Alpha, Beta, Space];
   };
 
+  const rig = harness();
+
   it('are told of in the log', async () => {
-    const server = await startNatsServer();
-    const first = await startApp(release(Parcel, Refund), { servers: server.url });
-    const client = await LoopstackClient.connect({ servers: server.url });
+    await rig.startServer();
+    const first = await rig.startApp(release(Parcel, Refund));
+    const client = await rig.connectClient();
     await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length === 2);
-    await first.close();
+    await rig.stop(first);
     const warnings: string[] = [];
     const quiet = (): void => undefined;
     const warn = (message: unknown): void => void warnings.push(String(message));
     const logger: LoggerService = { log: quiet, error: quiet, warn };
-    const second = await startApp(release(Refund, Parcel), { servers: server.url }, {}, logger);
+    await rig.startApp(release(Refund, Parcel), {}, {}, logger);
     await until('both are told of', () => warnings.filter((line) => line.includes('exchanged by a minifier')).length === 2);
     expect(warnings.join()).toContain('Depot.Alpha has the payload that Depot.Beta had before');
-    await client.close();
-    await second.close();
-    await server.stop();
   });
 });

@@ -1,10 +1,9 @@
 import { LoopstackClient } from '@loopstack/client';
-import { JetStreamServer, NatsModule } from '@loopstack/nats';
-import { LoopstackModule, OnRun, Workflow, Workspace } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { Injectable, Module, type INestMicroservice } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { connect, type NatsConnection } from 'nats';
+import { OnRun, Workflow, Workspace } from '@loopstack/core';
+import { Injectable, type INestMicroservice } from '@nestjs/common';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
+import { appOf, createWorker } from './rig/app.js';
 import { until } from './until.js';
 
 const RUNS = 20;
@@ -27,33 +26,19 @@ async function create(nc: NatsConnection): Promise<{ app: INestMicroservice; don
       done.push('event');
     }
   }
-  @Module({
-    imports: [LoopstackModule.forRoot({ service: 'listener' }), NatsModule.forRoot({ connection: nc })],
-    providers: [Job, Space, Listener],
-  })
-  class App {}
-  const app = await NestFactory.createMicroservice(App, {
-    inject: [JetStreamServer],
-    useFactory: (server: JetStreamServer) => ({ strategy: server }),
-    logger: ['fatal'],
-    abortOnError: false,
-  });
+  const app = await createWorker(appOf({ connection: nc }, { service: 'listener' }, { providers: [Job, Space, Listener] }));
   return { app, done };
 }
 
 describe('an application that is closed while it starts', () => {
-  let server: NatsServer;
+  const rig = harness('each');
   let nc: NatsConnection;
   let watch: NatsConnection;
 
   beforeEach(async () => {
-    server = await startNatsServer();
-    nc = await connect({ servers: server.url });
-    watch = await connect({ servers: server.url });
-  });
-  afterEach(async () => {
-    await Promise.all([nc.close(), watch.close()]);
-    await server.stop();
+    await rig.startServer();
+    nc = await rig.connect();
+    watch = await rig.connect();
   });
 
   it.each([
@@ -70,15 +55,14 @@ describe('an application that is closed while it starts', () => {
     // On a busy machine the close may come late, and is a plain one.
     expect(outcome ?? 'closed').toMatch(/closed/);
     expect(nc.isClosed()).toBe(false);
-    const client = new LoopstackClient(nc);
+    const client = rig.closeAtEnd(new LoopstackClient(nc));
     await client.runMany(Array.from({ length: RUNS }, () => ({ workflow: 'Job', workspace: 'Space', payload: {}, userId: 'u' })));
     const other = await create(nc);
+    rig.closeAtEnd(other.app);
     await other.app.listen();
     const isDone = (what: string) => (): boolean => other.done.filter((one) => one === what).length === RUNS;
     await until('another one has run all', isDone('run'));
     await until('and was told of all', isDone('event'));
     expect(done).toEqual([]);
-    await other.app.close();
-    await client.close();
   });
 });

@@ -140,12 +140,11 @@ describe('a worker that finds no server', () => {
 
 describe('a server that is too old', () => {
   const OLD = { code: 'SERVER_TOO_OLD', message: 'Loopstack needs nats-server 2.12, this one is 2.9.10' };
-  let cli: CliRig;
+  const cli = CliRig.use('all');
   let old: Proxy;
   beforeAll(async () => {
-    cli = await CliRig.open();
     // Only what it says of itself is another version's; the server says it again once the client is connected.
-    old = await Proxy.start(cli.server.url, (chunk) => {
+    const through = Proxy.start(cli.url, (chunk) => {
       const text = chunk.toString('latin1');
       return text.includes('INFO {')
         ? Buffer.from(
@@ -154,10 +153,7 @@ describe('a server that is too old', () => {
           )
         : chunk;
     });
-  });
-  afterAll(async () => {
-    await old?.stop();
-    await cli?.stop();
+    old = await cli.track('servers', through, (proxy) => proxy.stop());
   });
 
   it('is refused by a worker and a producer, and their connections are closed', async () => {
@@ -185,11 +181,7 @@ describe('a server that is too old', () => {
 
 describe('a server without JetStream', () => {
   const WHY = 'this server does not run JetStream';
-  let cli: CliRig;
-  beforeAll(async () => {
-    cli = await CliRig.open({ jetstream: false });
-  });
-  afterAll(() => cli?.stop());
+  const cli = CliRig.use('all', { jetstream: false });
 
   it('is told by a worker, a producer and the command line in the same words', async () => {
     const proxy = await Proxy.start(cli.server.url);

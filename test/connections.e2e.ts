@@ -1,9 +1,10 @@
 import { LoopstackModule, RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { InjectRunService, JetStreamServer, NatsModule, natsToken, type NatsOptions } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { NatsServer } from '@loopstack/nats-server';
 import { ConsoleLogger, Injectable, Module, type DynamicModule, type INestApplicationContext, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { connect, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { unsettled } from './unsettled.js';
 import { until } from './until.js';
 
@@ -60,23 +61,20 @@ class Lines extends ConsoleLogger {
 }
 
 describe('connections of one application', () => {
-  let server: NatsServer;
+  const rig = harness();
   let other: NatsServer;
   let nc: NatsConnection;
   const opened: INestApplicationContext[] = [];
 
   beforeAll(async () => {
-    [server, other] = await Promise.all([startNatsServer(), startNatsServer()]);
-    nc = await connect({ servers: server.url });
+    other = await rig.startServer();
+    await rig.startServer();
+    nc = await rig.connect();
   });
   afterEach(async () => {
     release?.();
     await Promise.all(opened.splice(0).map((app) => app.close()));
     calls.length = 0;
-  });
-  afterAll(async () => {
-    await nc.close();
-    await Promise.all([server.stop(), other.stop()]);
   });
 
   function application(connections: readonly NatsOptions[], providers: readonly Provider[] = []): DynamicModule {
@@ -105,7 +103,7 @@ describe('connections of one application', () => {
 
   it('serve their workspaces and start runs, each on its own server', async () => {
     const connections = [
-      { servers: server.url, prefix: 'both', workspaces: ['Orders'] },
+      { servers: rig.url, prefix: 'both', workspaces: ['Orders'] },
       { name: 'audit', servers: other.url, prefix: 'both', workspaces: ['Audit'] },
     ];
     const app = await start(application(connections, [Shop]), [undefined, 'audit']);
@@ -122,7 +120,7 @@ describe('connections of one application', () => {
 
   it('need a name each', async () => {
     const twice = [
-      { servers: server.url, prefix: 'twice' },
+      { servers: rig.url, prefix: 'twice' },
       { servers: other.url, prefix: 'twice' },
     ];
     await expect(start(application(twice))).rejects.toMatchObject({
@@ -132,14 +130,14 @@ describe('connections of one application', () => {
   });
 
   it('refuse a workspace that the process does not register', async () => {
-    await expect(start(application([{ servers: server.url, prefix: 'typo', workspaces: ['Oders'] }]))).rejects.toMatchObject({
+    await expect(start(application([{ servers: rig.url, prefix: 'typo', workspaces: ['Oders'] }]))).rejects.toMatchObject({
       code: 'BOOT_FAILED',
       message: expect.stringContaining('Oders'),
     });
   });
 
   it('consume from start() to stop() where autoStart is off', async () => {
-    const app = await start(application([{ servers: server.url, prefix: 'hand', autoStart: false }]));
+    const app = await start(application([{ servers: rig.url, prefix: 'hand', autoStart: false }]));
     const worker = app.get(JetStreamServer);
     const runs = app.get(RunService);
     await runs.run(Ship, Orders, {}, 'u1');
@@ -155,25 +153,25 @@ describe('connections of one application', () => {
   });
 
   it('consume nothing without the role worker', async () => {
-    const app = await start(application([{ servers: server.url, prefix: 'web', roles: ['producer'] }]));
+    const app = await start(application([{ servers: rig.url, prefix: 'web', roles: ['producer'] }]));
     await app.get(RunService).run(Ship, Orders, {}, 'u1');
     expect(await (await nc.jetstreamManager()).consumers.list('WEB_RUNS').next()).toEqual([]);
     await expect(app.get(JetStreamServer).start()).rejects.toMatchObject({ code: 'BOOT_FAILED' });
   });
 
   it('start nothing without the role producer', async () => {
-    const app = await start(application([{ servers: server.url, prefix: 'back', roles: ['worker'] }]));
+    const app = await start(application([{ servers: rig.url, prefix: 'back', roles: ['worker'] }]));
     await expect(app.get(RunService).run(Ship, Orders, {}, 'u1')).rejects.toMatchObject({ code: 'BROKER_MISSING' });
   });
 
   it('warn once of workflows that nothing consumes', async () => {
     const logger = new Lines();
-    await start(application([{ servers: server.url, prefix: 'idle' }]), [], logger);
+    await start(application([{ servers: rig.url, prefix: 'idle' }]), [], logger);
     await until('the warning', () => logger.lines.some((line) => line.startsWith('Nothing consumes the 3 workflows')));
   });
 
   it('are drained before any onModuleDestroy of the application', async () => {
-    const app = await start(application([{ servers: server.url, prefix: 'drain' }], [Database]));
+    const app = await start(application([{ servers: rig.url, prefix: 'drain' }], [Database]));
     await app.get(RunService).run(Slow, Orders, {}, 'u1');
     await until('the run has started', () => calls.length === 1);
     const closed = app.close();

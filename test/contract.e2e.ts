@@ -3,21 +3,17 @@ import { asyncApi, DEAD_LETTER_HEADERS, jsonSchemas, RUN_EVENT, type AsyncApiDoc
 import { LoopstackClient } from '@loopstack/client';
 import { schemaCheck } from '@loopstack/nats';
 import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { decodeRunEvent, isOutcome, wireNames, type CatalogueEntry, type JsonSchema } from '@loopstack/shared/contract';
-import type { INestMicroservice } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsIn, IsInt, IsOptional, IsString, Length, Max, Min, ValidateNested } from 'class-validator';
-import { connect, headers as newHeaders, type NatsConnection } from 'nats';
+import { headers as newHeaders, type NatsConnection } from 'nats';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
-import { WorkerProcess } from './worker-process.js';
 
 const exec = promisify(execFile);
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -119,8 +115,7 @@ const FORMS: readonly (readonly [string, Readonly<Record<string, string>>, unkno
 ];
 
 describe('the contract made from the catalogue of a worker', () => {
-  let server: NatsServer;
-  let worker: INestMicroservice;
+  const rig = harness();
   let client: LoopstackClient;
   let nc: NatsConnection;
   let entries: readonly CatalogueEntry[];
@@ -128,22 +123,15 @@ describe('the contract made from the catalogue of a worker', () => {
   let ids = 0;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    worker = await startApp([Pack, Obey, Anything, Depot], { servers: server.url });
-    nc = await connect({ servers: server.url });
-    client = new LoopstackClient(nc);
+    await rig.startServer();
+    await rig.startApp([Pack, Obey, Anything, Depot]);
+    nc = await rig.connect();
+    client = rig.closeAtEnd(new LoopstackClient(nc));
     entries = await until('the catalogue is published', async () => {
       const found = await client.catalogue.list().catch(() => []);
       return found.length === 3 ? found : undefined;
     });
     asyncapi = asyncApi(entries, names);
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
   });
 
   /** Publishes bytes as any service may, and tells whether the run succeeded. */
@@ -253,28 +241,21 @@ export const refused = [
 `;
 
 describe('npm run contract, of the reference worker', () => {
-  let server: NatsServer;
-  let worker: WorkerProcess;
+  const rig = harness();
   let folder: string;
 
   const contract = (...args: readonly string[]): Promise<{ stdout: string }> =>
-    exec('npm', ['run', '--silent', 'contract', '--', '--server', server.url, '--out', join(folder, 'contract'), ...args], {
+    exec('npm', ['run', '--silent', 'contract', '--', '--server', rig.url, '--out', join(folder, 'contract'), ...args], {
       cwd: checkout,
     });
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'loopstack-contract-'));
-    server = await startNatsServer();
-    worker = await WorkerProcess.start({ NATS_URL: server.url });
-    const client = await LoopstackClient.connect({ servers: server.url });
+    folder = await rig.makeFolder('contract');
+    await rig.startServer();
+    await rig.startHttpWorker();
+    const client = await rig.connectClient();
     await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length === 5);
     await client.close();
-  });
-
-  afterAll(async () => {
-    await worker?.stop('SIGKILL');
-    await server?.stop();
-    await rm(folder, { recursive: true, force: true });
   });
 
   it('writes only what is asked for', async () => {
@@ -309,7 +290,7 @@ describe('npm run contract, of the reference worker', () => {
     const options = ['--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node', '--skipLibCheck', '--outDir', 'out'];
     const tsc = join(checkout, 'node_modules/typescript/bin/tsc');
     await exec(process.execPath, [tsc, ...options, 'contract/program.ts'], { cwd: folder });
-    const { stdout } = await exec(process.execPath, ['out/program.js', server.url], { cwd: folder });
+    const { stdout } = await exec(process.execPath, ['out/program.js', rig.url], { cwd: folder });
     expect(stdout).toBe('3\n');
   }, 180_000);
 });

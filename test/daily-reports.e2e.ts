@@ -1,7 +1,7 @@
 import { SchedulerRegistry } from '@nestjs/schedule';
 import type { INestApplication } from '@nestjs/common';
-import { connect, type JetStreamManager, type NatsConnection } from 'nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type JetStreamManager, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { createApp } from '../src/app.js';
 import { Documents } from '../src/documents/documents.js';
 import { ReportSubscriptions } from '../src/reports/report-subscriptions.js';
@@ -12,30 +12,24 @@ import { unsettled } from './unsettled.js';
 
 const USERS = ['u1', 'u2', 'somebody@example.com'];
 
-let server: NatsServer;
+const rig = harness();
 let replicas: INestApplication[] = [];
 let nc: NatsConnection;
 let jsm: JetStreamManager;
 
 beforeAll(async () => {
-  server = await startNatsServer();
-  const settings = readSettings({ NATS_URL: server.url, PORT: '0', LOG_LEVEL: 'error', RATE_LIMIT: '0' });
-  replicas = await Promise.all([createApp(settings), createApp(settings)]);
+  await rig.startServer();
+  const settings = readSettings({ NATS_URL: rig.url, PORT: '0', LOG_LEVEL: 'error', RATE_LIMIT: '0' });
+  replicas = await Promise.all([1, 2].map(async () => rig.closeAtEnd(await createApp(settings))));
   await Promise.all(
     replicas.map(async (app) => {
       await app.init();
       await app.startAllMicroservices();
     }),
   );
-  nc = await connect({ servers: server.url });
+  nc = await rig.connect();
   jsm = await nc.jetstreamManager();
 });
-afterAll(async () => {
-  await nc?.close();
-  await Promise.all(replicas.map((app) => app.close()));
-  await server?.stop();
-});
-
 async function stored(stream: string, filter: string): Promise<number> {
   const { state } = await jsm.streams.info(stream, { subjects_filter: filter });
   return Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0);

@@ -1,11 +1,10 @@
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { LoopstackClient } from '@loopstack/client';
 import { DeadLetters, Replays } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { DeadLetter } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 /** Run ids in the order of their executions. */
@@ -25,29 +24,23 @@ class Job {
 class Ops {}
 
 describe('dead letters', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestMicroservice;
   let nc: NatsConnection;
   let client: LoopstackClient;
   let letters: DeadLetters;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Job, Ops], { servers: server.url });
-    nc = await connect({ servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url });
+    await rig.startServer();
+    app = await rig.startApp([Job, Ops]);
+    nc = await rig.connect();
+    client = await rig.connectClient();
     letters = app.get(DeadLetters);
   });
   beforeEach(async () => {
     await letters.discard({});
     executed.length = 0;
     fails = true;
-  });
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await app?.close();
-    await server?.stop();
   });
 
   /** Starts runs that fail; resolves when each has its letter. */

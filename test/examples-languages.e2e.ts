@@ -1,17 +1,14 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import type { INestMicroservice } from '@nestjs/common';
-import { connect as connectNats, nkeys, type NatsConnection } from 'nats';
+import { type NatsServer } from '@loopstack/nats-server';
+import { nkeys, type NatsConnection } from 'nats';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
-import { WorkerProcess } from './worker-process.js';
 
 const examples = fileURLToPath(new URL('../docs/examples/', import.meta.url));
 
@@ -67,22 +64,16 @@ function run([command, ...args]: readonly [string, ...string[]], url: string, en
 }
 
 describe('a run from another language', () => {
-  let server: NatsServer;
+  const rig = harness();
   let bare: NatsServer;
-  let worker: WorkerProcess;
   let folder: string;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'loopstack-examples-'));
-    [server, bare] = await Promise.all([startNatsServer(), startNatsServer()]);
-    worker = await WorkerProcess.start({ NATS_URL: server.url });
+    folder = await rig.makeFolder('examples');
+    bare = await rig.startServer();
+    await rig.startServer();
+    await rig.startHttpWorker();
     for (const { installed, build } of EXAMPLES) if (installed) build?.(folder);
-  });
-
-  afterAll(async () => {
-    await worker?.stop('SIGKILL');
-    await Promise.all([server?.stop(), bare?.stop()]);
-    await rm(folder, { recursive: true, force: true });
   });
 
   it('is tried in at least one of them', () => {
@@ -94,13 +85,13 @@ describe('a run from another language', () => {
 
     onlyIf(`${name} starts one and sees it succeed`, async () => {
       const message = 'She said "hello\\world" in Zürich — 日本. A second sentence follows.';
-      const { code, stdout, stderr } = await run([...command(folder), message], server.url);
+      const { code, stdout, stderr } = await run([...command(folder), message], rig.url);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       expect(JSON.parse(stdout)).toMatchObject({ type: 'succeeded', attempt: 1, result: { message } });
     });
 
     onlyIf(`${name} tells that one was refused`, async () => {
-      const { code, stdout } = await run([...command(folder), ''], server.url);
+      const { code, stdout } = await run([...command(folder), ''], rig.url);
       expect(JSON.parse(stdout)).toMatchObject({ type: 'failed', error: { code: 'PAYLOAD_INVALID' } });
       expect(code).toBe(1);
     });
@@ -115,7 +106,7 @@ describe('a run from another language', () => {
   const onlyIf = NATS_COMMAND ? it : it.skip;
 
   onlyIf('shell/run.sh starts one with the nats command and sees it succeed', async () => {
-    const { code, stdout } = await run(['sh', join(examples, 'shell/run.sh'), 'Hello from a shell.'], server.url);
+    const { code, stdout } = await run(['sh', join(examples, 'shell/run.sh'), 'Hello from a shell.'], rig.url);
     expect(code).toBe(0);
     expect(stdout).toContain('{"type":"succeeded"');
   });
@@ -145,35 +136,27 @@ describe('a signed run from another language', () => {
   const WITH_PYTHON = works('python3', ['-c', 'import sys, cryptography; sys.exit(sys.version_info < (3, 9))']);
   const WITH_C = works('gcc', ['-E', '-x', 'c', '-'], '#include <openssl/evp.h>\n#if OPENSSL_VERSION_MAJOR < 3\n#error\n#endif\n');
   const address = { workspace: 'MyWorkspace', workflow: 'MyWorkflow' };
+  const rig = harness();
   let server: NatsServer;
-  let worker: INestMicroservice;
   let nc: NatsConnection;
   let client: LoopstackClient;
   let folder: string;
   let env: Record<string, string>;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'loopstack-signed-'));
+    folder = await rig.makeFolder('signed');
     const pair = nkeys.createUser();
     env = { LOOPSTACK_SIGN: join(folder, 'seed') };
     await writeFile(join(folder, 'seed'), `${new TextDecoder().decode(pair.getSeed())}\n`, { mode: 0o600 });
-    server = await startNatsServer();
+    server = await rig.startServer();
     const trust = { MyWorkspace: { signers: [pair.getPublicKey()] } };
-    worker = await startApp([MyWorkflow, MyWorkspace], { servers: server.url }, { trust });
-    nc = await connectNats({ servers: server.url });
-    client = new LoopstackClient(nc);
+    await rig.startApp([MyWorkflow, MyWorkspace], {}, { trust });
+    nc = await rig.connect();
+    client = rig.closeAtEnd(new LoopstackClient(nc));
     if (WITH_C) {
       const source = join(examples, 'c/signed.c');
       execFileSync('gcc', ['-Wall', '-Wextra', '-Werror', '-o', join(folder, 'signed'), source, '-lcrypto']);
     }
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
-    await rm(folder, { recursive: true, force: true });
   });
 
   it('is tried in at least one of them', () => {
@@ -185,7 +168,7 @@ describe('a signed run from another language', () => {
 
   onlyWithPython('python/signed.py starts one and sees it succeed', async () => {
     const command = ['python3', '-B', join(examples, 'python/signed.py'), 'Hello — 日本'] as const;
-    const { code, stdout, stderr } = await run(command, server.url, env);
+    const { code, stdout, stderr } = await run(command, rig.url, env);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({ type: 'succeeded', result: { message: 'Hello — 日本' } });
     expect(notes.at(-1)).toMatchObject({ userId: 'python', note: 'Zürich — 日本' });
@@ -193,7 +176,7 @@ describe('a signed run from another language', () => {
 
   /** Writes to the server, as `nc` does; with another message than was signed where one is given. */
   async function write(runId: string, message: string, instead = message): Promise<void> {
-    const { code, stdout, stderr } = await run([join(folder, 'signed'), runId, message], server.url, env);
+    const { code, stdout, stderr } = await run([join(folder, 'signed'), runId, message], rig.url, env);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const socket = connect(server.port, '127.0.0.1');
     let answer = '';

@@ -1,26 +1,21 @@
 import { createHmac } from 'node:crypto';
-import { connect, type JetStreamManager, type NatsConnection } from 'nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type JetStreamManager, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
-import { token, WorkerProcess } from './worker-process.js';
+import { token, HttpWorker } from './rig/http-worker.js';
 
 const STRIPE_SECRET = 'whsec_for_tests';
 
-let server: NatsServer;
-let worker: WorkerProcess;
+const rig = harness();
+let worker: HttpWorker;
 let nc: NatsConnection;
 let jsm: JetStreamManager;
 
 beforeAll(async () => {
-  server = await startNatsServer();
-  worker = await WorkerProcess.start({ NATS_URL: server.url, STRIPE_WEBHOOK_SECRET: STRIPE_SECRET });
-  nc = await connect({ servers: server.url });
+  await rig.startServer();
+  worker = await rig.startHttpWorker({ STRIPE_WEBHOOK_SECRET: STRIPE_SECRET });
+  nc = await rig.connect();
   jsm = await nc.jetstreamManager();
-});
-afterAll(async () => {
-  await nc?.close();
-  await worker?.stop();
-  await server?.stop();
 });
 
 /** Commands that are stored for a workflow. */

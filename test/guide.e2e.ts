@@ -3,11 +3,11 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promise
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { connect, type NatsConnection } from 'nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type NatsConnection } from 'nats';
 import { decodeRunEvent } from '@loopstack/shared';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
-import { WorkerProcess } from './worker-process.js';
+import { HttpWorker } from './rig/http-worker.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FIXTURE = join(ROOT, 'test/guide');
@@ -47,8 +47,8 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 let built: string;
-let server: NatsServer;
-let app: WorkerProcess;
+const rig = harness();
+let app: HttpWorker;
 let nc: NatsConnection;
 
 /** An application as most of Nest's users have it: CommonJS, relative imports without an ending. */
@@ -58,14 +58,11 @@ beforeAll(async () => {
   built = await mkdtemp(join(ROOT, '.cache/guide-'));
   await promisify(execFile)(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', FIXTURE, '--outDir', built]);
   await copyFile(join(FIXTURE, 'package.json'), join(built, 'package.json'));
-  server = await startNatsServer();
-  app = await WorkerProcess.start({ NATS_URL: server.url }, join(built, 'main.js'));
-  nc = await connect({ servers: server.url });
+  await rig.startServer();
+  app = await rig.startHttpWorker({}, join(built, 'main.js'));
+  nc = await rig.connect();
 });
 afterAll(async () => {
-  await nc?.close();
-  await app?.stop('SIGKILL');
-  await server?.stop();
   await rm(built, { recursive: true, force: true });
 });
 

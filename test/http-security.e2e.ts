@@ -1,26 +1,22 @@
 import { createHmac } from 'node:crypto';
-import { connect, type NatsConnection } from 'nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { token, WorkerProcess } from './worker-process.js';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
+import { token, HttpWorker } from './rig/http-worker.js';
 
 const STRIPE_SECRET = 'whsec_for_tests';
 const LIMIT = 20;
 
-let server: NatsServer;
+const rig = harness();
 let nc: NatsConnection;
 beforeAll(async () => {
-  server = await startNatsServer();
-  nc = await connect({ servers: server.url });
-});
-afterAll(async () => {
-  await nc?.close();
-  await server?.stop();
+  await rig.startServer();
+  nc = await rig.connect();
 });
 
 describe('the HTTP side', () => {
-  let worker: WorkerProcess;
+  let worker: HttpWorker;
   beforeAll(async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, STRIPE_WEBHOOK_SECRET: STRIPE_SECRET });
+    worker = await rig.startHttpWorker({ STRIPE_WEBHOOK_SECRET: STRIPE_SECRET });
   });
   afterAll(() => worker?.stop());
 
@@ -81,7 +77,7 @@ describe('the HTTP side', () => {
 });
 
 describe('a client that asks too often', () => {
-  let worker: WorkerProcess;
+  let worker: HttpWorker;
   const from = (address: string) => ({ 'x-forwarded-for': address });
   const burst = (count: number, headers: Record<string, string>) =>
     Promise.all(Array.from({ length: count }, () => worker.request('GET', '/documents/receipts/none', { headers })));
@@ -89,7 +85,7 @@ describe('a client that asks too often', () => {
   afterEach(() => worker?.stop());
 
   it('is answered 429, also while it guesses tokens, and the probes are not', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, RATE_LIMIT: String(LIMIT) });
+    worker = await HttpWorker.start({ NATS_URL: rig.url, RATE_LIMIT: String(LIMIT) });
     const answers = await burst(LIMIT + 5, { authorization: 'Bearer guess' });
     const count = (wanted: number): number => answers.filter(({ status }) => status === wanted).length;
     expect([count(401), count(429)]).toEqual([LIMIT, 5]);
@@ -106,7 +102,7 @@ describe('a client that asks too often', () => {
   });
 
   it('is told from others behind a proxy that is trusted', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, RATE_LIMIT: String(LIMIT), TRUSTED_PROXIES: '1' });
+    worker = await HttpWorker.start({ NATS_URL: rig.url, RATE_LIMIT: String(LIMIT), TRUSTED_PROXIES: '1' });
     const limited = await burst(LIMIT + 1, from('203.0.113.7'));
     expect(limited.filter(({ status }) => status === 429)).toHaveLength(1);
     expect((await burst(1, from('203.0.113.8')))[0]?.status).toBe(401);
@@ -115,7 +111,7 @@ describe('a client that asks too often', () => {
   });
 
   it('is not limited where the limit is 0', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, RATE_LIMIT: '0' });
+    worker = await HttpWorker.start({ NATS_URL: rig.url, RATE_LIMIT: '0' });
     expect((await burst(LIMIT * 3, {})).every(({ status }) => status === 401)).toBe(true);
   });
 });

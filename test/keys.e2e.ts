@@ -1,11 +1,10 @@
 import { LoopstackClient } from '@loopstack/client';
 import { DeadLetters } from '@loopstack/nats';
 import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, messageId, sequenceRunId, wireNames, type DeadLetter } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { headers, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 const ran: string[] = [];
@@ -34,23 +33,17 @@ const names = wireNames();
 const address = { workspace: 'Shop', workflow: 'Pay' };
 
 describe('keys of other producers', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestMicroservice;
   let client: LoopstackClient;
   let nc: NatsConnection;
   let letters: DeadLetters;
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Pay, Mend, Shop], { servers: server.url });
+    await rig.startServer();
+    app = await rig.startApp([Pay, Mend, Shop]);
     letters = app.get(DeadLetters);
-    client = await LoopstackClient.connect({ servers: server.url });
-    nc = await connect({ servers: server.url });
-  });
-  afterAll(async () => {
-    await nc?.close();
-    await client?.close();
-    await app?.close();
-    await server?.stop();
+    client = await rig.connectClient();
+    nc = await rig.connect();
   });
 
   const store = async (subject: string, body: unknown, more: Record<string, string> = {}): Promise<number> => {

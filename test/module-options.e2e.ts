@@ -1,9 +1,9 @@
 import { LoopstackModule, RunService, Workflow, Workspace, type LoopstackOptions, type RunContext } from '@loopstack/core';
 import { JetStreamServer, LoopstackHealth, NATS_CONNECTION, NatsModule, type NatsConnection, type NatsOptions } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Module, type CallHandler, type ExecutionContext, type INestApplication, type NestInterceptor } from '@nestjs/common';
 import { APP_INTERCEPTOR, NestFactory } from '@nestjs/core';
 import { map, type Observable } from 'rxjs';
+import { harness } from './rig/harness.js';
 
 /** An interceptor of the whole application. */
 class Marked implements NestInterceptor {
@@ -24,11 +24,11 @@ class Greet {
 class Greetings {}
 
 describe('options of the modules', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestApplication | undefined;
 
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
   });
 
   afterEach(async () => {
@@ -36,11 +36,9 @@ describe('options of the modules', () => {
     app = undefined;
   });
 
-  afterAll(() => server?.stop());
-
   async function start(loopstack: LoopstackOptions, workflows = [Greet, Greetings]): Promise<RunService> {
     class Settings {
-      readonly nats: NatsOptions = { servers: server.url };
+      readonly nats: NatsOptions = { servers: rig.url };
     }
     @Module({ providers: [Settings], exports: [Settings] })
     class SettingsModule {}
@@ -100,7 +98,7 @@ describe('options of the modules', () => {
     await start({});
     const nc = app?.get<NatsConnection>(NATS_CONNECTION);
     const health = app?.get(LoopstackHealth);
-    expect(nc?.getServer()).toBe(server.url.replace('nats://', ''));
+    expect(nc?.getServer()).toBe(rig.url.replace('nats://', ''));
     expect(await health?.ready()).toMatchObject({ loopstack: { status: 'up', workflows: 1 } });
     await nc?.close();
     expect(health?.live()).toEqual({ loopstack: { status: 'down', reason: 'the connection is closed' } });

@@ -1,6 +1,5 @@
 import { LoopstackModule, RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { JetStreamServer, NatsModule } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import {
   Body,
   Catch,
@@ -27,6 +26,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { map, type Observable } from 'rxjs';
 import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 
 class Amount {
   @IsInt() amount!: number;
@@ -135,13 +135,11 @@ function liveHeap(): number {
 }
 
 describe('in a Nest application', () => {
-  let server: NatsServer;
+  const rig = harness();
 
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
   });
-
-  afterAll(() => server?.stop());
 
   describe('with HTTP beside the worker', () => {
     let app: INestApplication;
@@ -151,7 +149,7 @@ describe('in a Nest application', () => {
       @Module({
         imports: [
           LoopstackModule.forRootAsync({ useFactory: () => ({}) }),
-          NatsModule.forRootAsync({ useFactory: () => ({ servers: server.url }) }),
+          NatsModule.forRootAsync({ useFactory: () => ({ servers: rig.url }) }),
         ],
         controllers: [AppController],
         providers: [TypedService, Enhanced, Plain, Space, { provide: APP_GUARD, useClass: HttpOnlyGuard }],
@@ -226,17 +224,13 @@ describe('in a Nest application', () => {
   });
 
   it('a producer without workflow classes publishes by name, and its Promise.all over 100,000 runs completes', async () => {
-    const producer = await startApp([], { servers: server.url, prefix: 'bulk' });
-    try {
-      const runs = producer.get(RunService);
-      const before = liveHeap();
-      const handles = await Promise.all(Array.from({ length: 100_000 }, (_, n) => runs.run('Any', 'Where', { n }, 'u')));
-      expect(new Set(handles.map(({ sequence }) => sequence)).size).toBe(100_000);
-      // What is left are the handles, which this test holds.
-      expect(liveHeap() - before).toBeLessThan(150 * 1024 * 1024);
-    } finally {
-      await producer.close();
-    }
+    const producer = await rig.startApp([], { prefix: 'bulk' });
+    const runs = producer.get(RunService);
+    const before = liveHeap();
+    const handles = await Promise.all(Array.from({ length: 100_000 }, (_, n) => runs.run('Any', 'Where', { n }, 'u')));
+    expect(new Set(handles.map(({ sequence }) => sequence)).size).toBe(100_000);
+    // What is left are the handles, which this test holds.
+    expect(liveHeap() - before).toBeLessThan(150 * 1024 * 1024);
   }, 180_000);
 
   it('the boot stops with every problem named', async () => {
@@ -250,7 +244,7 @@ describe('in a Nest application', () => {
     }
     @Workspace({ workflows: [Idle] })
     class Some {}
-    const boot = startApp([Idle, Lost, Some], { servers: server.url, prefix: 'problems' });
+    const boot = startApp([Idle, Lost, Some], { servers: rig.url, prefix: 'problems' });
     await expect(boot).rejects.toMatchObject({
       code: 'BOOT_FAILED',
       message: expect.stringMatching(/Idle\.concurrency.*; workflow Lost \(App\) is in no workspace/),

@@ -1,9 +1,7 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Workflow, Workspace } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import type { INestMicroservice } from '@nestjs/common';
-import { connect, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 
 @Workflow()
 class Process {
@@ -27,19 +25,13 @@ const MAPPINGS = `
 `;
 
 describe('a workspace in streams of its own', () => {
-  let server: NatsServer;
+  const rig = harness();
   let nc: NatsConnection;
-  const apps: INestMicroservice[] = [];
   beforeAll(async () => {
-    server = await startNatsServer({ config: MAPPINGS });
-    nc = await connect({ servers: server.url });
-    apps.push(await startApp([Process, Orders], { servers: server.url, prefix: 'orders' }));
-    apps.push(await startApp([Process, Billing], { servers: server.url }));
-  });
-  afterAll(async () => {
-    await Promise.all(apps.map((app) => app.close()));
-    await nc?.close();
-    await server?.stop();
+    await rig.startServer({ config: MAPPINGS });
+    nc = await rig.connect();
+    await rig.startApp([Process, Orders], { prefix: 'orders' });
+    await rig.startApp([Process, Billing]);
   });
 
   it('is reached by producers that know nothing of it, by a subject mapping of the server', async () => {

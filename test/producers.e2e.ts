@@ -1,9 +1,8 @@
 import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt } from 'class-validator';
-import { connect } from 'nats';
 import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 class Amount {
@@ -51,19 +50,14 @@ class Space {}
 class LaterSpace {}
 
 describe('RunService', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestMicroservice;
   let runs: RunService;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Add, Tick, Wait, Space], { servers: server.url });
+    await rig.startServer();
+    app = await rig.startApp([Add, Tick, Wait, Space]);
     runs = app.get(RunService);
-  });
-
-  afterAll(async () => {
-    await app?.close();
-    await server?.stop();
   });
 
   it('runs and waits in one call, with a typed result', async () => {
@@ -142,15 +136,12 @@ describe('RunService', () => {
 
   it('runs what a class declares with @Schedule, and gives up what its code no longer declares', async () => {
     await until('it ticked', () => ticks > 0);
-    const later = await startApp([Add, TickDaily, Wait, LaterSpace], { servers: server.url });
-    try {
-      await until('the schedules are those of the later code', async () => {
-        const ids = (await runs.schedules.list({ workflow: 'Tick' })).map(({ id, timeZone }) => `${id} ${timeZone ?? ''}`);
-        return ids.length === 1 && ids[0] === 'declared-daily Europe/Berlin';
-      });
-    } finally {
-      await later.close();
-    }
+    const later = await rig.startApp([Add, TickDaily, Wait, LaterSpace]);
+    await until('the schedules are those of the later code', async () => {
+      const ids = (await runs.schedules.list({ workflow: 'Tick' })).map(({ id, timeZone }) => `${id} ${timeZone ?? ''}`);
+      return ids.length === 1 && ids[0] === 'declared-daily Europe/Berlin';
+    });
+    await rig.stop(later);
   });
 
   it('a boot that fails has started nothing: no queued command, no event, no schedule', async () => {
@@ -172,11 +163,11 @@ describe('RunService', () => {
     @Workspace({ workflows: [Queued, Listening, Deaf, Timed] })
     class Failing {}
 
-    const nats = { servers: server.url, prefix: 'failing' };
+    const nats = { servers: rig.url, prefix: 'failing' };
     const queued = { workspace: 'Failing', workflow: 'Queued' };
     const producer = await startApp([], nats);
     const handle = await producer.get(RunService).run('Queued', 'Failing', {}, 'u');
-    const nc = await connect({ servers: server.url });
+    const nc = await rig.connect();
     const jsm = await nc.jetstreamManager();
     await jsm.streams.add({ name: 'THERE', subjects: ['there.is'] });
     await nc.jetstream().publish('there.is', '{}');
@@ -188,7 +179,6 @@ describe('RunService', () => {
     expect(started).toEqual([]);
     expect(await producer.get(RunService).schedules.list()).toEqual([]);
     expect(await producer.get(RunService).get(handle.id)).toMatchObject({ ...queued, status: 'queued' });
-    await nc.close();
     await producer.close();
   });
 
@@ -200,7 +190,7 @@ describe('RunService', () => {
     }
     @Workspace({ workflows: [Refusing] })
     class Wrong {}
-    await expect(startApp([Refusing, Wrong], { servers: server.url, prefix: 'wrong' })).rejects.toMatchObject({
+    await expect(startApp([Refusing, Wrong], { servers: rig.url, prefix: 'wrong' })).rejects.toMatchObject({
       code: 'BOOT_FAILED',
       message: expect.stringMatching(/@Schedule of Refusing, default: .*amount/),
     });

@@ -1,9 +1,9 @@
 import { LoopstackModule, OnEvent, OnRun, RunService, Workflow, Workspace, type RunNotice } from '@loopstack/core';
 import { JetStreamServer, NatsModule } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Injectable, Module, UseGuards, type CanActivate, type DynamicModule, type INestApplication, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { connect, type NatsConnection } from 'nats';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 @Workflow()
@@ -59,18 +59,14 @@ class Nobody implements CanActivate {
   }
 }
 
-let server: NatsServer;
+const rig = harness();
 let nc: NatsConnection;
 let app: INestApplication | undefined;
 let prefix = 0;
 
 beforeAll(async () => {
-  server = await startNatsServer();
-  nc = await connect({ servers: server.url });
-});
-afterAll(async () => {
-  await nc?.close();
-  await server?.stop();
+  await rig.startServer();
+  nc = await rig.connect();
 });
 afterEach(async () => {
   await app?.close();
@@ -82,7 +78,7 @@ class Shop {
   static with(providers: Provider[]): DynamicModule {
     return {
       module: Shop,
-      imports: [LoopstackModule.forRoot(), NatsModule.forRoot({ servers: server.url, prefix: `p${++prefix}` })],
+      imports: [LoopstackModule.forRoot(), NatsModule.forRoot({ servers: rig.url, prefix: `p${++prefix}` })],
       providers,
     };
   }

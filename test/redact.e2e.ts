@@ -1,12 +1,11 @@
 import { NonRetryableError, OnEvent, OnRun, RunService, Workflow, Workspace, type RedactedRun } from '@loopstack/core';
 import { DeadLetters } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { LoopstackError } from '@loopstack/shared';
 import { Injectable, Logger, type INestMicroservice, type LoggerService } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { IsString, Matches } from 'class-validator';
-import { connect, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { readStream } from './rig/measure.js';
 import { until } from './until.js';
 
@@ -116,29 +115,26 @@ class Collector implements LoggerService {
   fatal = this.#add;
 }
 
-let server: NatsServer;
+const rig = harness();
 let app: INestMicroservice;
 let nc: NatsConnection;
 let dead: DeadLetters;
 const log = new Collector();
 
 beforeAll(async () => {
-  server = await startNatsServer();
-  nc = await connect({ servers: server.url });
+  await rig.startServer();
+  nc = await rig.connect();
   await (await nc.jetstreamManager()).streams.add({ name: 'SHOP', subjects: ['shop.>'] });
   const error = (thrown: unknown, run: RedactedRun | undefined): string => {
     const { message } = thrown as Error;
     return run?.workflow === 'Pay' ? message : message.replaceAll(SECRET, 'xxx');
   };
-  app = await startApp([Pay, Lookup, Follow, Tell, Trim, Unwritable, Wait, Shop, Listener], { servers: server.url }, { redact: { error } });
+  app = await rig.startApp([Pay, Lookup, Follow, Tell, Trim, Unwritable, Wait, Shop, Listener], {}, { redact: { error } });
   Logger.overrideLogger(log);
   dead = app.get(DeadLetters);
 });
 afterAll(async () => {
   Logger.overrideLogger(['fatal']);
-  await nc?.close();
-  await app?.close();
-  await server?.stop();
 });
 
 const letterOf = (workflow: string, count = 1) =>

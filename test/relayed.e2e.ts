@@ -1,11 +1,10 @@
 import { LoopstackClient } from '@loopstack/client';
 import { DeadLetters } from '@loopstack/nats';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { keyedRunId } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { headers, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 const ran: string[] = [];
@@ -25,27 +24,20 @@ class Payments {}
 const PAYMENTS = { workspace: 'Payments', workflow: 'Job' };
 
 describe('relayed answers in one account', () => {
-  let server: NatsServer;
+  const rig = harness();
   let worker: INestMicroservice;
   let nc: NatsConnection;
   let client: LoopstackClient;
   let own: string;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    worker = await startApp([Job, Orders, Payments], { servers: server.url });
-    nc = await connect({ servers: server.url });
-    client = new LoopstackClient(nc);
+    await rig.startServer();
+    worker = await rig.startApp([Job, Orders, Payments]);
+    nc = await rig.connect();
+    client = rig.closeAtEnd(new LoopstackClient(nc));
     const run = await client.run('Job', 'Orders', { echo: 'forged' }, 'mallory');
     await run.result({ timeout: '20s' });
     own = run.id;
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
   });
 
   const ownEvent = (): string => `$JS.API.DIRECT.GET.LOOPSTACK_EVENTS.loopstack.event.Orders.Job.${own}`;

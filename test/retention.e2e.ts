@@ -1,7 +1,7 @@
 import { RunService, Workflow, Workspace } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { connect, type NatsConnection } from 'nats';
+import { type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 let open: () => void = () => undefined;
@@ -23,21 +23,16 @@ class Held {
 class Space {}
 
 describe('executed commands', () => {
-  let server: NatsServer;
+  const rig = harness();
   let nc: NatsConnection;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    nc = await connect({ servers: server.url });
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await server?.stop();
+    await rig.startServer();
+    nc = await rig.connect();
   });
 
   it('are trimmed when they are older than they are kept, and never one that has not been executed', async () => {
-    const app = await startApp([Quick, Held, Space], { servers: server.url, runs: { keepExecuted: '1s' } });
+    const app = await startApp([Quick, Held, Space], { servers: rig.url, runs: { keepExecuted: '1s' } });
     const runs = app.get(RunService);
     const held = await Promise.all(Array.from({ length: 5 }, () => runs.run(Held, Space, {} as never, 'u')));
     const quick = await Promise.all(Array.from({ length: 50 }, () => runs.run(Quick, Space, {} as never, 'u')));

@@ -1,12 +1,11 @@
 import { LoopstackClient, commandSigner } from '@loopstack/client';
 import { DeadLetters } from '@loopstack/nats';
 import { RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
-import { connect, headers, nkeys, type MsgHdrs, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { headers, nkeys, type MsgHdrs, type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 const ran: string[] = [];
@@ -31,25 +30,17 @@ const seedOf = (): { seed: string; nkey: string } => {
 };
 
 describe('permissions of docs/security.md', () => {
-  let server: NatsServer;
-  let worker: INestMicroservice;
+  const rig = harness();
   let nc: NatsConnection;
   let client: LoopstackClient;
 
   beforeAll(async () => {
     const page = await readFile(new URL('../docs/security.md', import.meta.url), 'utf8');
     const [, snippet = ''] = /```conf\n([\s\S]*?)```/.exec(page) ?? [];
-    server = await startNatsServer({ config: snippet.replace('$WORKER_PASSWORD', 'w').replace('$ORDERS_PASSWORD', 'o') });
-    worker = await startApp([Process, Orders, Payments], { servers: server.url, connect: { user: 'worker', pass: 'w' } });
-    nc = await connect({ servers: server.url, user: 'orders', pass: 'o', inboxPrefix: '_INBOX_orders' });
-    client = new LoopstackClient(nc, { publishTimeout: '500ms', requestTimeout: '500ms' });
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
+    await rig.startServer({ config: snippet.replace('$WORKER_PASSWORD', 'w').replace('$ORDERS_PASSWORD', 'o') });
+    await rig.startApp([Process, Orders, Payments], { connect: { user: 'worker', pass: 'w' } });
+    nc = await rig.connect({ user: 'orders', pass: 'o', inboxPrefix: '_INBOX_orders' });
+    client = rig.closeAtEnd(new LoopstackClient(nc, { publishTimeout: '500ms', requestTimeout: '500ms' }));
   });
 
   it('let a producer start a run of its workspace, and read its result', async () => {
@@ -78,26 +69,19 @@ describe('permissions of docs/security.md', () => {
 describe('a workspace that demands signatures', () => {
   const ours = seedOf();
   const strangers = seedOf();
-  let server: NatsServer;
+  const rig = harness();
   let worker: INestMicroservice;
   let nc: NatsConnection;
   let client: LoopstackClient;
   let dead: DeadLetters;
 
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
     const sign = commandSigner(ours.seed);
-    worker = await startApp([Process, Orders, Payments], { servers: server.url, sign }, { trust: { Payments: { signers: [ours.nkey] } } });
+    worker = await rig.startApp([Process, Orders, Payments], { sign }, { trust: { Payments: { signers: [ours.nkey] } } });
     dead = worker.get(DeadLetters);
-    nc = await connect({ servers: server.url });
-    client = new LoopstackClient(nc, { sign });
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
+    nc = await rig.connect();
+    client = rig.closeAtEnd(new LoopstackClient(nc, { sign }));
   });
 
   /** A signed command as it stands in the stream, to be tampered with. */

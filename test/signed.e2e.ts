@@ -2,11 +2,11 @@ import { LoopstackClient, commandSigner } from '@loopstack/client';
 import { headerBlock } from '@loopstack/jetstream';
 import { DeadLetters, Replays, type NatsOptions } from '@loopstack/nats';
 import { RunService, Schedule, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, keyedRunId, messageId, newRunId, type Duration, type Headers, type RunItem, headerLines } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers as natsHeaders, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
+import { headers as natsHeaders, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
 import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { readEvents, readStream, type Stored } from './rig/measure.js';
 import { until } from './until.js';
 
@@ -74,32 +74,23 @@ const sign = commandSigner(seed);
 const trust = { Payments: { signers: [pair.getPublicKey()] } };
 
 describe('a workspace that requires signatures', () => {
-  let server: NatsServer;
+  const rig = harness();
   let worker: INestMicroservice;
   let nc: NatsConnection;
   let jsm: JetStreamManager;
   let client: LoopstackClient;
   let dead: DeadLetters;
-  const opened: { close(): Promise<void> }[] = [];
 
   const start = (options: NatsOptions = {}): Promise<INestMicroservice> =>
-    startApp([Charge, After, Payments], { servers: server.url, sign, inbound: true, ...options }, { trust });
+    rig.startApp([Charge, After, Payments], { sign, inbound: true, ...options }, { trust });
 
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
     worker = await start();
     dead = worker.get(DeadLetters);
-    nc = await connect({ servers: server.url });
+    nc = await rig.connect();
     jsm = await nc.jetstreamManager();
-    client = new LoopstackClient(nc, { sign });
-  });
-
-  afterAll(async () => {
-    for (const one of opened) await one.close();
-    await client?.close();
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
+    client = rig.closeAtEnd(new LoopstackClient(nc, { sign }));
   });
 
   const item = (id: string, options?: RunItem['options']): RunItem => ({
@@ -203,8 +194,7 @@ describe('a workspace that requires signatures', () => {
     async (options) => {
       const id = `at the same time, ${JSON.stringify(options)}`;
       const before = (await jsm.streams.info('LOOPSTACK_SCHEDULES')).state.last_seq;
-      const second = await connect({ servers: server.url });
-      opened.push(second);
+      const second = await rig.connect();
       const others = [client, new LoopstackClient(second, { sign })];
       const runs = await Promise.all(others.map((by) => by.run('Charge', 'Payments', { id }, 'u1', { ...options, idempotencyKey: id })));
       expect(new Set(runs.map((one) => one.id)).size).toBe(1);
@@ -374,11 +364,11 @@ describe('a workspace that requires signatures', () => {
     // In a worker of another workspace: its trust is that of all.
     const other = await startApp(
       [After, Elsewhere],
-      { servers: server.url, prefix: 'unserved', inbound: true, sign, runs: { unservedAfter: '2s' } },
+      { servers: rig.url, prefix: 'unserved', inbound: true, sign, runs: { unservedAfter: '2s' } },
       { trust: { '*': trust.Payments } },
     );
     const producer = new LoopstackClient(nc, { prefix: 'unserved', sign });
-    opened.push(producer, other);
+    for (const one of [producer, other]) rig.closeAtEnd(one);
     const signed = await producer.run('Nobody', 'Payments', { id: 'x' }, 'u1');
     const claimed = await producer.run('Nobody', 'Payments', { id: 'y' }, 'u1', { delay: '1h' });
     const headers = { encode: () => headerBlock(headerLines({ [HEADER.RUN_ID]: claimed.id })) } as unknown as MsgHdrs;
@@ -411,15 +401,11 @@ describe('a workspace that requires signatures', () => {
 });
 
 describe('a worker that requires signatures refuses to start', () => {
-  let server: NatsServer;
+  const rig = harness();
   let nc: NatsConnection;
   beforeAll(async () => {
-    server = await startNatsServer();
-    nc = await connect({ servers: server.url });
-  });
-  afterAll(async () => {
-    await nc?.close();
-    await server?.stop();
+    await rig.startServer();
+    nc = await rig.connect();
   });
 
   it.each<readonly [string, NatsOptions, RegExp]>([
@@ -433,7 +419,7 @@ describe('a worker that requires signatures refuses to start', () => {
     const boot = (maxValidity: Duration): Promise<INestMicroservice> =>
       startApp(
         [Charge, After, Payments],
-        { servers: server.url, inbound: true, ...options },
+        { servers: rig.url, inbound: true, ...options },
         { trust: { Payments: { ...trust.Payments, maxValidity } } },
       );
     await expect(boot('4m')).rejects.toMatchObject({ code: 'BOOT_FAILED', message: expect.stringMatching(message) });
@@ -442,12 +428,12 @@ describe('a worker that requires signatures refuses to start', () => {
   });
 
   it('the boot stops if a foreign stream forgets ids', async () => {
-    const worker = await startApp([Charge, After, Payments], { servers: server.url, inbound: true }, { trust });
+    const worker = await startApp([Charge, After, Payments], { servers: rig.url, inbound: true }, { trust });
     await worker.close();
     const jsm = await nc.jetstreamManager();
     const { config } = await jsm.streams.info('LOOPSTACK_RUNS');
     await jsm.streams.update('LOOPSTACK_RUNS', { ...config, duplicate_window: 0 });
-    const bound = startApp([Charge, After, Payments], { servers: server.url, provision: false, runs: { deduplication: 0 } }, { trust });
+    const bound = startApp([Charge, After, Payments], { servers: rig.url, provision: false, runs: { deduplication: 0 } }, { trust });
     await expect(bound).rejects.toMatchObject({ code: 'BOOT_FAILED', message: expect.stringMatching(/^runs\.deduplication is 0 ms/) });
   });
 
@@ -459,12 +445,11 @@ describe('a worker that requires signatures refuses to start', () => {
     }
     @Workspace({ workflows: [Hourly] })
     class Planned {}
-    const signed = startApp([Hourly, Planned], { servers: server.url, prefix: 'planned' }, { trust: { '*': trust.Payments } });
+    const signed = startApp([Hourly, Planned], { servers: rig.url, prefix: 'planned' }, { trust: { '*': trust.Payments } });
     await expect(signed).rejects.toMatchObject({
       code: 'BOOT_FAILED',
       message: expect.stringMatching(/@Schedule of Hourly, default: .* @Cron/),
     });
-    const plain = await startApp([Hourly, Planned], { servers: server.url, prefix: 'planned' });
-    await plain.close();
+    await rig.startApp([Hourly, Planned], { prefix: 'planned' });
   });
 });

@@ -1,12 +1,11 @@
 import { LoopstackClient } from '@loopstack/client';
 import { DeadLetters } from '@loopstack/nats';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, LoopstackError, wireNames, type Headers, type RunOptions } from '@loopstack/shared/contract';
 import type { INestMicroservice } from '@nestjs/common';
 import fc from 'fast-check';
-import { connect, type NatsConnection } from 'nats';
-import { startApp } from './rig/app.js';
+import { type NatsConnection } from 'nats';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 interface Arrived {
@@ -41,21 +40,15 @@ class Texts {}
 const names = wireNames();
 
 describe('texts of producers', () => {
-  let server: NatsServer;
+  const rig = harness();
   let app: INestMicroservice;
   let client: LoopstackClient;
   let nc: NatsConnection;
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Tell, Fail, Texts], { servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url });
-    nc = await connect({ servers: server.url });
-  });
-  afterAll(async () => {
-    await nc?.close();
-    await client?.close();
-    await app?.close();
-    await server?.stop();
+    await rig.startServer();
+    app = await rig.startApp([Tell, Fail, Texts]);
+    client = await rig.connectClient();
+    nc = await rig.connect();
   });
 
   /** What arrives of a run, or the code that refuses it. */

@@ -1,13 +1,13 @@
 import { Workflow, Workspace } from '@loopstack/core';
 import { DeadLetters, LoopstackHealth } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type NatsServer } from '@loopstack/nats-server';
 import type { DeadLetter } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
+import { headers, type NatsConnection } from 'nats';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { GAGGED } from './rig/accounts.js';
-import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 @Workflow()
@@ -24,25 +24,16 @@ const as = (user: string): { user: string; pass: string } => ({ user, pass: user
 
 /** Commands on subjects that no workflow has: between looks for them lie five seconds. */
 describe('a stray command', () => {
+  const rig = harness('each');
   let server: NatsServer;
   let nc: NatsConnection;
-  const apps: INestMicroservice[] = [];
 
   beforeEach(async () => {
-    server = await startNatsServer({ config: GAGGED });
-    nc = await connect({ servers: server.url, ...as('admin') });
-  });
-  afterEach(async () => {
-    for (const app of apps.splice(0)) await app.close();
-    await nc?.close();
-    await server?.stop();
+    server = await rig.startServer({ config: GAGGED });
+    nc = await rig.connect({ ...as('admin') });
   });
 
-  const start = async (user: string): Promise<INestMicroservice> => {
-    const app = await startApp([Job, Ops], { servers: server.url, connect: as(user) });
-    apps.push(app);
-    return app;
-  };
+  const start = (user: string): Promise<INestMicroservice> => rig.startApp([Job, Ops], { connect: as(user) });
   const letters = (app: INestMicroservice): Promise<readonly DeadLetter[]> => app.get(DeadLetters).list({ workspace: 'invalid' });
   const left = async (): Promise<readonly string[]> => {
     const jsm = await nc.jetstreamManager();

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 
 const POLL_MS = 20;
 
@@ -18,6 +19,21 @@ export async function until<T>(what: string, fact: () => T | Promise<T>, deadlin
       last = error;
     }
     if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: last });
+    await delay(POLL_MS);
+  }
+}
+
+/**
+ * Looks for `ms` milliseconds that there is nothing: where absence is the point, there is no fact to wait for.
+ * @throws Error naming `what` as soon as `look` finds something
+ */
+export async function expectNothingFor(ms: number, what: string, look: () => unknown): Promise<void> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const isLast = Date.now() > end;
+    const found = await look();
+    if (found) throw new Error(`there is ${what}: ${inspect(found)}`);
+    if (isLast) return;
     await delay(POLL_MS);
   }
 }

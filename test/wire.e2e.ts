@@ -1,15 +1,15 @@
 import { ClientNats } from '@nestjs/microservices';
 import { DeadLetters } from '@loopstack/nats';
 import { RunService, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type NatsServer } from '@loopstack/nats-server';
 import { jest } from '@jest/globals';
 import { Injectable, Logger, type INestMicroservice } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsInt, IsString, Min, ValidateNested } from 'class-validator';
 import { connect as connectTcp } from 'node:net';
-import { connect, headers, type NatsConnection } from 'nats';
+import { headers, type NatsConnection } from 'nats';
 import { firstValueFrom } from 'rxjs';
-import { startApp } from './rig/app.js';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
 
 class Item {
@@ -63,20 +63,15 @@ const order = (orderId: string): object => ({ orderId, items: [{ sku: 'a', quant
 const ran = (orderId: string): Promise<Seen> => until(`${orderId} has run`, () => seen.find((entry) => entry.orderId === orderId));
 
 describe('a run command on the wire', () => {
+  const rig = harness();
   let server: NatsServer;
   let app: INestMicroservice;
   let nc: NatsConnection;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    app = await startApp([Ledger, ProcessOrder, Orders], { servers: server.url });
-    nc = await connect({ servers: server.url });
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await app?.close();
-    await server?.stop();
+    server = await rig.startServer();
+    app = await rig.startApp([Ledger, ProcessOrder, Orders]);
+    nc = await rig.connect();
   });
 
   it('runs when it is written by hand on a socket, with nothing but the NATS protocol', async () => {
@@ -99,7 +94,7 @@ describe('a run command on the wire', () => {
   });
 
   it("runs when Nest's own NATS client emits it", async () => {
-    const client = new ClientNats({ servers: [server.url] });
+    const client = new ClientNats({ servers: [rig.url] });
     await client.connect();
     await firstValueFrom(client.emit(SUBJECT, { userId: 'u-nest', payload: order('nest') }), { defaultValue: undefined });
     expect(await ran('nest')).toMatchObject({ userId: 'u-nest', typed: true });

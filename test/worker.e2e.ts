@@ -1,31 +1,30 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { connect } from 'nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { startNatsServer } from '@loopstack/nats-server';
+import { harness } from './rig/harness.js';
 import { until } from './until.js';
-import { JWT_SECRET, WorkerProcess } from './worker-process.js';
+import { JWT_SECRET, HttpWorker } from './rig/http-worker.js';
 
-let server: NatsServer;
-let worker: WorkerProcess | undefined;
+const rig = harness();
+let worker: HttpWorker | undefined;
 
 beforeAll(async () => {
-  server = await startNatsServer();
+  await rig.startServer();
 });
 afterEach(async () => {
   await worker?.stop('SIGKILL');
   worker = undefined;
 });
-afterAll(() => server?.stop());
 
 /** What a process says that does not come up: its exit code and stderr. */
 async function failure(env: Record<string, string>): Promise<{ code: number | null; stderr: string }> {
-  worker = new WorkerProcess({ NATS_URL: server.url, ...env });
+  worker = new HttpWorker({ NATS_URL: rig.url, ...env });
   const { code } = await worker.exited;
   return { code, stderr: worker.stderr };
 }
 
 describe('the worker', () => {
   it('is alive and ready without a token', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url });
+    worker = await HttpWorker.start({ NATS_URL: rig.url });
     for (const path of ['/health/live', '/health/ready']) {
       expect(await worker.request('GET', path)).toMatchObject({
         status: 200,
@@ -37,7 +36,7 @@ describe('the worker', () => {
   it('is alive and not ready while the server is away, refuses runs as errors of one shape, and recovers', async () => {
     const own = await startNatsServer();
     try {
-      worker = await WorkerProcess.start({ NATS_URL: own.url });
+      worker = await HttpWorker.start({ NATS_URL: own.url });
       const ready = () => worker!.request('GET', '/health/ready');
       await own.kill();
       const answer = await until('not ready', async () => {
@@ -67,7 +66,7 @@ describe('the worker', () => {
   });
 
   it('refuses every webhook while it has no secret to check signatures with', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url });
+    worker = await HttpWorker.start({ NATS_URL: rig.url });
     expect(await worker.request('POST', '/webhooks/stripe', { body: { id: 'evt_1', userId: 'u1' } })).toMatchObject({
       status: 503,
       body: { code: 'WEBHOOK_DISABLED', fix: 'Set STRIPE_WEBHOOK_SECRET.' },
@@ -75,12 +74,12 @@ describe('the worker', () => {
   });
 
   it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('ends with exit code 0 after %s', async (signal) => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url });
+    worker = await HttpWorker.start({ NATS_URL: rig.url });
     expect(await worker.stop(signal)).toEqual({ code: 0, signal: null });
   });
 
   it('logs one JSON object a line in production', async () => {
-    worker = await WorkerProcess.start({ NATS_URL: server.url, NODE_ENV: 'production', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' });
+    worker = await HttpWorker.start({ NATS_URL: rig.url, NODE_ENV: 'production', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' });
     await worker.stop();
     const lines = `${worker.stdout}${worker.stderr}`.trim().split('\n');
     expect(lines.map((line) => JSON.parse(line) as object)).toContainEqual(
@@ -119,7 +118,7 @@ describe('a boot that cannot succeed ends with exit code 1 and a message without
   });
 
   it('a stream that somebody made otherwise', async () => {
-    const nc = await connect({ servers: server.url });
+    const nc = await rig.connect();
     await (await nc.jetstreamManager()).streams.add({ name: 'OTHERS_RUNS', subjects: ['others.run.*.*'], retention: 'workqueue' as never });
     await nc.close();
     const { code, stderr } = await failure({ LOOPSTACK_PREFIX: 'others' });

@@ -1,46 +1,31 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Workflow, Workspace } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as outage } from 'node:timers/promises';
-import { connect } from 'nats';
-import { startApp } from './rig/app.js';
-import { Proxy } from './rig/proxy.js';
+import { harness } from './rig/harness.js';
 import { Journal } from './rig/journal.js';
-import { until } from './until.js';
+import { expectNothingFor, until } from './until.js';
 import { WorkerProcess } from './rig/worker-process.js';
 import type { PlannedWorkflow, WorkerPlan } from './rig/worker/program.js';
 
 describe('workers', () => {
-  let server: NatsServer;
+  const rig = harness('each');
   let client: LoopstackClient;
   let folder: string;
-  let workers: WorkerProcess[];
+  let workers: number;
   let journal: Journal;
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'loopstack-workers-'));
+    folder = await rig.makeFolder('workers');
     journal = new Journal(join(folder, 'journal'));
-    workers = [];
-    server = await startNatsServer();
-    client = await LoopstackClient.connect({ servers: server.url });
-  });
-
-  afterEach(async () => {
-    await client?.close();
-    await Promise.all(workers.map((worker) => worker.end()));
-    await server?.stop();
-    await rm(folder, { recursive: true, force: true });
+    workers = 0;
+    await rig.startServer();
+    client = await rig.connectClient();
   });
 
   const flow = (options: PlannedWorkflow['options'] = {}): PlannedWorkflow => ({ workspace: 'Orders', name: 'Process', options });
-  const start = async (workflow: PlannedWorkflow): Promise<WorkerProcess> => {
-    const plan: WorkerPlan = { journal: journal.file, nats: { servers: server.url }, workflows: [workflow] };
-    const worker = await WorkerProcess.start(plan, join(folder, `worker-${workers.length}.log`));
-    workers.push(worker);
-    return worker;
+  const start = (workflow: PlannedWorkflow): Promise<WorkerProcess> => {
+    const plan: WorkerPlan = { journal: journal.file, nats: { servers: rig.url }, workflows: [workflow] };
+    return rig.track('users', WorkerProcess.start(plan, join(folder, `worker-${workers++}.log`)), (worker) => worker.end());
   };
   const publish = (count: number, payload: object): Promise<string[]> =>
     Promise.all(Array.from({ length: count }, async () => (await client.run('Process', 'Orders', payload, 'u1')).id));
@@ -93,46 +78,31 @@ class Note {
 class Desk {}
 
 describe('a connection of the application', () => {
+  const rig = harness('each');
+
   it('is made anew when it is dead', async () => {
-    const server = await startNatsServer();
-    const proxy = await Proxy.start(server.url);
-    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    const app = await startApp([Desk, Note], { connection: nc });
-    const own = await LoopstackClient.connect({ servers: server.url });
-    try {
-      await (await own.run('Note', 'Desk', {}, 'u1')).result();
-      // As by a firewall that has forgotten the connection.
-      proxy.forget();
-      await (await own.run('Note', 'Desk', {}, 'u1')).result({ timeout: '30s' });
-    } finally {
-      await own.close();
-      proxy.cut();
-      await app.close();
-      await nc.close();
-      await proxy.stop();
-      await server.stop();
-    }
+    await rig.startServer();
+    const proxy = await rig.startProxy();
+    await rig.startApp([Desk, Note], { connection: await rig.connect({ servers: proxy.url }) });
+    const own = await rig.connectClient();
+    await (await own.run('Note', 'Desk', {}, 'u1')).result();
+    // As by a firewall that has forgotten the connection.
+    proxy.forget();
+    await (await own.run('Note', 'Desk', {}, 'u1')).result({ timeout: '30s' });
   });
 
   it('stays at its server, also while JetStream does not answer there', async () => {
-    const server = await startNatsServer();
+    const server = await rig.startServer();
     const servers = [server.url, server.url.replace('127.0.0.1', 'localhost')];
-    const nc = await connect({ servers, reconnect: false });
-    const app = await startApp([Desk, Note], { connection: nc });
-    try {
-      process.kill(server.pid as number, 'SIGSTOP');
-      // Longer than it takes to leave a server.
-      await outage(9000);
-      process.kill(server.pid as number, 'SIGCONT');
-      const client = new LoopstackClient(nc);
-      const run = await client.run('Note', 'Desk', {}, 'u1');
-      expect(await run.result()).toBeUndefined();
-      expect(nc.isClosed()).toBe(false);
-      await client.close();
-    } finally {
-      await app.close();
-      await nc.close();
-      await server.stop();
-    }
+    const nc = await rig.connect({ servers, reconnect: false });
+    await rig.startApp([Desk, Note], { connection: nc });
+    server.signal('SIGSTOP');
+    const at = nc.getServer();
+    // Longer than it takes to leave a server.
+    await expectNothingFor(9000, 'a connection elsewhere', () => nc.isClosed() || nc.getServer() !== at);
+    server.signal('SIGCONT');
+    const run = await rig.closeAtEnd(new LoopstackClient(nc)).run('Note', 'Desk', {}, 'u1');
+    expect(await run.result()).toBeUndefined();
+    expect(nc.isClosed()).toBe(false);
   });
 });

@@ -13,14 +13,12 @@ describe.each([
   ['ahead of', '+1h'],
   ['behind', '-1h'],
 ])('a machine whose clock is an hour %s the server’s', (side, offset) => {
-  let rig: CliRig;
+  const rig = CliRig.use('all');
   let clock: FakeClock;
   beforeAll(async () => {
-    rig = await CliRig.open();
     clock = await FakeClock.create(rig.home, offset);
     await rig.worker();
   });
-  afterAll(() => rig.stop());
 
   const told = (...args: readonly string[]): Promise<Done> => rig.with({ env: clock.env }, ...args);
 

@@ -2,12 +2,10 @@ import type { DeadLetter, RunInfo } from '@loopstack/shared/contract';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
-let rig: CliRig;
+const rig = CliRig.use('all');
 beforeAll(async () => {
-  rig = await CliRig.open();
   await rig.worker();
 });
-afterAll(() => rig?.stop());
 
 /** Three letters: two that failed, one that was refused. */
 let letters: DeadLetter[];

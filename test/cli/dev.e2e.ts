@@ -3,9 +3,7 @@ import { isRunning } from '../processes.js';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
-let rig: CliRig;
-beforeEach(async () => (rig = await CliRig.open()));
-afterEach(() => rig?.stop());
+const rig = CliRig.use('each');
 
 const WORKER = `
 import { writeFileSync } from 'node:fs';

@@ -18,11 +18,7 @@ interface Finding {
   readonly fix?: string;
 }
 
-let rig: CliRig;
-beforeAll(async () => {
-  rig = await CliRig.open({ config: CONFIG });
-});
-afterAll(() => rig?.stop());
+const rig = CliRig.use('all', { config: CONFIG });
 
 async function doctor(user: string, ...args: readonly string[]): Promise<ReadonlyMap<string, Finding>> {
   const server = rig.server.url.replace('://', `://${user}:secret@`);

@@ -1,14 +1,9 @@
 import { Workflow, Workspace } from '@loopstack/core';
-import { connect } from 'nats';
 import { startApp } from '../rig/app.js';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
-let rig: CliRig;
-beforeAll(async () => {
-  rig = await CliRig.open({ config: 'jetstream { sync_interval: always }' });
-});
-afterAll(() => rig?.stop());
+const rig = CliRig.use('all', { config: 'jetstream { sync_interval: always }' });
 
 interface Finding {
   readonly check: string;
@@ -79,7 +74,7 @@ describe('beside a worker', () => {
   });
 
   it('bindings are listed, named by doctor when nobody consumes them, and removed', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     await (await nc.jetstreamManager()).streams.add({ name: 'SHOP', subjects: ['shop.>'] });
     class Greet {
       run(): void {}
@@ -107,7 +102,7 @@ describe('beside a worker', () => {
   });
 
   it('doctor names a workflow that somebody has paused, and how it goes on', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const pause = (body: object): Promise<unknown> =>
       nc.request('$JS.API.CONSUMER.PAUSE.LOOPSTACK_RUNS.Orders~ProcessOrder', JSON.stringify(body));
     await pause({ pause_until: '2999-01-01T00:00:00Z' });
@@ -118,7 +113,6 @@ describe('beside a worker', () => {
       fix: 'To let it go on: nats consumer resume LOOPSTACK_RUNS Orders~ProcessOrder.',
     });
     await pause({});
-    await nc.close();
   });
 
   it('doctor finds nothing, and sees with the monitor how the server writes', async () => {

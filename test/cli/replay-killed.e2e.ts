@@ -1,7 +1,7 @@
 import { Publisher } from '@loopstack/jetstream';
 import type { ReplayReport } from '@loopstack/operations';
 import { HEADER, encodeRunCommand, headerReader, decodeRunCommand, wireNames } from '@loopstack/shared/contract';
-import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { type JetStreamManager, type NatsConnection } from 'nats';
 import { once } from 'node:events';
 import { provisionStreams } from '../client/streams.js';
 import { readStream } from '../rig/measure.js';
@@ -12,19 +12,14 @@ const COUNT = 100_000;
 const KILLS = 3;
 const names = wireNames();
 
-let rig: CliRig;
+const rig = CliRig.use('all');
 let nc: NatsConnection;
 let jsm: JetStreamManager;
 beforeAll(async () => {
-  rig = await CliRig.open();
-  nc = await connect({ servers: rig.server.url });
+  nc = await rig.connect();
   jsm = await nc.jetstreamManager();
   // A window so short that deduplication helps nobody who is killed and resumed.
   await provisionStreams(nc, { runs: { duplicate_window: 100_000_000 } });
-});
-afterAll(async () => {
-  await nc?.close();
-  await rig?.stop();
 });
 
 async function publish(count: number): Promise<void> {

@@ -3,9 +3,8 @@ import type { RunEvent, RunInfo } from '@loopstack/shared/contract';
 import { until } from '../until.js';
 import { CliRig, type Running } from './rig.js';
 
-let rig: CliRig;
+const rig = CliRig.use('all');
 beforeAll(async () => {
-  rig = await CliRig.open();
   await rig.worker();
   const lines = Array.from({ length: 40 }, (_, i) =>
     JSON.stringify({ orderId: `o-${i + 1}`, priority: (i % 9) + 1, ...(i % 10 === 9 ? { act: 'fail' } : {}) }),
@@ -16,7 +15,6 @@ beforeAll(async () => {
     return runs.length === 40 && runs.every(({ status }) => status === 'succeeded' || status === 'failed');
   });
 });
-afterAll(() => rig?.stop());
 
 const START = ['replay', 'start', 'Orders.ProcessOrder'];
 const published = async (id: string): Promise<number> => (await rig.json<ReplayReport>(['replay', 'show', id])).counts.published;

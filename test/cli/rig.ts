@@ -1,13 +1,11 @@
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
 import type { INestMicroservice } from '@nestjs/common';
 import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startApp } from '../rig/app.js';
+import { Harness, using, type Per, type ServerOptions } from '../rig/harness.js';
 
 const BINARY = fileURLToPath(new URL('../../libs/cli/bin/loopstack.js', import.meta.url));
 
@@ -63,25 +61,33 @@ class ProcessOrder {
 class Orders {}
 
 /** A server, the command as a user runs it, and a worker if it is asked for. */
-export class CliRig {
-  #worker: INestMicroservice | undefined;
-  readonly #running: Running[] = [];
+export class CliRig extends Harness {
+  home = '';
+  #worker: Promise<INestMicroservice> | undefined;
 
-  private constructor(
-    readonly server: NatsServer,
-    readonly home: string,
-  ) {}
+  static start(server: ServerOptions = {}): Promise<CliRig> {
+    const rig = new CliRig();
+    return rig.after(rig.#begin(server));
+  }
 
-  static async open(server: Parameters<typeof startNatsServer>[0] = {}): Promise<CliRig> {
-    return new CliRig(await startNatsServer(server), await mkdtemp(join(tmpdir(), 'loopstack-cli-')));
+  /** A rig for the tests of the file or of the `describe` that calls this. */
+  static use(per: Per, server: ServerOptions = {}): CliRig {
+    const rig = new CliRig();
+    return using(per, rig, () => rig.#begin(server));
+  }
+
+  async #begin(server: ServerOptions): Promise<void> {
+    this.#worker = undefined;
+    this.home = await this.makeFolder('cli');
+    await this.startServer(server);
   }
 
   async worker(): Promise<void> {
-    this.#worker ??= await startApp([ProcessOrder, Orders], { servers: this.server.url });
+    await (this.#worker ??= this.startApp([ProcessOrder, Orders]));
   }
 
   async stopWorker(): Promise<void> {
-    await this.#worker?.close();
+    await this.stop(await this.#worker);
     this.#worker = undefined;
   }
 
@@ -93,9 +99,8 @@ export class CliRig {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.end(stdin ?? '');
-    const running = new Running(child);
-    this.#running.push(running);
-    return running;
+    this.closeAtEnd({ close: () => child.kill('SIGKILL') });
+    return new Running(child);
   }
 
   /** Runs the command to its end. */
@@ -124,12 +129,5 @@ export class CliRig {
 
   read(name: string): Promise<string> {
     return readFile(join(this.home, name), 'utf8');
-  }
-
-  async stop(): Promise<void> {
-    for (const { child } of this.#running) child.kill('SIGKILL');
-    await this.stopWorker();
-    await this.server.stop();
-    await rm(this.home, { recursive: true, force: true });
   }
 }

@@ -1,12 +1,10 @@
 import type { RunInfo } from '@loopstack/shared/contract';
 import { CliRig } from './rig.js';
 
-let rig: CliRig;
+const rig = CliRig.use('all');
 beforeAll(async () => {
-  rig = await CliRig.open();
   await rig.worker();
 });
-afterAll(() => rig?.stop());
 
 const TARGET = 'Orders.ProcessOrder';
 const RUN_ID = /^[0-9a-f-]{36}$/;

@@ -1,14 +1,11 @@
 import { encodeRunEvent, wireNames, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
-import { connect } from 'nats';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
-let rig: CliRig;
+const rig = CliRig.use('all');
 beforeAll(async () => {
-  rig = await CliRig.open();
   await rig.worker();
 });
-afterAll(() => rig?.stop());
 
 async function started(orderId: string, act?: string): Promise<string> {
   const more = act === undefined ? [] : ['-a', `act=${act}`];
@@ -118,7 +115,7 @@ describe('loopstack runs', () => {
   });
 
   it('foreign text prints on one clean line', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const evil = 'x\n2031-01-01 succeeded\u001b[2J\u009b31m\u2028\u202ey';
     const error = {
       code: 'HANDLER_FAILED',
@@ -151,7 +148,7 @@ describe('loopstack runs', () => {
   it('an ambiguous id needs the address', async () => {
     const id = await started('mine', 'hang');
     await until('it has started', async () => (await status(id)) === 'running');
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const forged: RunEvent = { type: 'canceled', at: new Date().toISOString(), attempt: 0 };
     await nc.request(wireNames().event({ workspace: 'Others', workflow: 'Steal' }, id), encodeRunEvent(forged));
     await nc.close();

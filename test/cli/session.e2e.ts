@@ -31,12 +31,10 @@ const AFTERWARDS: readonly Step[] = [
   { typed: 'loopstack doctor' },
 ];
 
-let rig: CliRig;
+const rig = CliRig.use('each');
 beforeEach(async () => {
-  rig = await CliRig.open();
   await rig.worker();
 });
-afterEach(() => rig?.stop());
 
 async function failTwice(): Promise<void> {
   for (const orderId of ['o-2', 'o-3']) {

@@ -1,9 +1,6 @@
 import { Workflow, Workspace } from '@loopstack/core';
-import type { INestMicroservice } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { connect, nkeyAuthenticator, type NatsConnection } from 'nats';
-import { startApp } from '../rig/app.js';
 import { until } from '../until.js';
 import { CliRig } from './rig.js';
 
@@ -17,21 +14,7 @@ class Ship {
 @Workspace({ workflows: [Ship] })
 class Orders {}
 
-let rig: CliRig;
-let server: NatsServer | undefined;
-let worker: INestMicroservice | undefined;
-
-beforeEach(async () => {
-  rig = await CliRig.open();
-});
-
-afterEach(async () => {
-  await worker?.close();
-  worker = undefined;
-  await server?.stop();
-  server = undefined;
-  await rig?.stop();
-});
+const rig = CliRig.use('each');
 
 const add = (name: string, ...args: string[]) => rig.loopstack('tenant', 'add', name, '--dir', 'conf', ...args);
 
@@ -128,7 +111,7 @@ describe('loopstack tenant', () => {
     await add('acme', '--workspaces', 'Orders');
     // A name that the command line gives and the file does not would be a change that a reload refuses.
     const main = await rig.file('conf/tenants.conf', `server_name: again\n${await rig.read('conf/tenants.conf')}`);
-    server = await startNatsServer({ name: 'again', configFile: main, env: { WORKER_PASSWORD: 'w' } });
+    const server = await rig.startServer({ name: 'again', configFile: main, env: { WORKER_PASSWORD: 'w' } });
     const { url } = server;
     const entered = async (name: string): Promise<NatsConnection | undefined> => {
       const authenticator = nkeyAuthenticator(new TextEncoder().encode((await rig.read(`${name}.nk`)).trim()));
@@ -157,8 +140,8 @@ describe('loopstack tenant', () => {
 
   it('a tenant runs, waits, and learns what is closed', async () => {
     await add('acme', '--workspaces', 'Orders');
-    server = await startNatsServer({ configFile: `${rig.home}/conf/tenants.conf`, env: { WORKER_PASSWORD: 'w' } });
-    worker = await startApp([Ship, Orders], { servers: server.url, connect: { user: 'worker', pass: 'w' } });
+    const server = await rig.startServer({ configFile: `${rig.home}/conf/tenants.conf`, env: { WORKER_PASSWORD: 'w' } });
+    await rig.startApp([Ship, Orders], { connect: { user: 'worker', pass: 'w' } });
     const env = { NATS_URL: server.url, NATS_NKEY: 'acme.nk' };
     const run = (to: string, ...args: string[]) => rig.with({ env }, 'run', 'Orders.Ship', '--user', 'u1', '--arg', `to=${to}`, ...args);
     expect(await run('Oslo', '--no-check', '--wait')).toMatchObject({ code: 0, stdout: '"shipped to Oslo"\n' });

@@ -1,10 +1,10 @@
 import { LoopstackModule, RunService, Workflow, Workspace } from '@loopstack/core';
 import { JetStreamServer, NatsModule } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { Module, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientNats, ClientsModule, Transport } from '@nestjs/microservices';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { harness } from '../rig/harness.js';
 
 @Workflow()
 class Greet {
@@ -19,15 +19,14 @@ class Hall {}
 const CLIENT = Symbol('client');
 
 describe('the connection of Nest’s own NATS transport', () => {
-  let server: NatsServer;
+  const rig = harness();
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
   });
-  afterAll(() => server?.stop());
 
   /** The application's client, whose connection Loopstack is given. */
   function application(...workflows: readonly (new () => object)[]): new () => object {
-    const clients = ClientsModule.register([{ name: CLIENT, transport: Transport.NATS, options: { servers: server.url } }]);
+    const clients = ClientsModule.register([{ name: CLIENT, transport: Transport.NATS, options: { servers: rig.url } }]);
     @Module({
       imports: [
         LoopstackModule.forRoot(),

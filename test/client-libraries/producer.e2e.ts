@@ -1,10 +1,10 @@
 import { LoopstackClient } from '@loopstack/client';
-import { connectTo, type NatsConnectionLike } from '@loopstack/jetstream';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type NatsConnectionLike } from '@loopstack/jetstream';
+import { type NatsServer } from '@loopstack/nats-server';
 import { wireNames } from '@loopstack/shared';
 import type { NatsConnection } from 'nats';
+import { harness } from '../rig/harness.js';
 import { provisionStreams } from '../client/streams.js';
-import { Proxy } from '../rig/proxy.js';
 import { readStream } from '../rig/measure.js';
 import { until } from '../until.js';
 import { CLIENTS } from './clients.js';
@@ -18,26 +18,23 @@ accounts { A { jetstream: enabled, users: [
 ] } }`;
 
 describe.each(CLIENTS)('a producer over a connection of %s', (_, connect) => {
+  const rig = harness();
   let server: NatsServer;
   let admin: NatsConnection;
   let nc: NatsConnectionLike;
 
   beforeAll(async () => {
-    server = await startNatsServer({ config: ACCOUNTS });
-    admin = await connectTo({ servers: [server.url], user: 'admin', password: 'a' });
+    server = await rig.startServer({ config: ACCOUNTS });
+    admin = await rig.connect({ user: 'admin', pass: 'a' });
     await provisionStreams(admin);
   });
   beforeEach(async () => {
-    nc = await connect(server.url, { user: 'admin', pass: 'a' });
+    nc = await connect(rig.url, { user: 'admin', pass: 'a' });
   });
   afterEach(() => nc.close());
-  afterAll(async () => {
-    await admin?.close();
-    await server?.stop();
-  });
 
   it('is told at once of a subject to which it may not publish', async () => {
-    const narrow = await connect(server.url, { user: 'narrow', pass: 'n', inboxPrefix: '_INBOX_narrow' });
+    const narrow = await connect(rig.url, { user: 'narrow', pass: 'n', inboxPrefix: '_INBOX_narrow' });
     const client = new LoopstackClient(narrow, { publishTimeout: '1h' });
     expect((await client.run('Ship', 'Orders', {}, 'u1')).sequence).toBeGreaterThan(0);
     await expect(client.run('PayOut', 'Bank', {}, 'u1')).rejects.toMatchObject({ code: 'PUBLISH_REFUSED' });
@@ -49,7 +46,7 @@ describe.each(CLIENTS)('a producer over a connection of %s', (_, connect) => {
     const client = new LoopstackClient(nc);
     await client.clock.settled();
     expect(client.clock.finding).toBeUndefined();
-    const narrow = await connect(server.url, { user: 'narrow', pass: 'n', inboxPrefix: '_INBOX_narrow' });
+    const narrow = await connect(rig.url, { user: 'narrow', pass: 'n', inboxPrefix: '_INBOX_narrow' });
     const blind = new LoopstackClient(narrow);
     await blind.clock.settled();
     expect(blind.clock.finding).toContain('the server has not told its time');
@@ -65,7 +62,7 @@ describe.each(CLIENTS)('a producer over a connection of %s', (_, connect) => {
   });
 
   it('stores every run once while its connection is cut again and again', async () => {
-    const proxy = await Proxy.start(server.url);
+    const proxy = await rig.startProxy();
     const over = await connect(proxy.url, { user: 'admin', pass: 'a' });
     const client = new LoopstackClient(over, { publishTimeout: '20s' });
     const handles: Promise<{ readonly id: string }>[] = [];
@@ -79,7 +76,6 @@ describe.each(CLIENTS)('a producer over a connection of %s', (_, connect) => {
     expect(ids.every((id) => stored.filter((one) => one === id).length === 1)).toBe(true);
     await client.close();
     await over.close();
-    await proxy.stop();
   });
 
   it('publishes after a restart of the server what was asked of it meanwhile', async () => {

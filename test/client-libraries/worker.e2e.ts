@@ -2,11 +2,11 @@ import { LoopstackClient, commandSigner } from '@loopstack/client';
 import { NonRetryableError, OnRun, RunService, Workflow, Workspace, type RunContext, type RunNotice } from '@loopstack/core';
 import type { NatsConnectionLike } from '@loopstack/jetstream';
 import { Bindings, Bucket, DeadLetters, LoopstackHealth, Replays } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import { type NatsServer } from '@loopstack/nats-server';
 import { HEADER } from '@loopstack/shared';
 import { Injectable, type INestMicroservice } from '@nestjs/common';
 import { nkeys } from 'nats';
-import { startApp } from '../rig/app.js';
+import { harness } from '../rig/harness.js';
 import { until } from '../until.js';
 import { CLIENTS } from './clients.js';
 
@@ -96,6 +96,7 @@ const pair = nkeys.createUser();
 const sign = commandSigner(new TextDecoder().decode(pair.getSeed()));
 
 describe.each(CLIENTS)('a worker over a connection of %s', (_, connect) => {
+  const rig = harness();
   let server: NatsServer;
   let nc: NatsConnectionLike;
   let app: INestMicroservice;
@@ -103,10 +104,10 @@ describe.each(CLIENTS)('a worker over a connection of %s', (_, connect) => {
   let client: LoopstackClient;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    nc = await connect(server.url);
+    server = await rig.startServer();
+    nc = rig.closeAtEnd(await connect(rig.url), 'connections');
     const options = { service: 'orders', trust: { Vault: { signers: [pair.getPublicKey()] } } };
-    app = await startApp(
+    app = await rig.startApp(
       [Ship, Bill, Wait, Keep, Orders, Vault, Observer],
       { connection: nc, inbound: true, sign, shutdownGrace: '2s' },
       options,
@@ -118,11 +119,6 @@ describe.each(CLIENTS)('a worker over a connection of %s', (_, connect) => {
     shipped.length = 0;
     noticed.length = 0;
     poisoned = true;
-  });
-  afterAll(async () => {
-    await app?.close();
-    await nc?.close();
-    await server?.stop();
   });
 
   const emit = (subject: string, event: Order): void => nc.publish(subject, Buffer.from(JSON.stringify(event)));

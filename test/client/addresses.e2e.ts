@@ -15,16 +15,14 @@ const MINE: RunAddress = { workspace: 'Payments', workflow: 'Pay' };
 const THEIRS: RunAddress = { workspace: 'Orders', workflow: 'Steal' };
 
 describe('ids that several runs share', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
   let ids = 0;
   beforeAll(async () => {
-    rig = await Rig.start();
     client = rig.client();
     // Other runs, so that nothing is found for want of others.
     await Promise.all(Array.from({ length: 200 }, (_, n) => client.run('Other', 'Others', { n }, 'u1')));
   });
-  afterAll(() => rig?.stop());
 
   async function store(address: RunAddress, id: string | undefined): Promise<number> {
     const headers = natsHeaders();

@@ -17,7 +17,7 @@ describe.each([
   });
   afterEach(async () => {
     jest.restoreAllMocks();
-    await rig.stop();
+    await rig?.end();
   });
 
   const run = (options: RunOptions): Promise<RunHandle> => rig.client().run(ADDRESS.workflow, ADDRESS.workspace, {}, 'u1', options);

@@ -1,29 +1,29 @@
 import { LoopstackClient } from '@loopstack/client';
 import { startNatsCluster, type NatsCluster } from '@loopstack/nats-server';
 import { HEADER, encodeRunEvent, type RunHandle, type RunItem } from '@loopstack/shared/contract';
-import { connect, headers as natsHeaders, type NatsConnection } from 'nats';
-import { ADDRESS, codeOf, eventually, names } from './rig.js';
+import { headers as natsHeaders, type NatsConnection } from 'nats';
+import { harness } from '../rig/harness.js';
+import { until } from '../until.js';
+import { ADDRESS, codeOf, names } from './rig.js';
 import { provisionStreams } from './streams.js';
 
 describe('on three nodes', () => {
+  const rig = harness();
   let cluster: NatsCluster;
   let nc: NatsConnection;
   let client: LoopstackClient;
   beforeAll(async () => {
-    cluster = await startNatsCluster();
-    nc = await connect({ servers: cluster.url.split(','), maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    cluster = await rig.startCluster(startNatsCluster());
+    nc = await rig.connect();
     await provisionStreams(nc, { replicas: 3 });
-    client = new LoopstackClient(nc, { publishTimeout: '30s', requestTimeout: '10s' });
-  });
-  afterAll(async () => {
-    await client.close();
-    await nc.close();
-    await cluster.stop();
+    client = rig.closeAtEnd(new LoopstackClient(nc, { publishTimeout: '30s', requestTimeout: '10s' }));
   });
 
   const info = async (stream: string): Promise<{ state: { messages: number }; cluster: { leader: string } }> =>
     (await nc.request(`$JS.API.STREAM.INFO.${stream}`, undefined, { timeout: 10_000 })).json();
   const count = async (): Promise<number> => (await info(names.streams.runs)).state.messages;
+  /** While a leader is elected, too. */
+  const counted = async (): Promise<number> => (await until('the stream answers', async () => ({ is: await count() }), 30_000)).is;
   const items = (length: number): RunItem[] => Array.from({ length }, (_, n) => ({ ...ADDRESS, payload: { n }, userId: 'u1' }));
 
   async function outcome(run: RunHandle): Promise<void> {
@@ -35,7 +35,7 @@ describe('on three nodes', () => {
 
   it('runs, results, state, keys and cancel work as on one', async () => {
     const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
-    expect(await eventually(() => run.status().catch(() => undefined))).toMatchObject({ status: 'queued' });
+    expect(await until('its status is known', () => run.status(), 10_000)).toMatchObject({ status: 'queued' });
     const result = run.result();
     await outcome(run);
     expect(await result).toBe(run.sequence);
@@ -77,21 +77,21 @@ describe('on three nodes', () => {
     const lanes = Array.from({ length: 50 }, async () => {
       while (!stop) runs.push(await client.run('ProcessOrder', 'Orders', {}, 'u1'));
     });
-    await eventually(() => (runs.length > 300 ? true : undefined), 30_000);
+    await until('300 runs are published', () => runs.length > 300, 30_000);
     const { leader } = (await info(names.streams.runs)).cluster;
     const node = cluster.nodes.find(({ name }) => name === leader);
     await node?.kill('SIGKILL');
     const then = runs.length;
-    await eventually(() => (runs.length > then + 300 ? true : undefined), 30_000);
+    await until('publishing goes on', () => runs.length > then + 300, 30_000);
     stop = true;
     await Promise.all(lanes);
     await node?.restart();
     expect(new Set(runs.map((run) => run.sequence)).size).toBe(runs.length);
-    expect(await eventually(() => count().catch(() => undefined), 30_000)).toBe(before + runs.length);
+    expect(await counted()).toBe(before + runs.length);
   });
 
   it('what is due reaches the runs stream, also when the leader of the schedules dies before', async () => {
-    const before = await eventually(() => count().catch(() => undefined), 30_000);
+    const before = await counted();
     const due = await Promise.all(
       Array.from({ length: 10 }, () => client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '4s', publishTimeout: '30s' })),
     );
@@ -99,11 +99,11 @@ describe('on three nodes', () => {
     const node = cluster.nodes.find(({ name }) => name === leader);
     await node?.kill('SIGKILL');
     // The runs stream notices after 10 s that the leader of its source is gone, and tries again after up to as long.
-    await eventually(async () => ((await count().catch(() => 0)) >= before + 10 ? true : undefined), 100_000);
+    await until('all are due', async () => (await count()) >= before + 10, 100_000);
     for (const run of due) {
-      expect(await eventually(() => run.status().catch(() => undefined), 20_000)).toMatchObject({ status: 'queued', id: run.id });
+      expect(await until('its status is known', () => run.status())).toMatchObject({ status: 'queued', id: run.id });
     }
     await node?.restart();
-    expect(await eventually(() => count().catch(() => undefined), 30_000)).toBe(before + 10);
+    expect(await counted()).toBe(before + 10);
   }, 180_000);
 });

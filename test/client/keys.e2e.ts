@@ -1,21 +1,21 @@
 import { LoopstackClient } from '@loopstack/client';
 import { keyedRunId, type RunHandle } from '@loopstack/shared/contract';
 import { connect } from 'nats';
+import { messageIdsForgotten } from '../rig/measure.js';
 import { ADDRESS, Rig, names } from './rig.js';
 
 describe('runs with an idempotency key', () => {
-  let rig: Rig;
+  const rig = Rig.use('all', { runs: { duplicate_window: 100_000_000 } });
   let client: LoopstackClient;
   let keys = 0;
-  beforeAll(async () => {
+  beforeAll(() => {
     // A short window, so that the tests see what holds beyond it.
-    rig = await Rig.start({ runs: { duplicate_window: 100_000_000 } });
     client = rig.client();
   });
-  afterAll(() => rig.stop());
 
   const start = (idempotencyKey: string, by = client): Promise<RunHandle> => by.run('ProcessOrder', 'Orders', {}, 'u1', { idempotencyKey });
-  const past = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
+  /** Past the deduplication window. */
+  const past = (): Promise<void> => messageIdsForgotten(rig.nc);
 
   it('are one run: the second call starts nothing and says so', async () => {
     const key = `k${++keys}`;

@@ -1,5 +1,4 @@
 import { LoopstackClient } from '@loopstack/client';
-import { connect } from 'nats';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Rig } from './rig.js';
@@ -17,10 +16,13 @@ async function held(): Promise<number> {
 }
 
 describe('a connection that lives long', () => {
+  let rig: Rig;
+  afterAll(() => rig?.end());
+
   it('keeps nothing of what was started in bulk, or of clients that were closed', async () => {
-    const rig = await Rig.start();
-    const nc = await connect({ servers: rig.server.url });
-    const client = new LoopstackClient(nc);
+    rig = await Rig.start();
+    const nc = await rig.connect();
+    const client = rig.closeAtEnd(new LoopstackClient(nc));
     const many = async (calls: number): Promise<void> => {
       for (let i = 0; i < calls; i++) await client.runMany([{ workflow: 'W', workspace: 'Ws', userId: 'u1' }]);
     };
@@ -35,8 +37,5 @@ describe('a connection that lives long', () => {
       const each = ((await held()) - before) / 1000;
       if (each > 1000) throw new Error(`${what}: ${Math.round(each)} bytes a call`);
     }
-    await client.close();
-    await nc.close();
-    await rig.stop();
   });
 });

@@ -3,26 +3,23 @@ import { DeadLetters, NatsModule } from '@loopstack/nats';
 import { LoopstackModule, RunService, Workflow, Workspace } from '@loopstack/core';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { connect } from 'nats';
 import { ADDRESS, Rig, codeOf } from './rig.js';
 
 /** What would be another subject, or another line of the protocol. */
 const NO_NAMES: readonly string[] = ['*', '>', '', 'a.b', 'x 5', 'x\r\nPING', 'a 991\r\nPUB evil.one 2\r\nhi\r\nSUB b', 'a\tb', 'é'];
 
 describe('what is no name', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
   beforeAll(async () => {
-    rig = await Rig.start();
     client = rig.client();
     // The run of somebody else, which a wildcard would read.
     const secret = await client.run('ProcessOrder', 'Orders', {}, 'bob');
     await rig.record(secret.id, { type: 'succeeded', result: 'secret' });
   });
-  afterAll(() => rig?.stop());
 
   it.each(NO_NAMES)('is refused before anything is sent (%j)', async (bad) => {
-    const connection = await connect({ servers: rig.server.url });
+    const connection = await rig.connect();
     const asker = new LoopstackClient(connection);
     const heard: string[] = [];
     const spy = rig.nc.subscribe('evil.>', { callback: (_, { subject }) => heard.push(subject) });
@@ -61,7 +58,6 @@ describe('what is no name', () => {
     expect(heard).toEqual([]);
     spy.unsubscribe();
     await asker.close();
-    await connection.close();
   });
 
   it('is not what other producers may call their runs', async () => {

@@ -5,11 +5,7 @@ import { connect } from 'nats';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
 describe('publishing run commands', () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await Rig.start();
-  });
-  afterAll(() => rig.stop());
+  const rig = Rig.use('all');
 
   it('resolves with a handle once the server has stored the command', async () => {
     const run = await rig
@@ -44,7 +40,7 @@ describe('publishing run commands', () => {
   });
 
   it('completes 100,000 runs started at once, with a bounded window', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const client = new LoopstackClient(nc, { publishTimeout: '5s' });
     const before = await rig.count(names.streams.runs);
     const started: Promise<RunHandle>[] = [];
@@ -53,12 +49,11 @@ describe('publishing run commands', () => {
     expect(new Set(runs.map((run) => run.sequence)).size).toBe(100_000);
     expect((await rig.count(names.streams.runs)) - before).toBe(100_000);
     await client.close();
-    await nc.close();
   }, 180_000);
 
   it('says to which server it could not connect', async () => {
     const gone = await Rig.start();
-    await gone.stop();
+    await gone.end();
     const { port } = new URL(gone.server.url);
     const error = await errorOf(LoopstackClient.connect({ servers: `nats://me:secret@127.0.0.1:${port}` }));
     expect(error).toMatchObject({
@@ -156,7 +151,7 @@ describe('publishing run commands', () => {
   });
 
   it('ends also what waits in the queue, within about twice its timeout, once nothing is acknowledged', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const client = new LoopstackClient(nc);
     await client.run('ProcessOrder', 'Orders', {}, 'u1');
     rig.server.signal('SIGSTOP');
@@ -168,11 +163,10 @@ describe('publishing run commands', () => {
     rig.server.signal('SIGCONT');
     // In flight nobody knows; what was never written is surely not stored.
     expect(codes).toEqual(new Set(['PUBLISH_TIMEOUT', 'PUBLISH_UNAVAILABLE']));
-    await nc.close();
   });
 
   it('refuses what waits when the connection is closed under it', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const publisher = new Publisher(nc);
     const silent = rig.nc.subscribe('quiet.>', { callback: () => {} });
     await rig.nc.flush();
@@ -185,8 +179,11 @@ describe('publishing run commands', () => {
 });
 
 describe('a stream that is full', () => {
+  let rig: Rig;
+  afterEach(() => rig?.end());
+
   it('refuses with STREAM_FULL, keeps what is queued, and takes more when there is room', async () => {
-    const rig = await Rig.start({ runs: { max_msgs: 5 } });
+    rig = await Rig.start({ runs: { max_msgs: 5 } });
     const client = rig.client();
     for (let i = 0; i < 5; i++) await client.run('ProcessOrder', 'Orders', { i }, 'u1');
     const error = await errorOf(client.run('ProcessOrder', 'Orders', {}, 'u1'));
@@ -194,20 +191,18 @@ describe('a stream that is full', () => {
     expect(await rig.count(names.streams.runs)).toBe(5);
     await rig.api(`STREAM.PURGE.${names.streams.runs}`, { keep: 4 });
     await client.run('ProcessOrder', 'Orders', {}, 'u1');
-    await rig.stop();
   });
 
   it.each([
     ['max_bytes', { max_bytes: 2000 }],
     ['max_msgs_per_subject with discard_new_per_subject', { max_msgs_per_subject: 3, discard_new_per_subject: true }],
   ])('does so for %s', async (_, runs) => {
-    const rig = await Rig.start({ runs });
+    rig = await Rig.start({ runs });
     const client = rig.client();
     const outcomes = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => client.run('ProcessOrder', 'Orders', { i }, 'u1')));
     const refused = outcomes.flatMap((o) => (o.status === 'rejected' ? [(o.reason as { code: string }).code] : []));
     expect(refused.length).toBeGreaterThan(0);
     expect(new Set(refused)).toEqual(new Set(['STREAM_FULL']));
-    await rig.stop();
   });
 });
 
@@ -233,7 +228,6 @@ describe('permissions', () => {
     // A key works all the same: the worker claims it.
     expect((await client.run('ProcessOrder', 'Orders', {}, 'u1', { idempotencyKey: 'k' })).sequence).toBe(2);
     await client.close();
-    await nc.close();
     await admin.close();
     await server.stop();
   });

@@ -1,23 +1,19 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Publisher, requestWithRetry } from '@loopstack/jetstream';
 import { HEADER, type RunHandle } from '@loopstack/shared/contract';
-import { connect, type Msg, type NatsConnection } from 'nats';
+import { type Msg, type NatsConnection } from 'nats';
 import { Proxy } from '../rig/proxy.js';
-import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
+import { until } from '../until.js';
+import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
 describe('publishing while the server dies and comes back', () => {
-  let rig: Rig;
+  const rig = Rig.use('each');
   let nc: NatsConnection;
   beforeEach(async () => {
-    rig = await Rig.start();
-    nc = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  });
-  afterEach(async () => {
-    await nc.close();
-    await rig.stop();
+    nc = await rig.connect();
   });
 
-  const isDown = (): Promise<boolean> => eventually(() => (nc.info === undefined ? true : undefined));
+  const isDown = (): Promise<boolean> => until('the connection is down', () => nc.info === undefined);
 
   it('loses no run that was acknowledged, and stores none twice', async () => {
     const client = new LoopstackClient(nc, { publishTimeout: '30s', maxInFlight: 256 });
@@ -30,10 +26,10 @@ describe('publishing while the server dies and comes back', () => {
         await Promise.all(started);
       }
     })();
-    await eventually(async () => ((await rig.count(names.streams.runs)) > 1000 ? true : undefined));
+    await until('runs are stored', async () => (await rig.count(names.streams.runs)) > 1000);
     await rig.crash();
     const before = runs.length;
-    await eventually(() => (runs.length > before + 1000 ? true : undefined), 30_000);
+    await until('publishing goes on', () => runs.length > before + 1000, 30_000);
     stop = true;
     await publishing;
     const handles = await Promise.all(runs);
@@ -61,12 +57,7 @@ describe('publishing while the server dies and comes back', () => {
       const error = await errorOf(client.run('ProcessOrder', 'Orders', {}, 'u1', { publishTimeout: 200 }));
       expect(error).toMatchObject({ code: 'PUBLISH_UNAVAILABLE', message: expect.stringContaining('connection is down') as string });
     });
-    await eventually(() =>
-      nc.flush().then(
-        () => true,
-        () => undefined,
-      ),
-    );
+    await until('the connection is up', () => nc.flush().then(() => true));
     await client.run('ProcessOrder', 'Orders', {}, 'u1');
     expect(await rig.count(names.streams.runs)).toBe(1);
   });
@@ -79,13 +70,13 @@ describe('publishing while the server dies and comes back', () => {
       expect(await codeOf(client.run('ProcessOrder', 'Orders', {}, 'u1'))).toBe('PUBLISH_UNAVAILABLE');
       expect(Date.now() - began).toBeLessThan(100);
     });
-    await eventually(() => client.run('ProcessOrder', 'Orders', {}, 'u1').catch(() => undefined));
+    await until('a run is published', () => client.run('ProcessOrder', 'Orders', {}, 'u1'), 10_000);
   });
 
   it('writes a message without an id once: it was stored or it was not', async () => {
     // Answers that nobody gives: the first subscriber dies with the connection.
     const heard: string[] = [];
-    const listener = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    const listener = await rig.connect({ reconnectTimeWait: 20 });
     listener.subscribe('quiet.*', {
       callback: (_, msg) => void heard.push(`${msg.subject} ${msg.headers?.get(HEADER.MSG_ID) ?? ''}`.trim()),
     });
@@ -95,11 +86,10 @@ describe('publishing while the server dies and comes back', () => {
       codeOf(publisher.publish('quiet.plain', new Uint8Array(1))),
       codeOf(publisher.publish('quiet.named', new Uint8Array(1), { [HEADER.MSG_ID]: 'm1' })),
     ]);
-    await eventually(() => (heard.length === 2 ? true : undefined));
+    await until('both messages are heard', () => heard.length === 2);
     await rig.crash();
     expect(await outcomes).toEqual(['PUBLISH_TIMEOUT', 'PUBLISH_TIMEOUT']);
     expect(heard.filter((line) => line === 'quiet.plain').length).toBe(1);
-    await listener.close();
   });
 
   async function storedIds(): Promise<string[]> {
@@ -115,33 +105,27 @@ describe('publishing while the server dies and comes back', () => {
 });
 
 describe('reading while the connection is lost', () => {
-  let rig: Rig;
+  const rig = Rig.use('each');
   let proxy: Proxy;
   beforeEach(async () => {
-    rig = await Rig.start();
-    proxy = await Proxy.start(rig.server.url);
-  });
-  afterEach(async () => {
-    await proxy.stop();
-    await rig.stop();
+    proxy = await rig.startProxy();
   });
 
   it.each([
     ['one run', (client: LoopstackClient, id: string) => client.get(id)],
     ['a list of runs', (client: LoopstackClient) => client.list(ADDRESS).then(([run]) => run)],
   ])('%s is asked for again over the next connection, whatever the timeout', async (_, ask) => {
-    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    const nc = await rig.connect({ servers: proxy.url, reconnectTimeWait: 20 });
     const client = new LoopstackClient(nc, { requestTimeout: '5m' });
     const { id } = await client.run('ProcessOrder', 'Orders', {}, 'u1');
     await rig.record(id, { type: 'started' });
     proxy.set('up', 'drop');
     const answer = ask(client, id);
-    await eventually(() => (proxy.swallowed('up') > 0 ? true : undefined));
+    await until('the proxy has swallowed a request', () => proxy.swallowed('up') > 0);
     proxy.heal();
     proxy.cut();
     expect(await answer).toMatchObject({ id, status: 'running' });
     await client.close();
-    await nc.close();
   });
 
   it('takes the first answer, also one that comes when it has asked again', async () => {
@@ -153,14 +137,13 @@ describe('reading while the connection is lost', () => {
       },
     });
     await rig.nc.flush();
-    const nc = await connect({ servers: proxy.url });
+    const nc = await rig.connect({ servers: proxy.url });
     const ask = (timeout: number): Promise<Msg> => nc.request('slow', undefined, { timeout });
     expect((await requestWithRetry(nc, 60_000, ask)).string()).toBe('late');
-    await nc.close();
   });
 
   it('ends where nobody answers, also when one connection follows the other', async () => {
-    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+    const nc = await rig.connect({ servers: proxy.url, reconnectTimeWait: 20 });
     rig.nc.subscribe('silent', { callback: () => undefined });
     await rig.nc.flush();
     const cutting = setInterval(() => proxy.cut(), 300);
@@ -169,7 +152,6 @@ describe('reading while the connection is lost', () => {
       await expect(requestWithRetry(nc, 500, ask)).rejects.toMatchObject({ code: 'TIMEOUT' });
     } finally {
       clearInterval(cutting);
-      await nc.close();
     }
   });
 });

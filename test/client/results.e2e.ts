@@ -1,16 +1,14 @@
-import { connect } from 'nats';
 import { LoopstackClient } from '@loopstack/client';
 import { newRunId, type RunEvent, type RunHandle } from '@loopstack/shared/contract';
+import { expectNothingFor } from '../until.js';
 import { ADDRESS, Rig, codeOf, errorOf } from './rig.js';
 
 describe('the result of a run', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
-  beforeAll(async () => {
-    rig = await Rig.start();
+  beforeAll(() => {
     client = rig.client();
   });
-  afterAll(() => rig.stop());
 
   const start = (): Promise<RunHandle<{ total: number }>> => client.run('ProcessOrder', 'Orders', {}, 'u1');
 
@@ -24,8 +22,7 @@ describe('the result of a run', () => {
     const run = await start();
     const result = run.result();
     const requests = rig.nc.stats().outMsgs;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(rig.nc.stats().outMsgs - requests).toBeLessThanOrEqual(3);
+    await expectNothingFor(300, 'polling', () => rig.nc.stats().outMsgs - requests > 3);
     await rig.record(run.id, { type: 'started' });
     await rig.record(run.id, { type: 'succeeded', result: { total: 8 } });
     expect(await result).toEqual({ total: 8 });
@@ -102,7 +99,7 @@ describe('the result of a run', () => {
   });
 
   it('is had in one call, from a connection of its own', async () => {
-    const own = await LoopstackClient.connect({ servers: rig.server.url });
+    const own = await rig.connectClient();
     const heard = rig.nc.subscribe('loopstack.run.Orders.Quote', {
       max: 1,
       callback: (_, msg) =>
@@ -114,7 +111,6 @@ describe('the result of a run', () => {
     await rig.nc.flush();
     expect(await own.runAndWait<number>('Quote', 'Orders', {}, 'u1', { timeout: '10s' })).toBe(42);
     await heard.closed;
-    await own.close();
   });
 
   it('survives a server that is killed and comes back while one waits', async () => {
@@ -127,18 +123,17 @@ describe('the result of a run', () => {
   });
 
   it('comes also when it was recorded while the waiter was disconnected', async () => {
-    const nc = await connect({ servers: rig.server.url, maxReconnectAttempts: -1, reconnectTimeWait: 2000 });
+    const nc = await rig.connect({ reconnectTimeWait: 2000 });
     const run = await start();
     const waiting = new LoopstackClient(nc).handle(ADDRESS, run.id).result({ timeout: '40s' });
     await nc.flush();
     await rig.crash();
     await rig.record(run.id, { type: 'succeeded', result: 'late' });
     expect(await waiting).toBe('late');
-    await nc.close();
   });
 
   it('is CLOSED once the connection is, like all that is asked for then', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const asker = new LoopstackClient(nc);
     const run = await asker.run('ProcessOrder', 'Orders', {}, 'u1');
     await nc.close();
@@ -157,7 +152,7 @@ describe('the result of a run', () => {
   });
 
   it('ends with CLOSED when the connection is closed', async () => {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     const waiting = codeOf(new LoopstackClient(nc).handle(ADDRESS, newRunId()).result());
     await nc.flush();
     await nc.close();
@@ -166,11 +161,7 @@ describe('the result of a run', () => {
 });
 
 describe('the events of a run', () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await Rig.start();
-  });
-  afterAll(() => rig.stop());
+  const rig = Rig.use('all');
 
   const collect = async (events: AsyncIterable<RunEvent>): Promise<string[]> => {
     const types: string[] = [];

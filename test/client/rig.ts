@@ -1,5 +1,4 @@
 import { LoopstackClient, type ClientOptions } from '@loopstack/client';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import {
   encodeRunEvent,
   HEADER,
@@ -9,32 +8,44 @@ import {
   type RunAddress,
   type RunEvent,
 } from '@loopstack/shared/contract';
-import { connect, headers as natsHeaders, type NatsConnection } from 'nats';
-import { provisionStreams } from './streams.js';
+import { headers as natsHeaders, type NatsConnection } from 'nats';
+import { Harness, using, type Per } from '../rig/harness.js';
+import { until } from '../until.js';
+import { jsApi, provisionStreams } from './streams.js';
 
 export const ADDRESS: RunAddress = { workspace: 'Orders', workflow: 'ProcessOrder' };
 export const names = wireNames();
 
+export interface RigOptions {
+  /** Configuration of the server. */
+  readonly config?: string;
+  /** Fields of the runs stream. */
+  readonly runs?: Readonly<Record<string, unknown>>;
+}
+
 /** A server with the streams, a connection that reconnects fast, and what tests do with them. */
-export class Rig {
-  readonly #clients: LoopstackClient[] = [];
+export class Rig extends Harness {
+  nc!: NatsConnection;
 
-  private constructor(
-    readonly server: NatsServer,
-    readonly nc: NatsConnection,
-  ) {}
+  static start(options: RigOptions = {}): Promise<Rig> {
+    const rig = new Rig();
+    return rig.after(rig.begin(options));
+  }
 
-  static async start(options: { config?: string; runs?: Record<string, unknown> } = {}): Promise<Rig> {
-    const server = await startNatsServer(options.config === undefined ? {} : { config: options.config });
-    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    await provisionStreams(nc, options.runs ? { runs: options.runs } : {});
-    return new Rig(server, nc);
+  /** A rig for the tests of the file or of the `describe` that calls this. */
+  static use(per: Per, options: RigOptions = {}): Rig {
+    const rig = new Rig();
+    return using(per, rig, () => rig.begin(options));
+  }
+
+  protected async begin({ config, runs = {} }: RigOptions): Promise<void> {
+    await this.startServer(config === undefined ? {} : { config });
+    this.nc = await this.connect();
+    await provisionStreams(this.nc, { runs });
   }
 
   client(options?: ClientOptions): LoopstackClient {
-    const client = new LoopstackClient(this.nc, options);
-    this.#clients.push(client);
-    return client;
+    return this.closeAtEnd(new LoopstackClient(this.nc, options));
   }
 
   /** What a worker does to a run, as far as producers see it. */
@@ -49,31 +60,19 @@ export class Rig {
   }
 
   async count(stream: string): Promise<number> {
-    const answer = await this.nc.request(`$JS.API.STREAM.INFO.${stream}`, undefined, { timeout: 5000 });
-    return answer.json<{ state: { messages: number } }>().state.messages;
+    return (await this.api<{ state: { messages: number } }>(`STREAM.INFO.${stream}`)).state.messages;
   }
 
-  async api<T>(subject: string, body: unknown = {}): Promise<T> {
-    return (await this.nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5000 })).json<T>();
+  api<T>(subject: string, body: object = {}): Promise<T> {
+    return jsApi(this.nc, subject, body);
   }
 
   /** Kills the server, starts it again, and waits until JetStream answers on the connection of this rig. */
-  async crash(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+  async crash(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
     await this.server.kill('SIGKILL');
     await meanwhile();
     await this.server.restart();
-    await eventually(() =>
-      this.nc.request(`$JS.API.STREAM.INFO.${names.streams.events}`, undefined, { timeout: 500 }).then(
-        (answer) => (answer.json<{ error?: unknown }>().error ? undefined : true),
-        () => undefined,
-      ),
-    );
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.close()));
-    await this.nc.close();
-    await this.server.stop();
+    await until('JetStream answers', () => jsApi(this.nc, `STREAM.INFO.${names.streams.events}`, {}, 500));
   }
 }
 
@@ -89,15 +88,4 @@ export async function errorOf(promise: Promise<unknown>): Promise<LoopstackError
   );
   if (outcome instanceof LoopstackError) return outcome;
   throw outcome;
-}
-
-/** Waits until `look` finds something. */
-export async function eventually<T>(look: () => Promise<T | undefined> | T | undefined, withinMs = 10_000): Promise<T> {
-  const deadline = Date.now() + withinMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`nothing after ${withinMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -1,16 +1,15 @@
 import type { LoopstackClient } from '@loopstack/client';
 import { encodeRunCommand, newRunId, sequenceRunId, type RunHandle } from '@loopstack/shared/contract';
 import { headers as natsHeaders } from 'nats';
-import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
+import { until } from '../until.js';
+import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
 describe('the state of a run', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
-  beforeAll(async () => {
-    rig = await Rig.start();
+  beforeAll(() => {
     client = rig.client();
   });
-  afterAll(() => rig.stop());
 
   const start = (workflow = 'ProcessOrder'): Promise<RunHandle> => client.run(workflow, 'Orders', {}, 'u1');
 
@@ -133,13 +132,11 @@ describe('the state of a run', () => {
 });
 
 describe('the list of runs', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
-  beforeAll(async () => {
-    rig = await Rig.start();
+  beforeAll(() => {
     client = rig.client();
   });
-  afterAll(() => rig.stop());
 
   it('has runs with and without events, newest first, by workspace, workflow, status and time', async () => {
     const ids: Record<string, string> = {};
@@ -230,13 +227,11 @@ describe('the list of runs', () => {
 });
 
 describe('the cancel of a run', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let client: LoopstackClient;
-  beforeAll(async () => {
-    rig = await Rig.start();
+  beforeAll(() => {
     client = rig.client();
   });
-  afterAll(() => rig.stop());
 
   it('records the outcome before the start and tells the workers', async () => {
     const run = await client.run('ProcessOrder', 'Orders', {}, 'u1');
@@ -300,7 +295,7 @@ describe('the cancel of a run', () => {
         await rig.nc.flush();
       }
     })();
-    const canceled = await eventually(() => run.cancel().catch(() => undefined));
+    const canceled = await until('the cancel succeeds', () => run.cancel(), 10_000);
     stop = true;
     await progress;
     expect(canceled).toMatchObject({ status: 'canceled' });

@@ -1,8 +1,7 @@
 import { LoopstackClient } from '@loopstack/client';
 import { HEADER, decodeRunCommand, runIdOrigin } from '@loopstack/shared/contract';
-import { connect } from 'nats';
-import { Proxy } from '../rig/proxy.js';
-import { ADDRESS, Rig, codeOf, errorOf, eventually, names } from './rig.js';
+import { until } from '../until.js';
+import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
 interface Stored {
   readonly subject: string;
@@ -31,13 +30,11 @@ async function stored(rig: Rig): Promise<Stored[]> {
 }
 
 describe('delayed runs', () => {
-  let rig: Rig;
+  const rig = Rig.use('each');
   let client: LoopstackClient;
-  beforeEach(async () => {
-    rig = await Rig.start();
+  beforeEach(() => {
     client = rig.client();
   });
-  afterEach(() => rig.stop());
 
   it('are commands from their time on, with the id that the caller got at once', async () => {
     const dueMs = Date.now() + 1000;
@@ -50,7 +47,7 @@ describe('delayed runs', () => {
     expect(runIdOrigin(run.id)).toBe('producer');
     expect(await client.get(run.id)).toMatchObject({ ...ADDRESS, status: 'queued', userId: 'u7' });
     expect(await stored(rig)).toEqual([]);
-    const [command] = await eventually(async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
+    const [command] = await until('the command is stored', async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
     expect(command).toMatchObject({ subject: names.run(ADDRESS), runId: run.id, userId: 'u7' });
     expect(command?.header('X-Tenant')).toBe('t1');
     expect(command?.header(HEADER.CORRELATION_ID)).toBe('c1');
@@ -61,42 +58,39 @@ describe('delayed runs', () => {
 
   it('start at once for a time that is past, and on the lane of their priority', async () => {
     const run = await client.run('ProcessOrder', 'Orders', {}, 'u1', { at: new Date(Date.now() - 60_000), priority: 'low' });
-    const [command] = await eventually(async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
+    const [command] = await until('the command is stored', async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
     expect(command).toMatchObject({ subject: names.run(ADDRESS, 'low'), runId: run.id });
   });
 
   it('have a deadline that counts from their time', async () => {
     const at = new Date(Date.now() + 500);
     await client.run('ProcessOrder', 'Orders', {}, 'u1', { at, expiresIn: '1m' });
-    const [command] = await eventually(async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
+    const [command] = await until('the command is stored', async () => ((await stored(rig)).length > 0 ? stored(rig) : undefined));
     expect(command?.header(HEADER.EXPIRES_AT)).toBe(new Date(at.getTime() + 60_000).toISOString());
   });
 
   it('start when the server is back, if it was down at their time; each once', async () => {
     const due = await Promise.all(Array.from({ length: 20 }, () => client.run('ProcessOrder', 'Orders', {}, 'u1', { delay: '1s' })));
-    await rig.crash(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-    });
-    const commands = await eventually(async () => ((await rig.count(names.streams.runs)) >= 20 ? stored(rig) : undefined));
+    const dueMs = Date.now() + 1000;
+    await rig.crash(() => until('all are due', () => Date.now() > dueMs));
+    const commands = await until('runs are stored', async () => ((await rig.count(names.streams.runs)) >= 20 ? stored(rig) : undefined));
     expect(commands.map((command) => command.runId).sort()).toEqual(due.map((run) => run.id).sort());
   });
 });
 
 describe('schedules', () => {
-  let rig: Rig;
+  const rig = Rig.use('each');
   let client: LoopstackClient;
-  beforeEach(async () => {
-    rig = await Rig.start();
+  beforeEach(() => {
     client = rig.client();
   });
-  afterEach(() => rig.stop());
 
   const put = (recurrence: Parameters<LoopstackClient['schedule']>[1], options = {}): ReturnType<LoopstackClient['schedule']> =>
     client.schedule('nightly', recurrence, 'ProcessOrder', 'Orders', { kind: 'report' }, 'system', options);
 
   it('start a run of its own at each time', async () => {
     await put({ every: '1s' }, { headers: { 'X-Tenant': 't1' } });
-    const commands = await eventually(async () => ((await rig.count(names.streams.runs)) >= 3 ? stored(rig) : undefined));
+    const commands = await until('runs are stored', async () => ((await rig.count(names.streams.runs)) >= 3 ? stored(rig) : undefined));
     expect(new Set(commands.map((command) => command.subject))).toEqual(new Set([names.run(ADDRESS)]));
     expect(commands.map((command) => command.runId)).toEqual(commands.map(() => ''));
     expect(commands[0]).toMatchObject({ userId: 'system' });
@@ -142,23 +136,18 @@ describe('schedules', () => {
 
   it('are canceled once: one that is put while the answer is lost stays', async () => {
     await put('0 0 9 * * *');
-    const proxy = await Proxy.start(rig.server.url);
-    const nc = await connect({ servers: proxy.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
-    try {
-      const far = new LoopstackClient(nc, { requestTimeout: '3s' });
-      proxy.set('down', 'drop');
-      const canceled = codeOf(far.schedules.cancel(ADDRESS, 'nightly'));
-      await eventually(async () => ((await rig.count(names.streams.schedules)) === 0 ? true : undefined));
-      await put('0 0 10 * * *');
-      proxy.heal();
-      proxy.cut();
-      expect(await canceled).toBe('STREAM_UNAVAILABLE');
-      expect(await client.schedules.get(ADDRESS, 'nightly')).toMatchObject({ recurrence: '0 0 10 * * *' });
-      await far.close();
-    } finally {
-      await nc.close();
-      await proxy.stop();
-    }
+    const proxy = await rig.startProxy();
+    const nc = await rig.connect({ servers: proxy.url, reconnectTimeWait: 20 });
+    const far = new LoopstackClient(nc, { requestTimeout: '3s' });
+    proxy.set('down', 'drop');
+    const canceled = codeOf(far.schedules.cancel(ADDRESS, 'nightly'));
+    await until('no schedule is left', async () => (await rig.count(names.streams.schedules)) === 0);
+    await put('0 0 10 * * *');
+    proxy.heal();
+    proxy.cut();
+    expect(await canceled).toBe('STREAM_UNAVAILABLE');
+    expect(await client.schedules.get(ADDRESS, 'nightly')).toMatchObject({ recurrence: '0 0 10 * * *' });
+    await far.close();
   });
 
   it('are one for any number of processes that declare them, and stay as they are', async () => {
@@ -198,13 +187,13 @@ describe('schedules', () => {
 
   it('start once for all fires that the server missed', async () => {
     await put({ every: '1s' });
-    await eventually(async () => ((await rig.count(names.streams.runs)) >= 1 ? true : undefined));
-    let before = 0;
-    await rig.crash(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 4000));
-    });
-    before = (await stored(rig)).length;
-    const commands = await eventually(async () => ((await rig.count(names.streams.runs)) > before + 1 ? stored(rig) : undefined));
+    await until('runs are stored', async () => (await rig.count(names.streams.runs)) >= 1);
+    const missedMs = Date.now() + 4000;
+    await rig.crash(() => until('several fires are missed', () => Date.now() > missedMs));
+    const before = (await stored(rig)).length;
+    const commands = await until('runs are stored', async () =>
+      (await rig.count(names.streams.runs)) > before + 1 ? stored(rig) : undefined,
+    );
     const times = commands.map((command) => command.atMs);
     const gap = Math.max(...times.slice(1).map((time, i) => time - (times[i] as number)));
     expect(gap).toBeGreaterThan(3000);

@@ -2,6 +2,7 @@ import { LoopstackClient, commandSigner } from '@loopstack/client';
 import { Publisher } from '@loopstack/jetstream';
 import { HEADER, keyedRunId, messageId, newRunId, type LoopstackError, type RunHandle } from '@loopstack/shared/contract';
 import { connect, headers as natsHeaders, nkeys, type NatsConnection } from 'nats';
+import { messageIdsForgotten } from '../rig/measure.js';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
 
 const ELSEWHERE = { workspace: 'Other', workflow: 'ProcessOrder' };
@@ -25,7 +26,7 @@ describe('message ids stored first by others', () => {
   });
   afterAll(async () => {
     await Promise.all(connections.map((nc) => nc.close()));
-    await rig?.stop();
+    await rig.end();
   });
 
   /** As another producer does who knows how ids are made. */
@@ -140,7 +141,7 @@ describe('message ids stored first by others', () => {
 
   /** A client whose first batch finds one of its ids taken. */
   async function overheardClient(): Promise<{ overheard: LoopstackClient; taken: () => number }> {
-    const nc = await connect({ servers: rig.server.url });
+    const nc = await rig.connect();
     let last = 0;
     const raw = nc as unknown as { protocol: { sendCommand(frames: Uint8Array, ...more: Uint8Array[]): void } };
     const send = raw.protocol.sendCommand.bind(raw.protocol);
@@ -161,14 +162,12 @@ describe('message ids stored first by others', () => {
 });
 
 describe('idempotency keys', () => {
-  let rig: Rig;
+  const rig = Rig.use('all', { runs: { duplicate_window: 100_000_000 } });
   let client: LoopstackClient;
   let keys = 0;
-  beforeAll(async () => {
-    rig = await Rig.start({ runs: { duplicate_window: 100_000_000 } });
+  beforeAll(() => {
     client = rig.client();
   });
-  afterAll(() => rig?.stop());
 
   const start = (idempotencyKey: string, payload: unknown = { a: 1, b: [2] }, user = 'u1', more: object = {}): Promise<RunHandle> =>
     client.run('ProcessOrder', 'Orders', payload, user, { idempotencyKey, ...more });
@@ -177,7 +176,8 @@ describe('idempotency keys', () => {
     expect(error).toMatchObject({ code: 'KEY_CONFLICT', statusCode: 409, retryable: false });
     return error;
   };
-  const past = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300));
+  /** Past the deduplication window. */
+  const past = (): Promise<void> => messageIdsForgotten(rig.nc);
 
   it('a key stands for one payload and user', async () => {
     const key = `c${++keys}`;

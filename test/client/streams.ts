@@ -4,10 +4,13 @@ import type { NatsConnection } from 'nats';
 /** Fields that the client library's types do not know yet pass through to the server. */
 type StreamFields = Record<string, unknown>;
 
-async function api(nc: NatsConnection, subject: string, body: StreamFields): Promise<void> {
-  const answer = await nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 10_000 });
-  const { error } = answer.json<{ error?: { description: string } }>();
-  if (error) throw new Error(`${subject}: ${error.description}`);
+/** An answer of the JetStream API. @throws Error if that is an error */
+export async function jsApi<T>(nc: NatsConnection, subject: string, body: object = {}, timeout = 10_000): Promise<T> {
+  const answer = (await nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout })).json<
+    T & { error?: { description: string } }
+  >();
+  if (answer.error) throw new Error(`${subject}: ${answer.error.description}`);
+  return answer;
 }
 
 /** The four streams as a worker provisions them. `runs` overrides fields of the runs stream. */
@@ -18,14 +21,14 @@ export async function provisionStreams(
   const names = wireNames(overrides.prefix);
   const { streams, captures, dueTransforms } = names;
   const common = { storage: 'file', retention: 'limits', num_replicas: overrides.replicas ?? 1 };
-  await api(nc, `STREAM.CREATE.${streams.events}`, {
+  await jsApi(nc, `STREAM.CREATE.${streams.events}`, {
     ...common,
     name: streams.events,
     subjects: captures.events,
     allow_direct: true,
     allow_atomic: true,
   });
-  await api(nc, `STREAM.CREATE.${streams.schedules}`, {
+  await jsApi(nc, `STREAM.CREATE.${streams.schedules}`, {
     ...common,
     name: streams.schedules,
     subjects: captures.schedules,
@@ -34,7 +37,7 @@ export async function provisionStreams(
     allow_msg_ttl: true,
     allow_rollup_hdrs: true,
   });
-  await api(nc, `STREAM.CREATE.${streams.runs}`, {
+  await jsApi(nc, `STREAM.CREATE.${streams.runs}`, {
     ...common,
     name: streams.runs,
     subjects: captures.runs,

@@ -82,9 +82,8 @@ class Stock {}
 class Statistics {}
 
 describe('one event, many workflows', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('ORDERS', 'orders.>');
     const mail = { name: 'mail', providers: [Mail, SendReceipt, ReviewLargeOrder] };
     // Three services, each with several replicas of one of them.
@@ -102,7 +101,6 @@ describe('one event, many workflows', () => {
     await until('large orders', () => count('ReviewLargeOrder') >= 50);
     await until('outcomes', async () => (await rig.outcomes()).filter((n) => n > 0).length >= 850);
   });
-  afterAll(() => rig?.end());
 
   it('starts one run of each workflow for each event that it wants', () => {
     expect(Object.fromEntries([...ran].map(([name, runs]) => [name, runs.length]))).toEqual({

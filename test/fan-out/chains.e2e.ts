@@ -46,11 +46,10 @@ function space(name: string, ...workflows: Type<object>[]): Type<object>[] {
 
 describe('a chain of workflows', () => {
   const seen: Seen[] = [];
-  let rig: Rig;
+  const rig = Rig.use('all');
   let ordered: RunHandle;
 
   beforeAll(async () => {
-    rig = await Rig.start();
     class ShipPayload {
       @IsString() address!: string;
     }
@@ -83,7 +82,6 @@ describe('a chain of workflows', () => {
     await shop.get(RunService).run('Order', 'Shop', { id: 'quiet' }, 'customer-2');
     await until('the chain', () => seen.some(({ name }) => name === 'Remind') && seen.filter(({ name }) => name === 'Ship').length === 2);
   });
-  afterAll(() => rig?.end());
 
   const of = (name: string, userId = 'customer-1'): Seen =>
     seen.find((entry) => entry.name === name && entry.ctx.userId === userId) as Seen;
@@ -139,11 +137,10 @@ describe('a chain of workflows', () => {
 
 describe('a circle of workflows', () => {
   const seen: Seen[] = [];
-  let rig: Rig;
+  const rig = Rig.use('all');
   let service: Service;
 
   beforeAll(async () => {
-    rig = await Rig.start();
     const ping: Type<{ run(p: object, c: RunContext): unknown }> = noting(seen, 'Ping', () => ({}), { then: [() => pong] });
     const pong = noting(seen, 'Pong', () => ({}), { then: [() => ping] });
 
@@ -178,7 +175,6 @@ describe('a circle of workflows', () => {
     await rig.stream('ECHO', 'echo');
     service = await rig.service({ providers: space('Circles', ping, pong, stumble, Recursive, Echo), loopstack: { maxCauseDepth: 6 } });
   });
-  afterAll(() => rig?.end());
 
   const count = (name: string): number => seen.filter((entry) => entry.name === name).length;
   const tooDeep = async (workflow: string): Promise<void> => {
@@ -231,7 +227,7 @@ describe('a circle of workflows', () => {
 
 describe('a method with @OnRun', () => {
   const heard: { readonly where: string; readonly run: RunNotice }[] = [];
-  let rig: Rig;
+  const rig = Rig.use('all');
   let shop: Service;
 
   class Receipt {
@@ -269,10 +265,8 @@ describe('a method with @OnRun', () => {
   }
 
   beforeAll(async () => {
-    rig = await Rig.start();
     shop = await rig.service({ providers: [Shop, Checkout] });
   });
-  afterAll(() => rig?.end());
 
   const count = (where: string): number => heard.filter((entry) => entry.where === where).length;
 
@@ -289,7 +283,7 @@ describe('a method with @OnRun', () => {
     const users = heard.filter(({ where }) => where.startsWith('points')).map(({ run }) => run.userId);
     expect(users).toHaveLength(20);
     expect(new Set(users)).toEqual(new Set(Array.from({ length: 20 }, (_, i) => `u${i}`)));
-    await Promise.all([rig.stopService(one), rig.stopService(two)]);
+    await Promise.all([rig.stop(one), rig.stop(two)]);
   });
 
   it('hears later what came while no replica ran, if it is durable, and not if it is live', async () => {
@@ -299,7 +293,7 @@ describe('a method with @OnRun', () => {
     const service = await rig.service({ name: 'loyalty', providers: [Loyalty], worker: false });
     await until('it is heard', () => count('points 99') === 1);
     expect(count('show succeeded')).toBe(0);
-    await rig.stopService(service);
+    await rig.stop(service);
   });
 
   it('is called again when it fails, a few times, and then an alarm says so', async () => {

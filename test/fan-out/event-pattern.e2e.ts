@@ -33,10 +33,9 @@ class Payments {
 }
 
 describe("Nest's @EventPattern on streams", () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let service: Service;
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('PAYMENTS', 'payments.>');
     await rig.emit('payments.eu.late', { id: 1 });
     await rig.emit('payments.done', { id: 0 });
@@ -44,7 +43,6 @@ describe("Nest's @EventPattern on streams", () => {
     await rig.service({ name: 'ledger', providers: [], controllers: [Payments] });
     await rig.service({ name: 'other', providers: [], controllers: [Payments] });
   });
-  afterAll(() => rig?.end());
 
   const count = (what: string): number => heard.filter((h) => h === what).length;
 
@@ -102,11 +100,7 @@ describe("Nest's @EventPattern on streams", () => {
 });
 
 describe('handlers that a stream cannot serve', () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await Rig.start();
-  });
-  afterAll(() => rig?.end());
+  const rig = Rig.use('all');
 
   @Controller()
   class Questions {

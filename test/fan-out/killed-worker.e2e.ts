@@ -19,12 +19,10 @@ const FLOWS = ['A', 'B', 'C', 'D', 'E'].map((name): PlannedWorkflow => ({
 }));
 
 describe('a worker that is killed in the middle of a fan-out', () => {
-  let rig: Rig;
+  const rig = Rig.use('all', { workflows: FLOWS });
   beforeAll(async () => {
-    rig = await Rig.start({ workflows: FLOWS });
     await rig.jsm.streams.add({ name: 'JOBS', subjects: ['jobs.*'] });
   });
-  afterAll(() => rig?.end());
 
   it('leaves one run for each event and workflow, each with one outcome, and nothing undone', async () => {
     const first = await rig.worker();

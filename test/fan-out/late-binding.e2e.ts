@@ -4,6 +4,7 @@ import { JetStreamApi } from '@loopstack/jetstream';
 import { wireNames } from '@loopstack/shared';
 import { jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';
+import { messageIdsForgotten } from '../rig/measure.js';
 import { Rig, until, type Service } from './rig.js';
 import { unsettled } from '../unsettled.js';
 
@@ -29,13 +30,11 @@ const from = (first: number, last: number): number[] => Array.from({ length: las
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
 
 describe('a binding that is added later', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
     for (const n of from(1, 40)) await rig.emit('numbers.early', { n });
   });
-  afterAll(() => rig?.end());
 
   /** Starts it, emits one more event, and waits until that one has started a run. */
   async function caughtUp(listening: ReturnType<typeof listener>, n: number): Promise<{ service: Service; numbers: readonly number[] }> {
@@ -55,7 +54,7 @@ describe('a binding that is added later', () => {
     const { service } = await caughtUp(all, 42);
     await until('all of them', () => all.numbers.length >= 42);
     expect(sorted(all.numbers)).toEqual(from(1, 42));
-    await rig.stopService(service);
+    await rig.stop(service);
   });
 
   it('from a sequence gets that event and the later ones', async () => {
@@ -80,15 +79,13 @@ describe('a binding that is added later', () => {
 });
 
 describe('the start of a binding that exists', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
   });
-  afterAll(() => rig?.end());
 
   it('cannot be changed, and the boot says what to do', async () => {
-    await rig.stopService(await rig.service(listener('Fixed', { from: 'now' })));
+    await rig.stop(await rig.service(listener('Fixed', { from: 'now' })));
     await expect(rig.service(listener('Fixed', { from: 'all' }))).rejects.toMatchObject({
       code: 'BOOT_FAILED',
       message: expect.stringMatching(/loopstack~on~Fixed~Late~numbers,# .*from = now, but the code wants all.*`loopstack bindings remove`/),
@@ -103,13 +100,13 @@ describe('the start of a binding that exists', () => {
     for (const n of from(1, 5)) await rig.emit('numbers.x', { n });
     await until('five runs', () => first.numbers.length === 5);
     await until('five outcomes', async () => (await rig.outcomes()).length === 5);
-    await rig.stopService(service);
+    await rig.stop(service);
 
     const tool = await rig.service({ providers: [], worker: false, nats });
     await until('nobody consumes it', async () => !(await tool.bindings.list()).find(({ workspace }) => workspace === 'Again')?.consumed);
     await tool.bindings.remove('loopstack~on~Again~Late~numbers,#');
 
-    await rig.messageIdsForgotten();
+    await messageIdsForgotten(rig.nc);
     const again = listener('Again', { from: 'all' });
     await rig.service({ providers: again.providers, nats });
     await rig.emit('numbers.x', { n: 6 });
@@ -123,14 +120,12 @@ describe('the start of a binding that exists', () => {
 });
 
 describe('a binding that nobody declares any more', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
-    await rig.stopService(await rig.service(listener('Left', { subject: 'numbers.old' })));
+    await rig.stop(await rig.service(listener('Left', { subject: 'numbers.old' })));
     await rig.emit('numbers.old', { n: 1 });
   });
-  afterAll(() => rig?.end());
 
   const OLD = 'loopstack~on~Left~Late~numbers,old';
 
@@ -158,7 +153,7 @@ describe('a binding that nobody declares any more', () => {
 
   it('is reported in health also where the worker is beside an HTTP server', async () => {
     const { providers } = listener('Beside', { subject: 'numbers.old' });
-    await rig.stopService(await rig.service({ providers }));
+    await rig.stop(await rig.service({ providers }));
     const left = 'loopstack~on~Beside~Late~numbers,old';
     const service = await rig.service({
       name: 'beside',
@@ -177,7 +172,7 @@ describe('a binding that nobody declares any more', () => {
     await rig.stream('MOVED', 'moved.>');
     const declared = (stream: string) => ({ providers: listener('Moved', { subject: 'numbers.>', stream }).providers });
     await rig.jsm.streams.update('MOVED', { sources: [{ name: 'NUMBERS' }] });
-    await rig.stopService(await rig.service(declared('NUMBERS')));
+    await rig.stop(await rig.service(declared('NUMBERS')));
     const service = await rig.service(declared('MOVED'));
     const moved = 'loopstack~on~Moved~Late~numbers,#';
     await until('it is reported', async () =>
@@ -197,15 +192,13 @@ describe('a binding that nobody declares any more', () => {
 });
 
 describe('a binding that somebody has paused', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
   });
-  afterAll(() => rig?.end());
 
   it('is told of in readiness, which stays green, and takes its events when it is resumed', async () => {
-    await rig.stopService(await rig.service(listener('Paused', {})));
+    await rig.stop(await rig.service(listener('Paused', {})));
     const pause = (body: object): Promise<unknown> =>
       rig.nc.request('$JS.API.CONSUMER.PAUSE.NUMBERS.loopstack~on~Paused~Late~numbers,#', JSON.stringify(body));
     // The server leaves zeros at the end out.
@@ -228,11 +221,10 @@ describe('a binding that somebody has paused', () => {
 describe('bindings for which JetStream does not answer', () => {
   const domain = 'led';
   const asked = new Set<string>();
-  let rig: Rig;
+  const rig = Rig.use('all');
   /** Called when a binding is asked for. */
   let heard: () => void = () => undefined;
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
     const head = `$JS.${domain}.API.`;
     const answer = async (path: string, data: Uint8Array): Promise<Uint8Array | string> => {
@@ -246,7 +238,6 @@ describe('bindings for which JetStream does not answer', () => {
     });
   });
   afterEach(() => jest.restoreAllMocks());
-  afterAll(() => rig?.end());
 
   it('stop the boot when one of them was waited for', async () => {
     const now = performance.now.bind(performance);
@@ -265,12 +256,10 @@ describe('bindings for which JetStream does not answer', () => {
 });
 
 describe('a durable that is deleted under a worker', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
   });
-  afterAll(() => rig?.end());
 
   it('is made again where it was, so that nothing is missed and nothing runs twice', async () => {
     const listening = listener('Gone', { from: 'now' });
@@ -287,13 +276,11 @@ describe('a durable that is deleted under a worker', () => {
 });
 
 describe('a durable that is deleted before it got anything', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers.>');
     await rig.emit('numbers.before', { n: 0 });
   });
-  afterAll(() => rig?.end());
 
   it('is made again from when it had been made, so that nothing is missed', async () => {
     const listening = listener('Soon', { from: 'now' });
@@ -306,11 +293,7 @@ describe('a durable that is deleted before it got anything', () => {
 });
 
 describe('the stream of a subject', () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await Rig.start();
-  });
-  afterAll(() => rig?.end());
+  const rig = Rig.use('all');
 
   const boot = (binding: Partial<EventBinding<object>>, nats = {}): Promise<Service> =>
     rig.service({ providers: listener('Found', binding).providers, nats });
@@ -327,8 +310,8 @@ describe('the stream of a subject', () => {
     await rig.stream('US', 'shop.us');
     await expect(boot({ subject: 'shop.*' })).rejects.toMatchObject(refused(/captured by EU and US\. Name one/));
     const service = await boot({ subject: 'shop.*', stream: 'US' });
-    expect(await rig.consumer('US', 'loopstack~on~Found~Late~shop,+')).toBeDefined();
-    await rig.stopService(service);
+    expect((await rig.consumer('US', 'loopstack~on~Found~Late~shop,+')).config).toMatchObject({ filter_subject: 'shop.*' });
+    await rig.stop(service);
   });
 
   it('that is named must exist', async () => {
@@ -341,11 +324,11 @@ describe('the stream of a subject', () => {
     await rig.emit('buys.x', { n: 1 });
     const floor = async (): Promise<number> => (await rig.consumer('KÄUFE', 'loopstack~on~Found~Late~buys,+')).ack_floor.stream_seq;
     expect(await until('it is acknowledged', floor)).toBe(1);
-    await rig.stopService(service);
+    await rig.stop(service);
   });
 
   it.each(['loopstack.run.*.*', 'loopstack.event.*.*.*'])('is never our own: %s', async (subject) => {
-    await rig.stopService(await rig.service({ providers: [] }));
+    await rig.stop(await rig.service({ providers: [] }));
     await expect(boot({ subject })).rejects.toMatchObject(refused(/expected events of an application, received the stream LOOPSTACK_/));
   });
 

@@ -1,16 +1,12 @@
-import { LoopstackModule, type LoopstackOptions } from '@loopstack/core';
-import { Bindings, DeadLetters, JetStreamServer, LoopstackHealth, NatsModule, type NatsOptions } from '@loopstack/nats';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
+import type { LoopstackOptions } from '@loopstack/core';
+import { Bindings, DeadLetters, LoopstackHealth, type NatsOptions } from '@loopstack/nats';
 import { HEADER, isOutcome, type RunEvent } from '@loopstack/shared';
-import { Module, type INestApplicationContext, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microservices';
-import { connect, headers as newHeaders, type JetStreamManager, type NatsConnection } from 'nats';
+import type { INestApplicationContext, Type } from '@nestjs/common';
+import { headers as newHeaders, type JetStreamManager, type NatsConnection } from 'nats';
+import { appOf, startBeside, startProducer, startWorker } from '../rig/app.js';
+import { Harness, using, type Per } from '../rig/harness.js';
 import { readEvents, readStream, type Stored } from '../rig/measure.js';
-
-import { until } from '../until.js';
-
-export { until };
+export { until } from '../until.js';
 
 export interface ServiceOptions {
   readonly name?: string;
@@ -30,35 +26,13 @@ export class Service {
     servers: string,
     { name, providers, controllers = [], nats, loopstack, worker = true }: ServiceOptions,
   ): Promise<Service> {
-    @Module({
-      imports: [
-        LoopstackModule.forRoot({ ...(name === undefined ? {} : { service: name }), ...loopstack }),
-        NatsModule.forRoot({ servers, shutdownGrace: '2s', ...nats }),
-      ],
-      providers: [...providers],
-      controllers: [...controllers],
-    })
-    class App {}
-    const quiet = { logger: ['fatal' as const], abortOnError: false };
-    if (worker === 'beside') {
-      const app = await NestFactory.create(App, quiet);
-      app.connectMicroservice({ strategy: app.get(JetStreamServer) });
-      await app.startAllMicroservices();
-      return new Service(await app.init());
-    }
-    if (!worker) return new Service(await NestFactory.createApplicationContext(App, quiet));
-    const strategy: AsyncMicroserviceOptions = {
-      inject: [JetStreamServer],
-      useFactory: (server: JetStreamServer): CustomStrategy => ({ strategy: server }),
-    };
-    const app = await NestFactory.createMicroservice<AsyncMicroserviceOptions>(App, { ...strategy, ...quiet });
-    try {
-      await app.listen();
-    } catch (error) {
-      await app.close();
-      throw error;
-    }
-    return new Service(app);
+    const App = appOf(
+      { servers, shutdownGrace: '2s', ...nats },
+      { ...(name === undefined ? {} : { service: name }), ...loopstack },
+      { providers: [...providers], controllers: [...controllers] },
+    );
+    const start = worker === 'beside' ? startBeside : worker ? startWorker : startProducer;
+    return new Service(await start(App));
   }
 
   get<T>(type: Type<T>): T {
@@ -83,19 +57,25 @@ export class Service {
 }
 
 /** A server, services on it, and what tests ask of its streams. */
-export class Rig {
-  readonly #services = new Set<Service>();
+export class Rig extends Harness {
+  nc!: NatsConnection;
+  jsm!: JetStreamManager;
 
-  private constructor(
-    readonly server: NatsServer,
-    readonly nc: NatsConnection,
-    readonly jsm: JetStreamManager,
-  ) {}
+  static start(): Promise<Rig> {
+    const rig = new Rig();
+    return rig.after(rig.#begin());
+  }
 
-  static async start(): Promise<Rig> {
-    const server = await startNatsServer();
-    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    return new Rig(server, nc, await nc.jetstreamManager());
+  /** A rig for the tests of the file or of the `describe` that calls this. */
+  static use(per: Per): Rig {
+    const rig = new Rig();
+    return using(per, rig, () => rig.#begin());
+  }
+
+  async #begin(): Promise<void> {
+    await this.startServer();
+    this.nc = await this.connect();
+    this.jsm = await this.nc.jetstreamManager();
   }
 
   /** The application's own stream of events. */
@@ -103,15 +83,8 @@ export class Rig {
     await this.jsm.streams.add({ name, subjects });
   }
 
-  async service(options: ServiceOptions): Promise<Service> {
-    const service = await Service.start(this.server.url, options);
-    this.#services.add(service);
-    return service;
-  }
-
-  async stopService(service: Service): Promise<void> {
-    this.#services.delete(service);
-    await service.stop();
+  service(options: ServiceOptions): Promise<Service> {
+    return this.track('users', Service.start(this.url, options), (service) => service.stop());
   }
 
   /** @returns sequence of the event */
@@ -152,19 +125,5 @@ export class Rig {
 
   async consumer(stream: string, durable: string): Promise<Awaited<ReturnType<JetStreamManager['consumers']['info']>>> {
     return this.jsm.consumers.info(stream, durable);
-  }
-
-  /** Waits until the runs stream has forgotten the message ids that it knows now. Only where the deduplication window is short. */
-  async messageIdsForgotten(): Promise<void> {
-    const probe = async (): Promise<boolean> =>
-      (await this.nc.jetstream().publish('loopstack.run.Probe.Probe', '', { msgID: 'probe' })).duplicate;
-    await probe();
-    await until('message ids are forgotten', async () => !(await probe()));
-  }
-
-  async end(): Promise<void> {
-    await Promise.all([...this.#services].map((service) => service.stop()));
-    await this.nc.close();
-    await this.server.stop();
   }
 }

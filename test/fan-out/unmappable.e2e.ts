@@ -57,11 +57,10 @@ const providers = [Ledger, Book, Watch, Archive];
 const BOOK = 'loopstack~on~Ledger~Book~payments,+';
 
 describe('an event that a binding cannot use', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let service: Service;
   let tool: Service;
   beforeAll(async () => {
-    rig = await Rig.start();
     // Nothing in it may be read by direct gets: streams of applications are as they are.
     await rig.stream('PAYMENTS', 'payments.*');
     service = await rig.service({ providers });
@@ -82,7 +81,6 @@ describe('an event that a binding cannot use', () => {
     );
     await until('all letters', async () => (await letters()).length >= 5);
   });
-  afterAll(() => rig?.end());
 
   const letters = (): Promise<readonly DeadLetter[]> => tool.deadLetters.list();
   const letterOf = async (workflow: string, sequence: number): Promise<DeadLetter> => {
@@ -156,7 +154,7 @@ describe('an event that a binding cannot use', () => {
   });
 
   it('is refused when it is redriven and no worker declares the binding', async () => {
-    await rig.stopService(service);
+    await rig.stop(service);
     const { deadSequence } = await letterOf('Book', 4);
     const { failed } = await tool.deadLetters.redrive(deadSequence);
     expect(failed).toEqual([

@@ -24,14 +24,12 @@ class Numbers {}
 class Graves {}
 
 describe('events while the runs stream is full', () => {
-  let rig: Rig;
+  const rig = Rig.use('all');
   let service: Service;
   beforeAll(async () => {
-    rig = await Rig.start();
     await rig.stream('NUMBERS', 'numbers');
     service = await rig.service({ providers: [Numbers, Count], nats: { runs: { maxMessages: 3 } } });
   });
-  afterAll(() => rig?.end());
 
   it('wait, with an alarm, and start their runs when there is room', async () => {
     for (const n of [1, 2, 3, 4, 5]) await rig.emit('numbers', { n });
@@ -47,11 +45,7 @@ describe('events while the runs stream is full', () => {
 });
 
 describe('a workflow that buries what it is started by', () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await Rig.start();
-  });
-  afterAll(() => rig?.end());
+  const rig = Rig.use('all');
 
   it('comes to an end, with an alarm', async () => {
     const service = await rig.service({ providers: [Graves, Lament], loopstack: { maxCauseDepth: 4 } });

@@ -1,8 +1,8 @@
 import type { LoopstackClient } from '@loopstack/client';
 import { HEADER, type LoopstackError } from '@loopstack/shared';
 import { headers } from 'nats';
-import { setTimeout as windowPasses } from 'node:timers/promises';
-import { JOB, Proxy, Rig, held, scaled, until } from '../rig/rig.js';
+import { messageIdsForgotten } from '../rig/measure.js';
+import { JOB, Proxy, Rig, STREAMS, expectNothingFor, held, scaled, until } from '../rig/rig.js';
 import type { WorkerProcess } from '../rig/worker-process.js';
 
 /** Users without and with the right to acknowledge messages. */
@@ -17,15 +17,12 @@ authorization {
 describe('lost acknowledgements', () => {
   let rig: Rig;
   let proxy: Proxy;
-  afterEach(async () => {
-    await proxy?.stop();
-    await rig.end();
-  });
+  afterEach(() => rig?.end());
 
   it('a publish retried with its key leaves one run', async () => {
     rig = await Rig.start();
     await rig.worker();
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const client = await rig.producer({ servers: proxy.url, publishTimeout: '500ms' });
     const count = scaled(1000, 100);
     const publish = (): Promise<PromiseSettledResult<Awaited<ReturnType<LoopstackClient['run']>>>[]> =>
@@ -52,7 +49,7 @@ describe('lost acknowledgements', () => {
   it('a publish across a reconnect leaves one run', async () => {
     rig = await Rig.start();
     await rig.worker();
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const client = await rig.producer({ servers: proxy.url, publishTimeout: '20s' });
     const count = scaled(1000, 100);
     proxy.set('down', 'drop');
@@ -71,7 +68,7 @@ describe('lost acknowledgements', () => {
 
   it('an unacknowledged outcome is recorded once', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '1s' } });
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const gate = rig.gate();
     await rig.worker({ servers: proxy.url });
     const runs = await rig.runs(16, { job: { do: 'hold', gate: gate.path } });
@@ -89,7 +86,7 @@ describe('lost acknowledgements', () => {
 
   it('an outcome is confirmed over the next connection', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '5m' } });
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const gate = rig.gate();
     const job = { do: 'hold', gate: gate.path } as const;
     const worker = await rig.worker({ servers: proxy.url }, [{ ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m' } }]);
@@ -109,7 +106,7 @@ describe('lost acknowledgements', () => {
 
   it('a start without acknowledgement does not mark a suspect', async () => {
     rig = await Rig.start({ nats: { publishTimeout: '500ms' } });
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const once = { ...JOB, options: { ...JOB.options, lease: '30s', retry: { attempts: 1 } } } as const;
     await rig.worker({ servers: proxy.url, connect: { reconnectTimeWait: 50 } }, [once]);
     proxy.set('up', 'pause');
@@ -119,7 +116,7 @@ describe('lost acknowledgements', () => {
     proxy.set('up', 'pass');
     await until('their starts are stored', async () => (await rig.events()).size >= delivered);
     proxy.isolate();
-    await windowPasses(1500);
+    await expectNothingFor(1500, 'a dead letter', async () => (await rig.deadLetters())[0]);
     proxy.heal();
     await rig.settled();
     const balance = await rig.balance();
@@ -144,15 +141,14 @@ describe('lost acknowledgements', () => {
 });
 
 describe('progress without acknowledgement', () => {
-  let rig: Rig;
+  const rig = Rig.use('each', { nats: { publishTimeout: '500ms', shutdownGrace: '500ms' } });
   let proxy: Proxy;
   const full = { ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', record: 'full', retry: { attempts: 1 } } } as const;
   let worker: WorkerProcess;
   let gate: ReturnType<Rig['gate']>;
 
   beforeEach(async () => {
-    rig = await Rig.start({ nats: { publishTimeout: '500ms', shutdownGrace: '500ms' } });
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     worker = await rig.worker({ servers: proxy.url }, [full]);
     const first = rig.gate();
     gate = rig.gate();
@@ -164,11 +160,6 @@ describe('progress without acknowledgement', () => {
     expect((await rig.eventsOf(id)).at(-1)?.type).toBe('progress');
     proxy.heal();
     proxy.cut();
-  });
-
-  afterEach(async () => {
-    await proxy?.stop();
-    await rig.end();
   });
 
   async function expectOnce(name: string): Promise<void> {
@@ -195,14 +186,11 @@ describe('progress without acknowledgement', () => {
 describe('questions lost with the connection', () => {
   let rig: Rig;
   let proxy: Proxy;
-  afterEach(async () => {
-    await proxy?.stop();
-    await rig.end();
-  });
+  afterEach(() => rig?.end());
 
   it('a history is read again over the next connection', async () => {
     rig = await Rig.start();
-    proxy = await Proxy.start(rig.url);
+    proxy = await rig.startProxy();
     const retry = { attempts: 3, delay: '2s' } as const;
     const worker = await rig.worker({ servers: proxy.url }, [{ ...JOB, options: { ...JOB.options, lease: '5m', timeout: '10m', retry } }]);
     const { id } = await rig.run({ job: { do: 'fail-first' } });
@@ -222,7 +210,7 @@ describe('questions lost with the connection', () => {
 
 describe('idempotency keys', () => {
   let rig: Rig;
-  afterEach(() => rig.end());
+  afterEach(() => rig?.end());
 
   it('a key outlives the deduplication window', async () => {
     rig = await Rig.start({ nats: { runs: { deduplication: '500ms' } } });
@@ -231,7 +219,8 @@ describe('idempotency keys', () => {
     const first = await rig.run({ job: { do: 'big', bytes: 10 } }, options);
     expect(first.duplicate).toBe(false);
     expect(await first.result()).toBe('x'.repeat(10));
-    await windowPasses(1500);
+    await messageIdsForgotten(rig.nc);
+    const { state } = await rig.jsm.streams.info(STREAMS.runs);
     const second = await rig.run({ job: { do: 'big', bytes: 10 } }, options);
     expect(second.id).toBe(first.id);
     expect(second.duplicate).toBe(true);
@@ -241,7 +230,7 @@ describe('idempotency keys', () => {
     set.set(HEADER.RUN_ID, first.id);
     const body = JSON.stringify({ userId: 'u1', payload: { do: 'big', bytes: 10 } });
     const third = await rig.nc.jetstream().publish('loopstack.run.Rig.Job', body, { msgID: `Rig.Job:${first.id}`, headers: set });
-    expect(third).toMatchObject({ duplicate: false, seq: 2 });
+    expect(third).toMatchObject({ duplicate: false, seq: state.last_seq + 1 });
     await rig.settled();
     const balance = await rig.balance();
     expect(balance).toMatchObject({ acked: 1, executed: 1, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });

@@ -5,11 +5,7 @@ const names = wireNames();
 const JOB = { workspace: WORKSPACE, workflow: 'Job' };
 
 describe('a flood of cancels', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 1, lease: '5s' } }] });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 1, lease: '5s' } }] });
 
   it('a flood of cancels hides no real cancel', async () => {
     const worker = await rig.worker();

@@ -15,7 +15,7 @@ const OFFSETS: readonly [string, string][] = [
 const SOON_MS = 20_000;
 
 let rig: Rig;
-afterEach(() => rig.end());
+afterEach(() => rig?.end());
 
 /** Streams as a worker makes them, and nobody who consumes. */
 const provisioned = async (nats?: Parameters<Rig['worker']>[0]): Promise<void> => (await rig.worker(nats)).end();

@@ -6,7 +6,7 @@ const workflows = [{ workspace: WORKSPACE, name: 'Job', options: { lease: '1s', 
 
 describe('dead letters', () => {
   let rig: Rig;
-  afterEach(() => rig.end());
+  afterEach(() => rig?.end());
 
   it('a command near the size limit gets a pointer', async () => {
     rig = await Rig.start({ workflows });

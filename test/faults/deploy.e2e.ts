@@ -95,11 +95,7 @@ function wronglyDone(rig: Rig, sent: readonly Sent[], pids: Readonly<Record<Rele
 const refusals = (events: readonly RunEvent[] = []): readonly RunEvent[] => events.filter(({ refusal }) => refusal !== undefined);
 
 describe('two releases side by side', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   it.each<[string, readonly [Release, Release]]>([
     ['rolled out', ['old', 'new']],

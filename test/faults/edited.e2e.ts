@@ -1,7 +1,6 @@
 import { Workflow, Workspace } from '@loopstack/core';
 import { jest } from '@jest/globals';
 import { Rig, STREAMS, held, until } from '../rig/rig.js';
-import { startApp } from '../rig/app.js';
 
 @Workflow({ name: 'Job', lease: '30s' })
 class EditedJob {
@@ -31,7 +30,7 @@ describe('edited durables', () => {
         'clearTimeout',
       ],
     });
-    const app = await startApp([EditedJob, EditedWorkspace], { servers: rig.url });
+    await rig.startApp([EditedJob, EditedWorkspace]);
     try {
       await rig.run();
       await rig.settled();
@@ -45,7 +44,6 @@ describe('edited durables', () => {
       held('durable edited by hand', { 'put right': 1 });
     } finally {
       jest.useRealTimers();
-      await app.close();
       await rig.end();
     }
   });

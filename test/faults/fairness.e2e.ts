@@ -10,16 +10,15 @@ const quantile = (list: readonly number[], q: number): number =>
   [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? Number.NaN;
 
 describe('fairness', () => {
-  let rig: Rig;
+  const rig = Rig.use('each', {
+    workflows: [
+      { workspace: WORKSPACE, name: 'Poisoned', options: poisoned },
+      { workspace: WORKSPACE, name: 'Healthy', options },
+      { workspace: 'Other', name: 'Healthy', options },
+    ],
+  });
   let client: LoopstackClient;
   beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [
-        { workspace: WORKSPACE, name: 'Poisoned', options: poisoned },
-        { workspace: WORKSPACE, name: 'Healthy', options },
-        { workspace: 'Other', name: 'Healthy', options },
-      ],
-    });
     await rig.worker();
     client = await rig.producer({ publishTimeout: '60s' });
     // The first run of each pays for what is loaded and compiled.
@@ -32,7 +31,6 @@ describe('fairness', () => {
     }
     await rig.settled();
   });
-  afterEach(() => rig.end());
 
   /** Starts runs one after another, and gives the time from each call to its effect. */
   async function probe(

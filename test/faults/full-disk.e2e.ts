@@ -60,7 +60,7 @@ describe('a full disk', () => {
     client = await rig.producer({ publishTimeout: '2s' });
   });
   afterEach(async () => {
-    await rig.end();
+    await rig?.end();
     disk.remove();
   });
 

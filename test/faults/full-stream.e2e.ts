@@ -4,14 +4,10 @@ import { Rig, STREAMS, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 const LIMIT = scaled(10_000, 500);
 
 describe('a full runs stream', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }],
-      nats: { runs: { maxMessages: LIMIT, keepExecuted: '1s', deduplication: '1s' } },
-    });
+  const rig = Rig.use('each', {
+    workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }],
+    nats: { runs: { maxMessages: LIMIT, keepExecuted: '1s', deduplication: '1s' } },
   });
-  afterEach(() => rig.end());
 
   const publish = (): Promise<string> =>
     rig.run().then(

@@ -17,15 +17,11 @@ const FAILURES: readonly (readonly [name: string, job: Job, reason: string, mess
 ];
 
 describe('handlers', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [
-        { workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 2, delay: '50ms' }, timeout: '500ms', concurrency: 8 } },
-      ],
-    });
+  const rig = Rig.use('each', {
+    workflows: [
+      { workspace: WORKSPACE, name: 'Job', options: { retry: { attempts: 2, delay: '50ms' }, timeout: '500ms', concurrency: 8 } },
+    ],
   });
-  afterEach(() => rig.end());
 
   it('every kind of failing handler is classified', async () => {
     const worker = await rig.worker();

@@ -4,12 +4,11 @@ import { RunService, Workflow, Workspace } from '@loopstack/core';
 import { jest } from '@jest/globals';
 import { Logger, type INestMicroservice, type Type } from '@nestjs/common';
 import { IsInt, IsOptional, IsString, Matches } from 'class-validator';
-import { connect, type NatsConnection } from 'nats';
+import { type NatsConnection } from 'nats';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CliRig } from '../cli/rig.js';
-import { startApp } from '../rig/app.js';
 import { until } from '../until.js';
 
 class Parcel {
@@ -65,36 +64,25 @@ const hostile = NAMES.map((name): Type<{ run(): string }> => {
 class Depot {}
 
 describe('a catalogue with foreign entries', () => {
-  let rig: CliRig;
-  let worker: INestMicroservice;
+  const rig = CliRig.use('all');
   let producer: INestMicroservice;
   let client: LoopstackClient;
   let nc: NatsConnection;
   const told: string[] = [];
 
   beforeAll(async () => {
-    rig = await CliRig.open();
-    worker = await startApp([Ship, ...hostile, Depot], { servers: rig.server.url });
-    producer = await startApp([], { servers: rig.server.url });
-    client = await LoopstackClient.connect({
-      servers: rig.server.url,
+    await rig.startApp([Ship, ...hostile, Depot]);
+    producer = await rig.startApp([]);
+    client = await rig.connectClient({
       checkCatalogue: true,
       checkSchema: schemaCheck({ warn: (text) => told.push(text) }),
     });
-    nc = await connect({ servers: rig.server.url });
+    nc = await rig.connect();
     await until('the catalogue is published', async () => (await client.catalogue.list().catch(() => [])).length === NAMES.length + 1);
     for (const [workflow, [entry]] of Object.entries(ENTRIES)) {
       const whole = typeof entry === 'string' || Array.isArray(entry) ? entry : { workspace: 'Depot', workflow, ...(entry as object) };
       await nc.jetstream().publish(`$KV.LOOPSTACK_CATALOGUE.Depot.${workflow}`, typeof whole === 'string' ? whole : JSON.stringify(whole));
     }
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await client?.close();
-    await producer?.close();
-    await worker?.close();
-    await rig?.stop();
   });
 
   it.each(NAMES)('the schema of %s is left to the worker', async (name) => {
@@ -148,15 +136,14 @@ describe('a worker with an uncheckable schema', () => {
     @Workspace({ workflows: [Take] })
     class Large {}
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
-    const rig = await CliRig.open();
-    const worker = await startApp([Take, Large], { servers: rig.server.url });
+    const rig = await CliRig.start();
+    const worker = await rig.startApp([Take, Large]);
     try {
       await until('it is said', () => warn.mock.calls.some(([text]) => /Large\.Take .*more than 3000 parts/.test(String(text))));
       expect(await (await worker.get(RunService).run('Take', 'Large', { p1: 'a' }, 'u')).result()).toBe('done');
     } finally {
       warn.mockRestore();
-      await worker.close();
-      await rig.stop();
+      await rig.end();
     }
   });
 });

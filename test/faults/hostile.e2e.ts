@@ -123,16 +123,12 @@ function mainThreadMs(pid: number): number {
 }
 
 describe('hostile input', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [
-        { workspace: WORKSPACE, name: 'Strict', payload: 'strict', options: { concurrency: 4 } },
-        { workspace: WORKSPACE, name: 'Job', options: { concurrency: 4 } },
-      ],
-    });
+  const rig = Rig.use('each', {
+    workflows: [
+      { workspace: WORKSPACE, name: 'Strict', payload: 'strict', options: { concurrency: 4 } },
+      { workspace: WORKSPACE, name: 'Job', options: { concurrency: 4 } },
+    ],
   });
-  afterEach(() => rig.end());
 
   it('hostile input is dead-lettered without harm', async () => {
     const worker = await rig.worker();

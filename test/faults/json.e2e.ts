@@ -1,9 +1,7 @@
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import type { INestMicroservice } from '@nestjs/common';
-import { connect, headers, type NatsConnection } from 'nats';
+import { headers, type NatsConnection } from 'nats';
 import { readFileSync } from 'node:fs';
-import { startApp } from '../rig/app.js';
+import { harness } from '../rig/harness.js';
 import { until } from '../until.js';
 
 /** What workers took, by the name of its file. */
@@ -36,15 +34,14 @@ const names = [...files.keys()];
 const good = [...names.filter((name) => name.startsWith('y_') && !AMBIGUOUS.includes(name)), ...TAKEN];
 
 describe('JSONTestSuite as payloads', () => {
-  let server: NatsServer;
-  let worker: INestMicroservice;
+  const rig = harness();
   let nc: NatsConnection;
   const dead = new Set<string>();
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    worker = await startApp([Take, Parser], { servers: server.url });
-    nc = await connect({ servers: server.url });
+    await rig.startServer();
+    await rig.startApp([Take, Parser]);
+    nc = await rig.connect();
     nc.subscribe('loopstack.dead.Parser.Take', { callback: (_, message) => dead.add(message.headers?.get('x-file') as string) });
     for (const [name, text] of files) {
       const set = headers();
@@ -53,12 +50,6 @@ describe('JSONTestSuite as payloads', () => {
       await nc.jetstream().publish('loopstack.run.Parser.Take', body, { headers: set });
     }
     await until('every file is taken or a dead letter', () => taken.size + dead.size === files.size);
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await worker?.close();
-    await server?.stop();
   });
 
   it('valid payloads arrive as JSON.parse reads them', () => {

@@ -3,11 +3,7 @@ import { JOB, Rig, STREAMS, held, scaled, until } from '../rig/rig.js';
 const LEASE_MS = 2000;
 
 describe('leases', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: [{ ...JOB, options: { ...JOB.options, lease: LEASE_MS, concurrency: 2 } }] });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: [{ ...JOB, options: { ...JOB.options, lease: LEASE_MS, concurrency: 2 } }] });
 
   /** Each run was called once, recorded once and lost never. */
   async function expectOnce(name: string): Promise<void> {

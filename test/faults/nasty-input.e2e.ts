@@ -63,11 +63,7 @@ async function write(port: number, frames: readonly Buffer[]): Promise<void> {
 const LAG_MS = 500;
 
 describe('the event loop of a worker', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }] });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }] });
 
   it('expensive headers and bodies block no event loop', async () => {
     const worker = await rig.worker();
@@ -105,11 +101,7 @@ describe('the event loop of a worker', () => {
 });
 
 describe('the log of a worker', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }] });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 16 } }] });
 
   it('a flood of bad commands keeps the log short', async () => {
     const worker = await rig.worker();

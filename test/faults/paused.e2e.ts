@@ -6,11 +6,7 @@ import type { WorkerProcess } from '../rig/worker-process.js';
 const job = (priorities: boolean): readonly PlannedWorkflow[] => [{ workspace: WORKSPACE, name: 'Job', options: { priorities } }];
 
 describe('paused durables', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   const HOUR_MS = 3_600_000;
   const pause = (ms: number): Promise<unknown> => {

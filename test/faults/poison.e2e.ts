@@ -68,7 +68,7 @@ describe('poison payloads', () => {
   });
   afterEach(async () => {
     await Promise.all(supervisors.splice(0).map((supervisor) => supervisor.stop()));
-    await rig.end();
+    await rig?.end();
   });
 
   /** Two workers that are started again when they end. */
@@ -114,11 +114,7 @@ describe('poison payloads', () => {
 });
 
 describe('blocked processes', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: [POISON, HEALTHY], nats: { maxBlocked: MAX_BLOCKED_MS } });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: [POISON, HEALTHY], nats: { maxBlocked: MAX_BLOCKED_MS } });
 
   it('a blocked process names its run and is killed', async () => {
     const worker = await rig.worker();

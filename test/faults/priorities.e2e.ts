@@ -14,11 +14,7 @@ const job = (priorities: boolean): readonly PlannedWorkflow[] => [
 const KEPT = { keepExecuted: '1s' } as const;
 
 describe('priorities', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   const high = (published: Published): Promise<{ id: string }> => rig.run(published, { priority: 'high' });
   const startsOf = (id: string): number => rig.journal.of(id).filter(({ kind, attempt }) => kind === 'start' && attempt === 1).length;
@@ -86,7 +82,7 @@ describe('priorities', () => {
 
 describe('the split of a durable into lanes', () => {
   let rig: Rig;
-  afterEach(() => rig.end());
+  afterEach(() => rig?.end());
 
   const GAGGED = { connect: { user: 'gagged', pass: 'gagged' } } as const;
   const ADMIN = { connect: { user: 'admin', pass: 'admin' } } as const;

@@ -9,14 +9,10 @@ interface Busy {
 }
 
 describe('readiness', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 1 } }],
-      nats: { stalledAfter: '1s' },
-    });
+  const rig = Rig.use('each', {
+    workflows: [{ workspace: WORKSPACE, name: 'Job', options: { concurrency: 1 } }],
+    nats: { stalledAfter: '1s' },
   });
-  afterEach(() => rig.end());
 
   it('readiness reports queue length and oldest age', async () => {
     const gate = rig.gate();

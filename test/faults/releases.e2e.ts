@@ -1,6 +1,5 @@
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
 import { HEADER, contractKey, noticeKey, type RunEvent } from '@loopstack/shared';
-import { startApp } from '../rig/app.js';
 import { WORKSPACE, Rig, held, scaled, until } from '../rig/rig.js';
 import type { WorkerProcess } from '../rig/worker-process.js';
 import type { PlannedFields, PlannedWorkflow } from '../rig/worker/program.js';
@@ -21,11 +20,7 @@ const young = (options?: PlannedWorkflow['options']): PlannedWorkflow[] => [flow
 const refusalsOf = (events: readonly RunEvent[] = []): readonly RunEvent[] => events.filter(({ refusal }) => refusal !== undefined);
 
 describe('commands that a release refuses', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   async function deadLetters(count: number, deadlineMs = 30_000): Promise<readonly string[]> {
     await until(`there are ${count} dead letters`, async () => (await rig.deadLetters()).length >= count, deadlineMs);
@@ -191,11 +186,7 @@ describe('commands that a release refuses', () => {
 });
 
 describe('releases with different settings', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   const config = async (): Promise<object> => {
     const { ack_wait, max_ack_pending, max_deliver, filter_subjects } = (await rig.consumer()).config;
@@ -264,24 +255,16 @@ class Before extends After {}
 class Renamed {}
 
 describe('workflows of one release only', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   const named = (...names: string[]): PlannedWorkflow[] => names.map((name) => ({ workspace: WORKSPACE, name, options: { lease: '2s' } }));
 
   it('an empty subclass serves the old name', async () => {
     const client = await rig.producer();
-    const app = await startApp([After, Before, Renamed], { servers: rig.url });
-    try {
-      for (const name of ['Before', 'After']) {
-        const run = await client.run(name, WORKSPACE, { n: 1 }, 'u1');
-        expect(await run.result()).toBe(`1 by ${name}`);
-      }
-    } finally {
-      await app.close();
+    await rig.startApp([After, Before, Renamed]);
+    for (const name of ['Before', 'After']) {
+      const run = await client.run(name, WORKSPACE, { n: 1 }, 'u1');
+      expect(await run.result()).toBe(`1 by ${name}`);
     }
   });
 

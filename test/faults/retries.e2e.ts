@@ -4,19 +4,15 @@ import { Rig, WORKSPACE, held, scaled } from '../rig/rig.js';
 const NOMINAL_MS = [1000, 2000, 3000, 3000];
 
 describe('retry delays', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({
-      workflows: [
-        {
-          workspace: WORKSPACE,
-          name: 'Job',
-          options: { retry: { attempts: 5, delay: '1s', factor: 2, maxDelay: '3s', jitter: 0.1 }, concurrency: 200 },
-        },
-      ],
-    });
+  const rig = Rig.use('each', {
+    workflows: [
+      {
+        workspace: WORKSPACE,
+        name: 'Job',
+        options: { retry: { attempts: 5, delay: '1s', factor: 2, maxDelay: '3s', jitter: 0.1 }, concurrency: 200 },
+      },
+    ],
   });
-  afterEach(() => rig.end());
 
   it('retry delays follow the policy and its cap', async () => {
     await rig.worker();

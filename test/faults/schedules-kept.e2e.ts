@@ -3,11 +3,7 @@ import { until, Rig, WORKSPACE, held, scaled } from '../rig/rig.js';
 const STREAM = 'LOOPSTACK_SCHEDULES';
 
 describe('the stream of schedules', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   it('the schedules stream keeps only what is needed', async () => {
     await rig.worker({ runs: { keepExecuted: '1s' } });

@@ -1,16 +1,11 @@
 import type { LoopstackError } from '@loopstack/shared';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as outage } from 'node:timers/promises';
-import { Proxy, Rig, held, scaled, timed, until } from '../rig/rig.js';
+import { Rig, expectNothingFor, held, scaled, timed, until } from '../rig/rig.js';
 
 describe('server outages', () => {
   const DOWN_MS = scaled(60_000, 4000);
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ nats: { publishTimeout: '2s' } });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { nats: { publishTimeout: '2s' } });
 
   it('workers and producers recover from an outage without loss', async () => {
     const workers = [await rig.worker(), await rig.worker()];
@@ -38,7 +33,10 @@ describe('server outages', () => {
     expect(refusedMs).toBeLessThan(500);
     expect(await refused(waiting)).toBe('PUBLISH_UNAVAILABLE');
     const kept = Array.from({ length: 20 }, () => patient.run('Job', 'Rig', {}, 'u1'));
-    await outage(DOWN_MS);
+    const ended: string[] = [];
+    for (const run of kept) void run.finally(() => ended.push('a publish')).catch(() => undefined);
+    for (const { exited } of workers) void exited.then(() => ended.push('a worker'));
+    await expectNothingFor(DOWN_MS, 'an end of what waits for the server', () => ended[0]);
 
     await rig.server.restart();
     const upAt = Date.now();
@@ -57,23 +55,19 @@ describe('server outages', () => {
   });
 
   it('a worker replaces a silently dropped connection in time', async () => {
-    const proxy = await Proxy.start(rig.url);
-    try {
-      await rig.worker({ servers: proxy.url });
+    const proxy = await rig.startProxy();
+    await rig.worker({ servers: proxy.url });
+    await rig.runs(20);
+    await rig.settled();
+    proxy.forget();
+    const ms = await timed(async () => {
       await rig.runs(20);
-      await rig.settled();
-      proxy.forget();
-      const ms = await timed(async () => {
-        await rig.runs(20);
-        await rig.settled(15_000);
-      });
-      expect(ms).toBeLessThan(15_000);
-      const balance = await rig.balance();
-      expect(balance).toMatchObject({ executed: 40, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
-      held('connection forgotten by a firewall', balance, { 'consuming again after': `${Math.round(ms)} ms` });
-    } finally {
-      await proxy.stop();
-    }
+      await rig.settled(15_000);
+    });
+    expect(ms).toBeLessThan(15_000);
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 40, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('connection forgotten by a firewall', balance, { 'consuming again after': `${Math.round(ms)} ms` });
   });
 
   it('repeated server kills under load lose nothing', async () => {
@@ -97,40 +91,36 @@ describe('server outages', () => {
   });
 
   it('a forgetful server causes no second execution', async () => {
-    const proxy = await Proxy.start(rig.url);
-    try {
-      const first = await rig.worker({ connect: { reconnectTimeWait: 50 } });
-      await rig.worker({ servers: proxy.url, connect: { reconnectTimeWait: 50 } });
-      const gate = rig.gate();
-      // Stored and not delivered yet, as the server will remember it.
-      const pause = { pause_until: new Date(Date.now() + 2000).toISOString() };
-      await rig.nc.request('$JS.API.CONSUMER.PAUSE.LOOPSTACK_RUNS.Rig~Job', JSON.stringify(pause));
-      const runs = await rig.runs(32, { job: { do: 'hold', gate: gate.path } });
-      await rig.server.kill();
-      const data = join(rig.server.storeDir, 'jetstream');
-      const before = join(rig.home, 'before');
-      await cp(data, before, { recursive: true });
-      await rig.server.restart();
-      for (const { id } of runs) await rig.journal.started(id);
-      proxy.isolate();
-      await rig.server.kill();
-      await gate.open();
-      await until('all have run', () => rig.journal.effects().size === runs.length);
-      await rm(data, { recursive: true });
-      await cp(before, data, { recursive: true });
-      const reconnects = (): number => first.log().split('Reconnected to').length;
-      const known = reconnects();
-      await rig.server.restart();
-      // One worker is back before the other one has told what it ran.
-      await until('the first worker is back', () => reconnects() > known);
-      proxy.heal();
-      await until('all are recorded', async () => (await rig.events()).size === runs.length);
-      await rig.settled();
-      const balance = await rig.balance();
-      expect(balance).toMatchObject({ executed: 32, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
-      held('deliveries forgotten by a server', balance);
-    } finally {
-      await proxy.stop();
-    }
+    const proxy = await rig.startProxy();
+    const first = await rig.worker({ connect: { reconnectTimeWait: 50 } });
+    await rig.worker({ servers: proxy.url, connect: { reconnectTimeWait: 50 } });
+    const gate = rig.gate();
+    // Stored and not delivered yet, as the server will remember it.
+    const pause = { pause_until: new Date(Date.now() + 2000).toISOString() };
+    await rig.nc.request('$JS.API.CONSUMER.PAUSE.LOOPSTACK_RUNS.Rig~Job', JSON.stringify(pause));
+    const runs = await rig.runs(32, { job: { do: 'hold', gate: gate.path } });
+    await rig.server.kill();
+    const data = join(rig.server.storeDir, 'jetstream');
+    const before = join(rig.home, 'before');
+    await cp(data, before, { recursive: true });
+    await rig.server.restart();
+    for (const { id } of runs) await rig.journal.started(id);
+    proxy.isolate();
+    await rig.server.kill();
+    await gate.open();
+    await until('all have run', () => rig.journal.effects().size === runs.length);
+    await rm(data, { recursive: true });
+    await cp(before, data, { recursive: true });
+    const reconnects = (): number => first.log().split('Reconnected to').length;
+    const known = reconnects();
+    await rig.server.restart();
+    // One worker is back before the other one has told what it ran.
+    await until('the first worker is back', () => reconnects() > known);
+    proxy.heal();
+    await until('all are recorded', async () => (await rig.events()).size === runs.length);
+    await rig.settled();
+    const balance = await rig.balance();
+    expect(balance).toMatchObject({ executed: 32, dead: 0, lost: [], duplicates: 0, twiceEnded: [] });
+    held('deliveries forgotten by a server', balance);
   });
 });

@@ -1,12 +1,10 @@
 import { Rig, WORKSPACE, held, scaled, until } from '../rig/rig.js';
 
 describe('shutdown', () => {
-  let rig: Rig;
-  beforeEach(async () => {
+  const rig = Rig.use('each', { workflows: [{ workspace: WORKSPACE, name: 'Job', options: { lease: '30s', concurrency: 32 } }] });
+  beforeEach(() => {
     // A long lease: what is given back must not wait for it.
-    rig = await Rig.start({ workflows: [{ workspace: WORKSPACE, name: 'Job', options: { lease: '30s', concurrency: 32 } }] });
   });
-  afterEach(() => rig.end());
 
   it('a stopping worker finishes its runs and exits 0', async () => {
     const first = await rig.worker();

@@ -2,11 +2,10 @@ import { commandSigner } from '@loopstack/client';
 import { headerBlock } from '@loopstack/jetstream';
 import { DeadLetters } from '@loopstack/nats';
 import { NonRetryableError, Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { HEADER, newRunId, type Headers, headerLines } from '@loopstack/shared';
 import type { INestMicroservice } from '@nestjs/common';
-import { connect, createInbox, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
-import { startApp } from '../rig/app.js';
+import { createInbox, nkeys, type JetStreamManager, type MsgHdrs, type NatsConnection } from 'nats';
+import { harness } from '../rig/harness.js';
 import { readEvents } from '../rig/measure.js';
 import { until } from '../until.js';
 import { unsettledOf } from '../unsettled.js';
@@ -252,30 +251,24 @@ const GARBAGE: readonly (readonly [string, string | Buffer, string?])[] = [
 ];
 
 describe('copies of a signed command', () => {
-  let server: NatsServer;
+  const rig = harness();
   let workers: INestMicroservice[];
   let nc: NatsConnection;
   let jsm: JetStreamManager;
   let dead: DeadLetters;
 
   beforeAll(async () => {
-    server = await startNatsServer();
+    await rig.startServer();
     const trust = { '*': { signers: [ours.nkey] } };
     const sign = commandSigner(ours.seed);
-    const start = () => startApp([Process, Other, Payments, Refunds], { servers: server.url, sign }, { trust });
+    const start = () => rig.startApp([Process, Other, Payments, Refunds], { sign }, { trust });
     workers = [await start(), await start()];
     dead = (workers[0] as INestMicroservice).get(DeadLetters);
-    nc = await connect({ servers: server.url });
+    nc = await rig.connect();
     jsm = await nc.jetstreamManager();
     // As after the window of deduplication, or a restart without the commands in it: every copy reaches a worker.
     const { config } = await jsm.streams.info('LOOPSTACK_RUNS');
     await jsm.streams.update('LOOPSTACK_RUNS', { ...config, duplicate_window: 0 });
-  });
-
-  afterAll(async () => {
-    await nc?.close();
-    await Promise.all((workers ?? []).map((worker) => worker.close()));
-    await server?.stop();
   });
 
   /** Stores what no client library would write. */

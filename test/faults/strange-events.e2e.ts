@@ -91,11 +91,7 @@ const CASES: readonly Case[] = Object.entries(STRANGE).flatMap(([name, strange])
 ]);
 
 describe('foreign messages on an event subject', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ workflows: WORKFLOWS });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { workflows: WORKFLOWS });
 
   const start =
     (job: object, suffix = '') =>

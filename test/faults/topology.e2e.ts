@@ -4,11 +4,7 @@ import { Rig, STREAMS, WORKSPACE, held, timed, until } from '../rig/rig.js';
 const WITHIN_MS = 10_000;
 
 describe('deleted streams and consumers', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start({ nats: { publishTimeout: '2s' } });
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each', { nats: { publishTimeout: '2s' } });
 
   const recorded = (id: string) => async (): Promise<boolean> => (await rig.eventsOf(id)).some(({ type }) => type === 'succeeded');
 
@@ -80,11 +76,7 @@ describe('deleted streams and consumers', () => {
 });
 
 describe('streams and durables with other settings', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   it('settings are updated where the server allows it', async () => {
     await rig.jsm.streams.add({

@@ -5,11 +5,7 @@ const names = wireNames();
 
 /** Commands for workflows that no worker has. */
 describe('names that no worker serves', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   const waiting = async (): Promise<number> =>
     Object.keys((await rig.jsm.streams.info(names.streams.runs, { subjects_filter: 'loopstack.run.Made.*' })).state.subjects ?? {}).length;

@@ -7,11 +7,7 @@ import { JOB, Rig, STREAMS, held, scaled, until, type Published } from '../rig/r
 const untilGate = (gate: string): Published => ({ job: { do: 'hold-first', gate } });
 
 describe('worker death', () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await Rig.start();
-  });
-  afterEach(() => rig.end());
+  const rig = Rig.use('each');
 
   /** A worker that comes up: one may be killed by what it consumes before it has said that it is ready. */
   async function restarted(crashed: () => void, workflows?: readonly PlannedWorkflow[]): Promise<WorkerProcess> {

@@ -1,5 +1,5 @@
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { fileURLToPath } from 'node:url';
+import { harness } from '../rig/harness.js';
 import { Actor } from '../bench/src/actor.js';
 import type { Servers } from '../bench/src/contender.js';
 import { until } from '../until.js';
@@ -15,17 +15,16 @@ const MEASURED = 15_000;
 const LIMITS = { publish: 5000, bulk: 3800, consume: 6700, record: 10_700, fanOut: 26_500 };
 
 describe('what a run allocates', () => {
-  let server: NatsServer;
+  const rig = harness();
   let servers: Servers;
   const actors: Actor[] = [];
   beforeAll(async () => {
-    server = await startNatsServer();
-    servers = { nats: server.url, redisPort: 0 };
+    await rig.startServer();
+    servers = { nats: rig.url, redisPort: 0 };
   });
   afterEach(async () => {
     await Promise.all(actors.splice(0).map((actor) => actor.end()));
   });
-  afterAll(() => server?.stop());
 
   function started(...flags: readonly string[]): Actor {
     const made = new Actor(flags);

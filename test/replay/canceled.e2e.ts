@@ -1,9 +1,8 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Replays } from '@loopstack/nats';
 import { Workflow, Workspace, type RunContext } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
-import { connect, type NatsConnection } from 'nats';
-import { startApp } from '../rig/app.js';
+import { type NatsConnection } from 'nats';
+import { harness } from '../rig/harness.js';
 import { until } from '../until.js';
 import { unsettled } from '../unsettled.js';
 
@@ -37,44 +36,39 @@ class Endless {
 class Ops {}
 
 describe('a replay as the same run', () => {
-  let server: NatsServer;
+  const rig = harness();
   let nc: NatsConnection;
   let client: LoopstackClient;
 
   beforeAll(async () => {
-    server = await startNatsServer();
-    nc = await connect({ servers: server.url });
-    client = await LoopstackClient.connect({ servers: server.url });
-  });
-  afterAll(async () => {
-    await client?.close();
-    await nc?.close();
-    await server?.stop();
+    await rig.startServer();
+    nc = await rig.connect();
+    client = await rig.connectClient();
   });
 
   it('executes a run that was canceled', async () => {
     // The first worker makes the streams and the consumer.
-    await (await startApp([Job, Endless, Ops], { servers: server.url })).close();
+    await rig.stop(await rig.startApp([Job, Endless, Ops]));
     const { id } = await client.run('Job', 'Ops', {}, 'u1');
     await client.cancel(id);
-    const before = await startApp([Job, Endless, Ops], { servers: server.url });
+    const before = await rig.startApp([Job, Endless, Ops]);
     await until('the canceled command is done with', async () => {
       return (await unsettled(await nc.jetstreamManager(), 'LOOPSTACK_RUNS', 'Ops~Job')) === 0;
     });
-    await before.close();
+    await rig.stop(before);
     expect(executed).toEqual([]);
     const replays = new Replays(nc);
     const { counts } = await replays.start({ workspace: 'Ops', workflow: 'Job', as: 'same-run', outcome: 'canceled' });
     expect(counts).toMatchObject({ published: 1, busy: 0 });
-    const after = await startApp([Job, Endless, Ops], { servers: server.url });
+    const after = await rig.startApp([Job, Endless, Ops]);
     await until('it has succeeded', async () => (await client.get(id)).status === 'succeeded');
     expect(executed).toEqual([id]);
     await replays.close();
-    await after.close();
+    await rig.stop(after);
   });
 
   it('executes it also on the worker that has heard of the cancel, which a second cancel ends again', async () => {
-    const worker = await startApp([Job, Endless, Ops], { servers: server.url });
+    await rig.startApp([Job, Endless, Ops]);
     const replays = new Replays(nc);
     const { id } = await client.run('Endless', 'Ops', {}, 'u1');
     const times = (list: readonly string[]): number => list.filter((one) => one === id).length;
@@ -85,6 +79,5 @@ describe('a replay as the same run', () => {
       if (time === 1) await replays.start({ workspace: 'Ops', workflow: 'Endless', as: 'same-run', outcome: 'canceled' });
     }
     await replays.close();
-    await worker.close();
   });
 });

@@ -19,7 +19,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 
 let rig: ReplayRig;
 beforeEach(async () => (rig = await ReplayRig.start()));
-afterEach(() => rig.stop());
+afterEach(() => rig?.end());
 
 describe('a replay', () => {
   it('publishes each command as a new run that names the old one, on the low lane, and reports what it did', async () => {
@@ -152,13 +152,13 @@ describe('the selection of a replay', () => {
 
   it('goes by what became of the run', async () => {
     const sequences = await rig.commands(6);
-    await rig.event('run-1', { type: 'failed', sequence: sequences[0] as number });
-    await rig.event('run-2', { type: 'retrying' });
-    await rig.event('run-2', { type: 'succeeded' });
-    await rig.event('run-3', { type: 'expired', attempt: 0 });
-    await rig.event('run-4', { type: 'canceled', attempt: 1 });
+    await rig.record('run-1', { type: 'failed', sequence: sequences[0] as number });
+    await rig.record('run-2', { type: 'retrying' });
+    await rig.record('run-2', { type: 'succeeded' });
+    await rig.record('run-3', { type: 'expired', attempt: 0 });
+    await rig.record('run-4', { type: 'canceled', attempt: 1 });
     // The outcome of run 5 belongs to another command of the same run.
-    await rig.event('run-5', { type: 'failed', sequence: 4711 });
+    await rig.record('run-5', { type: 'failed', sequence: 4711 });
     expect(await selected({ outcome: 'failed' })).toEqual([1]);
     expect(await selected({ outcome: 'succeeded' })).toEqual([2]);
     expect(await selected({ outcome: 'canceled' })).toEqual([4]);
@@ -224,9 +224,9 @@ describe('what is replayed', () => {
 
   it('may be the same run, opened again once, and only if it has ended', async () => {
     await rig.commands(3);
-    await rig.event('run-1', { type: 'failed' });
-    await rig.event('run-2', { type: 'started' });
-    await rig.event('run-3', { type: 'succeeded' });
+    await rig.record('run-1', { type: 'failed' });
+    await rig.record('run-2', { type: 'started' });
+    await rig.record('run-3', { type: 'succeeded' });
     const report = await rig.replays().start({ as: 'same-run' });
     expect(report.counts).toMatchObject({ matched: 3, published: 2, busy: 1 });
     const stored = await rig.stored(report.id);
@@ -243,7 +243,7 @@ describe('what is replayed', () => {
     const count = 90;
     await rig.commands(count);
     const result = 'x'.repeat(900 * 1024);
-    for (let i = 1; i <= count; i++) await rig.event(`run-${i}`, { type: 'succeeded', sequence: i, result });
+    for (let i = 1; i <= count; i++) await rig.record(`run-${i}`, { type: 'succeeded', sequence: i, result });
     const neverRan = await rig.replays().preview({ outcome: 'never-ran' });
     expect(neverRan.counts).toMatchObject({ read: count, matched: 0 });
     expect((await rig.replays().preview({ outcome: 'succeeded' })).counts).toMatchObject({ matched: count });
@@ -373,8 +373,8 @@ describe('a replay is gentle', () => {
 
 describe('each command once', () => {
   it('when it is interrupted and resumed after the deduplication window', async () => {
-    await rig.stop();
-    rig = await ReplayRig.start({ duplicate_window: 100_000_000 });
+    await rig.end();
+    rig = await ReplayRig.start({ runs: { duplicate_window: 100_000_000 } });
     await rig.commands(100);
     const stop = new AbortController();
     const running = rig.replays().start({ id: 'broken', rate: 5 }, { signal: stop.signal });

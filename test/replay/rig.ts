@@ -1,24 +1,19 @@
 import { Publisher } from '@loopstack/jetstream';
 import { Replays, type ReplaysOptions } from '@loopstack/operations';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import {
   HEADER,
   decodeRunCommand,
   deadLetterHeaders,
   encodeRunCommand,
-  encodeRunEvent,
-  wireNames,
   type DeadReason,
   type Headers,
   type RunAddress,
   type RunEvent,
 } from '@loopstack/shared/contract';
-import { connect, type NatsConnection } from 'nats';
-import { provisionStreams } from '../client/streams.js';
+import { ADDRESS, Rig, names, type RigOptions } from '../client/rig.js';
 import { readStream } from '../rig/measure.js';
 
-export const names = wireNames();
-export const ADDRESS: RunAddress = { workspace: 'Orders', workflow: 'ProcessOrder' };
+export { ADDRESS, names };
 
 /** A command of the runs stream, read back. */
 export interface StoredCommand {
@@ -33,31 +28,23 @@ export interface StoredCommand {
 }
 
 /** A server with the streams, and what a producer, a worker and an operator do with them. */
-export class ReplayRig {
-  readonly #replays: Replays[] = [];
-  readonly #publisher: Publisher;
+export class ReplayRig extends Rig {
+  #publisher!: Publisher;
 
-  private constructor(
-    readonly server: NatsServer,
-    readonly nc: NatsConnection,
-  ) {
-    this.#publisher = new Publisher(nc);
+  static override start(options: RigOptions = {}): Promise<ReplayRig> {
+    const rig = new ReplayRig();
+    return rig.after(rig.begin(options));
   }
 
-  static async start(runs: Record<string, unknown> = {}): Promise<ReplayRig> {
-    const server = await startNatsServer();
-    const nc = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-    await provisionStreams(nc, { runs });
-    const rig = new ReplayRig(server, nc);
+  protected override async begin(options: RigOptions): Promise<void> {
+    await super.begin(options);
+    this.#publisher = this.closeAtEnd(new Publisher(this.nc));
     const dead = { name: names.streams.dead, subjects: names.captures.dead, allow_direct: true };
-    await rig.api(`STREAM.CREATE.${dead.name}`, dead);
-    return rig;
+    await this.api(`STREAM.CREATE.${dead.name}`, dead);
   }
 
   replays(options?: ReplaysOptions): Replays {
-    const replays = new Replays(this.nc, options);
-    this.#replays.push(replays);
-    return replays;
+    return this.closeAtEnd(new Replays(this.nc, options));
   }
 
   /** Stores a command; returns its sequence. Its run id is `run-<number>` unless headers say otherwise. */
@@ -78,11 +65,6 @@ export class ReplayRig {
 
   publish(subject: string, data: string | Uint8Array, headers?: Headers): Promise<{ readonly sequence: number }> {
     return this.#publisher.publish(subject, typeof data === 'string' ? Buffer.from(data) : data, headers);
-  }
-
-  /** What a worker records of a run. */
-  async event(runId: string, event: Partial<RunEvent> & Pick<RunEvent, 'type'>, address = ADDRESS): Promise<void> {
-    await this.publish(names.event(address, runId), encodeRunEvent({ at: new Date().toISOString(), attempt: 1, ...event }));
   }
 
   async events(runId: string, address = ADDRESS): Promise<readonly RunEvent[]> {
@@ -124,14 +106,6 @@ export class ReplayRig {
       });
   }
 
-  async api<T>(subject: string, body: unknown = {}): Promise<T> {
-    const answer = (await this.nc.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5000 })).json<
-      T & { error?: { description: string } }
-    >();
-    if (answer.error) throw new Error(answer.error.description);
-    return answer;
-  }
-
   /** The durable of a workflow, with nobody who takes from it. */
   async durable(address = ADDRESS): Promise<void> {
     const durable = names.durable(address);
@@ -150,12 +124,5 @@ export class ReplayRig {
     const consumer = await this.nc.jetstream().consumers.get(names.streams.runs, names.durable(address));
     const batch = await consumer.fetch({ max_messages: count, expires: 1000 });
     for await (const message of batch) await message.ackAck();
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.#replays.map((replays) => replays.close()));
-    await this.#publisher.close();
-    await this.nc.close();
-    await this.server.stop();
   }
 }

@@ -40,7 +40,12 @@ export class BreakableCluster {
       }),
     );
     const cluster = new BreakableCluster(nodes, proxies);
-    await cluster.ready();
+    try {
+      await cluster.ready();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
     return cluster;
   }
 

@@ -1,5 +1,6 @@
 import { decodeRunEvent, isOutcome, type RunEvent } from '@loopstack/shared';
 import type { ConsumerMessages, NatsConnection } from 'nats';
+import { until } from '../until.js';
 
 /** A message of a stream, read back. */
 export interface Stored {
@@ -29,6 +30,16 @@ export async function readStream(nc: NatsConnection, stream: string, filter = '>
   }
   await messages.close();
   return stored;
+}
+
+/**
+ * Waits until the runs stream has forgotten the message ids that it knows now. Only where the deduplication window is short.
+ * It stores probes, on a subject that no worker serves.
+ */
+export async function messageIdsForgotten(nc: NatsConnection): Promise<void> {
+  const probe = async (): Promise<boolean> => (await nc.jetstream().publish('loopstack.run.Probe.Probe', '', { msgID: 'probe' })).duplicate;
+  await probe();
+  await until('message ids are forgotten', async () => !(await probe()));
 }
 
 /** Events of each run, in order. */

@@ -1,15 +1,14 @@
-import { LoopstackClient, type ClientOptions } from '@loopstack/client';
+import type { LoopstackClient, ClientOptions } from '@loopstack/client';
 import type { NatsOptions } from '@loopstack/nats';
 import type { LoopstackOptions } from '@loopstack/core';
-import { startNatsServer, type NatsServer } from '@loopstack/nats-server';
 import { jest } from '@jest/globals';
 import { HEADER, type RunEvent, type RunHandle } from '@loopstack/shared';
-import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import type { ConsumerInfo, JetStreamManager, NatsConnection } from 'nats';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BreakableCluster } from './breakable-cluster.js';
 import { FakeClock } from './fake-clock.js';
+import { Harness, using, type Per, type ServerOptions } from './harness.js';
 import { Journal } from './journal.js';
 import { balance, readEvents, readStream, type Balance, type Stored } from './measure.js';
 import { until } from '../until.js';
@@ -21,12 +20,10 @@ import type { PlannedWorkflow } from './worker/program.js';
 
 export { Proxy } from './proxy.js';
 export { held } from './measure.js';
-export { timed, until } from '../until.js';
+export { expectNothingFor, timed, until } from '../until.js';
 
 /** The long form has the full numbers, the short one fits into `npm test`. */
 const LONG = process.env['LOOPSTACK_FAULTS'] === 'long';
-
-type NatsServerOptions = NonNullable<Parameters<typeof startNatsServer>[0]>;
 
 // Worker processes take their time to start on a machine that is busy with other tests.
 jest.setTimeout(LONG ? 900_000 : 120_000);
@@ -38,7 +35,7 @@ export interface RigOptions {
   readonly workflows?: readonly PlannedWorkflow[];
   /** Options of every worker; `servers` is set. */
   readonly nats?: Omit<NatsOptions, 'connection'>;
-  readonly server?: NatsServerOptions;
+  readonly server?: ServerOptions;
   /** A cluster of three instead of one server. */
   readonly cluster?: boolean;
 }
@@ -60,53 +57,50 @@ export const JOB: PlannedWorkflow = {
 };
 
 /** A server or a cluster, workers, a producer, and the journal: what a case needs, and nothing left behind. */
-export class Rig {
-  readonly #workers: WorkerProcess[] = [];
-  readonly #clients: LoopstackClient[] = [];
-  readonly #producers: ProducerProcess[] = [];
-  readonly journal: Journal;
+export class Rig extends Harness {
+  home = '';
+  journal!: Journal;
+  /** A connection of the test's own, past every proxy. */
+  nc!: NatsConnection;
+  jsm!: JetStreamManager;
   /** Ids of runs whose publish was acknowledged. */
   readonly acked: string[] = [];
+  readonly #workers: WorkerProcess[] = [];
+  #cluster: BreakableCluster | undefined;
+  #producer: Promise<LoopstackClient> | undefined;
   #gates = 0;
   #started = 0;
 
-  private constructor(
-    private readonly options: RigOptions,
-    readonly home: string,
-    private readonly one: NatsServer | undefined,
-    private readonly three: BreakableCluster | undefined,
-    /** A connection of the test's own, past every proxy. */
-    readonly nc: NatsConnection,
-    readonly jsm: JetStreamManager,
-  ) {
-    this.journal = new Journal(join(home, 'journal'));
+  private constructor(private readonly options: RigOptions) {
+    super();
   }
 
-  static async start(options: RigOptions = {}): Promise<Rig> {
-    const home = await mkdtemp(join(tmpdir(), 'loopstack-faults-'));
-    const cluster = options.cluster ? await BreakableCluster.start() : undefined;
-    const server = cluster ? undefined : await startNatsServer(options.server);
-    const nc = await connect({
-      servers: (cluster ?? server)?.url.split(',') ?? [],
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 50,
-      ...admin(options),
-    });
-    return new Rig(options, home, server, cluster, nc, await nc.jetstreamManager({ checkAPI: false }));
+  static start(options: RigOptions = {}): Promise<Rig> {
+    const rig = new Rig(options);
+    return rig.after(rig.#begin());
   }
 
-  get server(): NatsServer {
-    if (!this.one) throw new Error('this rig has a cluster');
-    return this.one;
+  /** A rig for the tests of the file or of the `describe` that calls this. */
+  static use(per: Per, options: RigOptions = {}): Rig {
+    const rig = new Rig(options);
+    return using(per, rig, () => rig.#begin());
+  }
+
+  async #begin(): Promise<void> {
+    this.acked.length = 0;
+    this.#workers.length = 0;
+    this.#producer = undefined;
+    this.home = await this.makeFolder('faults');
+    this.journal = new Journal(join(this.home, 'journal'));
+    if (this.options.cluster) this.#cluster = await this.startCluster(BreakableCluster.start());
+    else await this.startServer(this.options.server);
+    this.nc = await this.connect(admin(this.options));
+    this.jsm = await this.nc.jetstreamManager({ checkAPI: false });
   }
 
   get cluster(): BreakableCluster {
-    if (!this.three) throw new Error('this rig has one server');
-    return this.three;
-  }
-
-  get url(): string {
-    return (this.three ?? this.one)?.url ?? '';
+    if (!this.#cluster) throw new Error('this rig has one server');
+    return this.#cluster;
   }
 
   /** Starts a worker; resolves when it consumes. */
@@ -117,7 +111,8 @@ export class Rig {
     loopstack: LoopstackOptions = {},
   ): Promise<WorkerProcess> {
     const plan = { journal: this.journal.file, nats: { servers: this.url, ...this.options.nats, ...nats }, workflows, loopstack };
-    const worker = await WorkerProcess.start(plan, join(this.home, `worker-${++this.#started}.log`), wrapper);
+    const starting = WorkerProcess.start(plan, join(this.home, `worker-${++this.#started}.log`), wrapper);
+    const worker = await this.track('users', starting, (one) => one.end());
     this.#workers.push(worker);
     return worker;
   }
@@ -128,21 +123,15 @@ export class Rig {
   }
 
   /** A producer in a process of its own, with that clock. */
-  async producerWith(clock: FakeClock, connection: ProducerConnection = admin(this.options)): Promise<ProducerProcess> {
-    const producer = await ProducerProcess.start({ servers: this.url, ...connection }, clock);
-    this.#producers.push(producer);
-    return producer;
+  producerWith(clock: FakeClock, connection: ProducerConnection = admin(this.options)): Promise<ProducerProcess> {
+    return this.track('users', ProducerProcess.start({ servers: this.url, ...connection }, clock), (producer) => producer.end());
   }
 
   /** A producer with a connection of its own. */
-  async producer(options: ClientOptions & { readonly servers?: string; readonly noRandomize?: boolean } = {}): Promise<LoopstackClient> {
+  producer(options: ClientOptions & { readonly servers?: string; readonly noRandomize?: boolean } = {}): Promise<LoopstackClient> {
     const { servers = this.url, ...rest } = options;
-    const client = await LoopstackClient.connect({ servers: servers.split(','), reconnectTimeWait: 50, ...admin(this.options), ...rest });
-    this.#clients.push(client);
-    return client;
+    return this.connectClient({ servers: servers.split(','), reconnectTimeWait: 50, ...admin(this.options), ...rest });
   }
-
-  #producer: Promise<LoopstackClient> | undefined;
 
   /** Starts a run, and counts it as acknowledged when it is. */
   async run(
@@ -202,15 +191,6 @@ export class Rig {
   /** The last lines that each worker printed, for the error of a case that fails. */
   logs(): string {
     return this.#workers.map((worker) => `worker ${worker.pid}: …${worker.log().slice(-1500)}`).join('\n');
-  }
-
-  /** Ends everything. */
-  async end(): Promise<void> {
-    await Promise.all([...this.#workers, ...this.#producers].map((child) => child.end()));
-    await Promise.all(this.#clients.map((client) => Promise.race([client.close(), this.nc.closed()]).catch(() => undefined)));
-    await this.nc.close();
-    await (this.three ?? this.one)?.stop();
-    await rm(this.home, { recursive: true, force: true });
   }
 }
 

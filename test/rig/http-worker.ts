@@ -1,9 +1,10 @@
+import { endWithParent } from '@loopstack/nats-server';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { until } from './until.js';
+import { until } from '../until.js';
 
-const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 export const JWT_SECRET = 'a-secret-for-tests-of-at-least-32-bytes';
 
@@ -38,7 +39,7 @@ export interface Request {
 }
 
 /** The built worker (`dist/main.js`), or another program that says where it listens, as a process of its own. */
-export class WorkerProcess {
+export class HttpWorker {
   stdout = '';
   stderr = '';
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -52,15 +53,23 @@ export class WorkerProcess {
     });
     this.#child.stdout!.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
     this.#child.stderr!.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
-    this.exited = new Promise((resolve) => this.#child.once('close', (code, signal) => resolve({ code, signal })));
+    const forget = endWithParent(this.#child.pid as number);
+    this.exited = new Promise((resolve) =>
+      this.#child.once('close', (code, signal) => {
+        forget();
+        resolve({ code, signal });
+      }),
+    );
   }
 
   /** Resolves when it listens. */
-  static async start(env: Record<string, string>, main = MAIN): Promise<WorkerProcess> {
-    const worker = new WorkerProcess(env, main);
-    await until('the worker listens or ends', () => worker.#url !== undefined || worker.#child.exitCode !== null, 40_000);
-    if (worker.#url === undefined) throw new Error(`the worker ended: ${worker.stderr}`);
-    return worker;
+  static async start(env: Record<string, string>, main = MAIN): Promise<HttpWorker> {
+    const worker = new HttpWorker(env, main);
+    const listens = until('the worker listens or ends', () => worker.#url !== undefined || worker.#child.exitCode !== null, 40_000);
+    await listens.catch(() => undefined);
+    if (worker.#url !== undefined) return worker;
+    await worker.stop('SIGKILL');
+    throw new Error(`the worker does not listen: ${worker.stderr}`);
   }
 
   get #url(): string | undefined {
