@@ -48,7 +48,8 @@ export class AppModule {
       module: AppModule,
       global: true,
       imports: [
-        LoopstackModule.forRoot(),
+        // HttpErrorFilter answers for all errors.
+        LoopstackModule.forRoot({ httpErrors: false }),
         NatsModule.forRoot(natsOptions(settings)),
         ScheduleModule.forRoot(),
         ...rateLimit(settings),

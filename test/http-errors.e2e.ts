@@ -73,10 +73,10 @@ describe('an HTTP handler that throws a LoopstackError', () => {
     });
   });
 
-  it('answers a fault of the server with its code alone, and logs the rest', async () => {
+  it('answers a fault of the server without its text, and logs that', async () => {
     const { status, body } = await get('fault', {});
     expect(status).toBe(503);
-    expect(body).toEqual({ statusCode: 503, code: 'PUBLISH_UNAVAILABLE', message: 'Service Unavailable' });
+    expect(body).toEqual({ statusCode: 503, code: 'PUBLISH_UNAVAILABLE', message: 'Service Unavailable', fix: expect.any(String) });
     expect(logger.errors).toEqual([expect.stringContaining('10.0.0.7')]);
   });
 

@@ -14,7 +14,7 @@ const BY_STATUS: Readonly<Record<number, ProblemCode>> = {
 
 /** What an error says to the outside. What was not made to be read there is INTERNAL, without its message. Pure. */
 export function answerOf(thrown: unknown): ErrorAnswer {
-  if (thrown instanceof LoopstackError) return thrown.toJSON();
+  if (thrown instanceof LoopstackError) return answerOfLoopstack(thrown);
   if (thrown instanceof HttpException) {
     const body = thrown.getResponse();
     if (thrown instanceof Problem) return body as ErrorAnswer;
@@ -27,6 +27,13 @@ export function answerOf(thrown: unknown): ErrorAnswer {
   const status = thrown instanceof Error ? (thrown as { statusCode?: unknown }).statusCode : undefined;
   if (typeof status === 'number' && status >= 400 && status < 500) return answerOfStatus(status);
   return answerOf(new Problem('INTERNAL'));
+}
+
+/** The text of a fault of this server may name its surroundings: the log has it. */
+function answerOfLoopstack(error: LoopstackError): ErrorAnswer {
+  const { statusCode, code, fix } = error;
+  if (statusCode < 500) return error.toJSON();
+  return { statusCode, code, message: STATUS_CODES[statusCode] ?? 'Error', fix };
 }
 
 function answerOfStatus(statusCode: number): ErrorAnswer {
@@ -62,6 +69,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     if (code === 'INTERNAL')
       this.#logger.error(thrown instanceof Error ? (thrown.stack ?? thrown.message) : `A request threw ${typeof thrown}`);
     // Terminus logs what is not ready.
-    else if (statusCode >= 500 && code !== 'NOT_READY') this.#logger.warn(`${code}: ${message}`);
+    else if (statusCode >= 500 && code !== 'NOT_READY')
+      this.#logger.warn(`${code}: ${thrown instanceof LoopstackError ? thrown.message : message}`);
   }
 }

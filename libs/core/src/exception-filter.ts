@@ -5,8 +5,8 @@ import { LoopstackError } from '@loopstack/shared';
 import { throwError } from 'rxjs';
 
 /**
- * Answers HTTP requests with the status and code of a LoopstackError. A mistake of the client has the message, the remedy, and the
- * field errors; a fault of the server has its text in the log alone. Other contexts get the error itself.
+ * Answers HTTP requests with the status, code and remedy of a LoopstackError. The message and the field errors of a client's mistake
+ * are in the answer, too; those of a fault of the server are in the log alone. Other contexts get the error itself.
  */
 @Catch(LoopstackError)
 export class LoopstackExceptionFilter implements ExceptionFilter<LoopstackError> {
@@ -16,10 +16,10 @@ export class LoopstackExceptionFilter implements ExceptionFilter<LoopstackError>
 
   catch(error: LoopstackError, host: ArgumentsHost): unknown {
     if (host.getType() !== 'http') return throwError(() => error);
-    const { statusCode, code, message } = error;
+    const { statusCode, code, message, fix } = error;
     const isFault = statusCode >= 500;
     if (isFault) this.#logger.error(`${code}: ${message}`);
-    const answer = isFault ? { statusCode, code, message: STATUS_CODES[statusCode] ?? 'Error' } : error.toJSON();
+    const answer = isFault ? { statusCode, code, message: STATUS_CODES[statusCode] ?? 'Error', fix } : error.toJSON();
     this.adapters.httpAdapter.reply(host.switchToHttp().getResponse(), answer, statusCode);
     return undefined;
   }
