@@ -43,11 +43,9 @@ export function numberOf(option: string): (text: string) => number {
 /** Collects an option that may be given several times. */
 export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
+/** All others are under way. */
 const STATUS_STYLE = {
   queued: 'cyan',
-  started: 'blue',
-  running: 'blue',
-  progress: 'blue',
   retrying: 'yellow',
   succeeded: 'green',
   failed: 'red',
@@ -55,8 +53,10 @@ const STATUS_STYLE = {
   expired: 'magenta',
 } as const;
 
-export const styleOf = (status: RunInfo['status'] | RunEvent['type']): (typeof STATUS_STYLE)[keyof typeof STATUS_STYLE] =>
-  STATUS_STYLE[status];
+type StatusStyle = 'blue' | (typeof STATUS_STYLE)[keyof typeof STATUS_STYLE];
+
+export const styleOf = (status: RunInfo['status'] | RunEvent['type']): StatusStyle =>
+  Object.hasOwn(STATUS_STYLE, status) ? STATUS_STYLE[status as keyof typeof STATUS_STYLE] : 'blue';
 
 /** Characters of an event that are shown. */
 const MAX_LINE = 100_000;
