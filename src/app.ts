@@ -16,7 +16,7 @@ class WorkerLogger extends ConsoleLogger {
     else super.log(message, ...rest);
   }
 
-  /** Nest logs what stops a boot, with its stack; whoever boots gets the same error and says what it means. */
+  /** Nest logs what stops a boot, with its stack; the caller gets the same error and explains it. */
   override error(message: unknown, ...rest: [unknown?, ...unknown[]]): void {
     if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...rest);
   }

@@ -163,7 +163,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [variableName, { parse, default: fallback }] of Object.entries<Variable<unknown>>(VARIABLES)) {
-    // Compose files and charts pass a variable that nobody set as an empty one.
+    // Compose files and charts pass an unset variable as an empty one.
     const text = env[variableName]?.trim() || fallback;
     if (text === undefined) continue;
     try {

@@ -14,7 +14,7 @@ export class AuthModule implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     if (this.settings.jwt.secretGenerated) {
-      new Logger('Auth').warn('JWT_SECRET is not set: one was made up for this process, and nobody else can sign tokens for it.');
+      new Logger('Auth').warn('JWT_SECRET is not set: this process generated one, and no other process can sign tokens for it.');
     }
   }
 }

@@ -21,7 +21,7 @@ export async function startEmbeddedServer({ port: wanted, onProgress }) {
   const { path: binary, version, origin } = await findNatsServer({ cacheDir: join(ROOT, '.cache/nats-server'), onProgress });
   const data = await claim(join(ROOT, '.data/nats'), onProgress);
   for (let port = await nextFreePort(wanted, '127.0.0.1'); ; port = await nextFreePort(port + 1, '127.0.0.1')) {
-    // Somebody else's server has the data directory; a port has only one server, so its own directory has one too.
+    // Another server has the data directory; a port has only one server, so its own directory has one too.
     const storeDir = data?.directory ?? join(ROOT, `.data/nats-${port}`);
     try {
       const configFile = join(ROOT, 'config/nats/development.conf');

@@ -1,4 +1,4 @@
-// A nats-server that somebody else runs (NATS_URL).
+// A nats-server that runs elsewhere (NATS_URL).
 
 import { isRecent, MINIMUM_VERSION, readServerInfo } from '@loopstack/nats-server';
 

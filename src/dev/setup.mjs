@@ -100,7 +100,7 @@ async function build(project, onProgress) {
 }
 
 /**
- * The state of sources and results together: it differs also when somebody else built, or removed a result.
+ * The state of sources and results together: it also differs after another build, or when a result was removed.
  *
  * @param {string} project
  */

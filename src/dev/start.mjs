@@ -63,7 +63,7 @@ function stop(reason, exitCode) {
   })();
 }
 
-/** Ctrl-C and its kin, and the death of npm, which tells nobody. */
+/** Ctrl-C and the like, and the death of npm, which sends no signal. */
 function endWhenAsked() {
   let first = 0;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

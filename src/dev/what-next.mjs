@@ -41,7 +41,7 @@ function developmentToken(secret, claims, env) {
 export function whatNext({ nats, http, jwtSecret, env = process.env }) {
   const json = `-H 'content-type: application/json'`;
   const subject = `${env['LOOPSTACK_PREFIX'] || 'loopstack'}.run.OrdersWorkspace.ProcessOrderWorkflow`;
-  // In production nobody gets a token for nothing.
+  // In production no user gets a token for free.
   const isDevelopment = jwtSecret !== undefined && env['NODE_ENV'] !== 'production';
   const token = isDevelopment
     ? developmentToken(jwtSecret, { sub: 'u1', name: 'Ada', scope: 'orders:process' }, env)

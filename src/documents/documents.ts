@@ -12,7 +12,7 @@ function token(id: string): string {
 
 const keyOf = (kind: Kind, userId: string, id: string): string => `${kind}.${token(userId)}.${token(id)}`;
 
-/** Documents of users, each under its kind, its owner and its id. Nobody reads another owner's. */
+/** Documents of users, each under its kind, its owner and its id. No user reads another owner's documents. */
 @Injectable()
 export class Documents {
   constructor(private readonly bucket: Bucket) {}

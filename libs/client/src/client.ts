@@ -241,7 +241,7 @@ export class LoopstackClient {
     return fanOut(this.#nc, this.#options, this.#publisher, this.#desk, items);
   }
 
-  /** The handle of a run that is known by its address and id. Asks nobody: the run may not exist. @throws LoopstackError NAME_INVALID */
+  /** The handle of a run by its address and id. It sends no request, so the run may not exist. @throws LoopstackError NAME_INVALID */
   handle<Result = unknown>(address: RunAddress, runId: string): RunHandle<Result> {
     assertAddress(address);
     assertName('run id', runId);

@@ -73,7 +73,7 @@ async function typesOf(entry: CatalogueEntry): Promise<string> {
   return `${head}\n${indented(await compile(speakable(root) as never, 'Payload', OPTIONS), 6)}\n    }`;
 }
 
-/** Descriptions become comments. What nobody means, and limits of texts, are no part of a type. */
+/** Descriptions become comments. Alternatives that are there only for leniency, and limits of texts, are not part of a type. */
 function speakable(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(speakable);
   if (typeof schema !== 'object' || schema === null) return schema;

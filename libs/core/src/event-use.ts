@@ -75,7 +75,7 @@ export type EventSettlement =
   | { readonly action: 'retry'; readonly delayMs: number; readonly error: LoopstackError }
   /** Kept as a dead letter. */
   | { readonly action: 'dead'; readonly reason: 'invalid' | 'failed'; readonly error: LoopstackError }
-  /** Told to whoever watches, and let go. */
+  /** Reported to watchers, then dropped. */
   | { readonly action: 'abandon'; readonly error: LoopstackError };
 
 export interface EventPolicy {

@@ -27,7 +27,7 @@ export interface RefusedPayload {
 
 /**
  * What becomes of a payload that this release refuses: it is given back for a worker of another release that accepts it and has
- * not refused it yet, for a bounded time. Undefined: nobody who runs can do it. Pure.
+ * not refused it yet, for a bounded time. Undefined: no running worker can do it. Pure.
  * @param random uniform in [0, 1), for the jitter
  */
 export function handOver(refused: RefusedPayload, random: number): { readonly refusal: Refusal; readonly delayMs: number } | undefined {

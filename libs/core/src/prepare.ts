@@ -103,7 +103,7 @@ export function prepareRun(address: RunAddress, delivery: Delivery, limits: Comm
     return { runId, delivery, command, error: undefined, examined, claimed, trusted, expiresAtMs, content };
   } catch (thrown) {
     const error = errorOf(thrown, delivery);
-    // Whoever is not trusted must not end the run whose id is claimed: that failure has an id of its own.
+    // An untrusted command must not end the run whose id it claims, so its failure has an id of its own.
     if (runId === undefined || isForeign(error)) runId = sequenceRunId(delivery.timeMs, delivery.sequence);
     return { runId, delivery, command: undefined, error, examined: seen, claimed: false, trusted: false, expiresAtMs: undefined };
   }

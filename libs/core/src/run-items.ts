@@ -23,7 +23,7 @@ export type AnyItem = Omit<RunItem, 'workflow' | 'workspace'> & {
 /** An item as brokers take it: with names, and what they were made of. */
 export type NamedItem = RunItem & { readonly declared?: WorkflowClass };
 
-/** What cannot be read stays as it is: whoever starts it reports it. */
+/** An item that cannot be read stays as it is; starting it reports the error. */
 function named(item: AnyItem): NamedItem {
   try {
     const { workflow, workspace } = item;

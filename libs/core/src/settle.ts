@@ -58,7 +58,7 @@ export type Outcome =
   | { readonly kind: 'expired'; readonly error: LoopstackError }
   /** An outcome stands already. */
   | { readonly kind: 'already-settled' }
-  /** Whoever canceled the run has recorded it. */
+  /** The caller that canceled the run has recorded it. */
   | { readonly kind: 'canceled' }
   /** The worker shuts down: the run is given back and its attempt does not count. */
   | { readonly kind: 'shutdown' }

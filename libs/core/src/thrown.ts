@@ -38,7 +38,7 @@ export function reasonOf(thrown: unknown, limit = 500): string {
   }
 }
 
-/** The frames of a stack, without the message above them: that is anybody's text, and logged on one line already. */
+/** The frames of a stack, without the message above them: the message is untrusted text, and already logged on one line. */
 export function framesOf(thrown: unknown): string | undefined {
   const stack = textOf(thrown, 'stack');
   const message = textOf(thrown, 'message') ?? '';

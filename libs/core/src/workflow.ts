@@ -47,7 +47,7 @@ export interface WorkflowOptions<Payload extends object = object> {
   readonly payload?: Type<Payload>;
   /**
    * Fields that the payload class, or a class nested in it, does not declare: `refuse` them, `strip` them, or `keep` them unchecked.
-   * Default `refuse`: a misspelled optional field is told of, and what nobody has checked reaches no entity.
+   * Default `refuse`: an error reports a misspelled optional field, and unchecked data reaches no entity.
    */
   readonly unknownFields?: UnknownFields;
   /**

@@ -37,7 +37,7 @@ export async function startNatsCluster(options = {}) {
     try {
       return await NatsCluster.start({ ...options, binary });
     } catch (error) {
-      // Between picking a route port and listening on it somebody else can take it.
+      // Between picking a route port and listening on it another process can take it.
       if (!(error instanceof PortTakenError) || attempt === 5) throw error;
     }
   }

@@ -120,7 +120,7 @@ async function inCache(cacheDir, isTried) {
 }
 
 /**
- * Fetches into a directory of its own and moves the whole into the cache at once, so that nobody ever sees a part of it.
+ * Fetches into a directory of its own and moves the whole into the cache at once, so that no process ever sees a part of it.
  *
  * @param {Origin} origin
  * @param {string} cacheDir

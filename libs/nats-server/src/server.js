@@ -69,7 +69,7 @@ export async function startNatsServer(options = {}) {
       await server.stop();
       const isPicked = (/** @type {number} */ taken) =>
         (taken === port && port !== options.port) || (taken === monitorPort && monitorPort !== options.monitorPort);
-      // Between picking a port and listening on it somebody else can take it.
+      // Between picking a port and listening on it another process can take it.
       if (!(error instanceof PortTakenError && isPicked(error.port)) || attempt === 5) throw error;
     }
   }

@@ -4,7 +4,7 @@ import type { RunAddress } from './subject.js';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The `$comment` of an alternative that a worker takes, and that nobody means: a list of lists for a list, an object for a list of one.
+ * The `$comment` of an alternative that a worker accepts only out of leniency: a list of lists for a list, an object for a list of one.
  * A checker needs it, a type for those who write payloads does not.
  */
 export const ALSO_TAKEN = 'taken, too';

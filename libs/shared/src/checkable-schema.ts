@@ -14,7 +14,7 @@ import {
 } from './schema-keywords.js';
 import type { RunAddress } from './subject.js';
 
-/** A part of a schema that is left out, because nobody can check it. */
+/** A part of a schema that is left out because it cannot be checked. */
 export interface Unchecked {
   /** The field, as far as a schema tells: `lines[].sku`, `$defs.Line.sku`. Empty for the whole. */
   readonly path: string;

@@ -209,7 +209,7 @@ function isRefusal(value: unknown): boolean {
 
 const MAX_CORRELATION_ID = 256;
 
-/** What is logged of an event, and passed on to other runs, on one line: whoever may write events of a workspace need be no worker. */
+/** Puts on one line what is logged of an event and passed on to other runs: not only workers may write events of a workspace. */
 function onOneLine(event: RunEvent): RunEvent {
   const { userId, correlationId, error, ...rest } = event;
   if (

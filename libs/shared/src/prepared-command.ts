@@ -13,7 +13,7 @@ import { unfitText } from './text.js';
 export interface Clock {
   /** Milliseconds since the epoch. */
   nowMs(): number;
-  /** Somebody else will go by a time that is made now. */
+  /** Another process will rely on a time that is made now. */
   need(): void;
 }
 

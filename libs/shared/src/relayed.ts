@@ -3,7 +3,7 @@ import type { HeaderReader } from './header.js';
 import type { RunAddress } from './subject.js';
 
 /*
- * Within one account whoever may publish a request that the server answers can have the answer sent to any subject: the server checks no
+ * Within one account, a user who may publish a request that the server answers can have the answer sent to any subject: the server checks no
  * permission for its own answers. Most answers can be told from what a client publishes.
  */
 
@@ -17,12 +17,12 @@ const SOURCE = 'Nats-Stream-Source';
 /** How answers of JetStream, of the system account and of message traces begin. */
 const ANSWER = /^\s*\{\s*"(?:stream"\s*:\s*"[^"]*"\s*,\s*"seq"|type"\s*:\s*"io\.nats\.|error"\s*:\s*\{\s*"code"|server"\s*:\s*\{\s*"name")/;
 
-/** The header that tells an answer, or a republished copy, from a message that somebody published. */
+/** The header that tells an answer, or a republished copy, from a message that a client published. */
 export function relayedHeader(headers: HeaderReader): string | undefined {
   return PLACE.find((name) => headers.get(name) !== undefined);
 }
 
-/** Whether a body is an acknowledgement or another answer of the server. An empty one may be, or somebody's mistake. */
+/** Whether a body is an acknowledgement or another answer of the server. An empty one may be one, or a client's mistake. */
 export function isServerAnswer(data: Uint8Array): boolean {
   return ANSWER.test(Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, 512)).toString('latin1'));
 }

@@ -4,7 +4,7 @@ import { assertName, type WireNames } from './subject.js';
 /*
  * Tenants: who may start the runs of some workspaces has an account of its own on the server, and imports from the account
  * of the workers what it may do, and nothing else. An answer of the server crosses back into the tenant's account, whatever
- * reply subject was asked for, so it lands in nobody else's streams.
+ * reply subject was asked for, so it reaches no other account's streams.
  */
 
 /** What a tenant may do beside starting runs and reading their results. */

@@ -91,7 +91,7 @@ export class Catalogue {
     throw new LoopstackError('PAYLOAD_INVALID', { workflow: address.workflow, summary: summarize(told) }, { errors: told });
   }
 
-  /** None where this user may not read them: it is not asked again for a while, since a server that refuses answers nobody. */
+  /** None where this user may not read them. The client then waits before it asks again, since a server does not answer a refused request. */
   async #others(address: RunAddress): Promise<readonly (JsonSchema | undefined)[]> {
     if (monotonicMs() < this.#closedUntilMs) return [];
     return this.#look(address).catch(() => {

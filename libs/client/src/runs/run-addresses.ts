@@ -12,8 +12,8 @@ interface FoundRun extends RunAddress {
 const NAMED = 5;
 
 /**
- * Finds the address of a run of which only the id is known. Whoever may start runs in one workspace may use any id there, so an id that is found at
- * two addresses is nobody's: what is asked for must be said.
+ * Finds the address of a run of which only the id is known. A user who may start runs in one workspace may use any id there, so an id that is found at
+ * two addresses is ambiguous: the caller must name the address.
  */
 export class RunAddresses {
   readonly #options: ResolvedClientOptions;

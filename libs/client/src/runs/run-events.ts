@@ -163,7 +163,7 @@ export class RunEvents {
       );
       signal?.addEventListener('abort', aborted, { once: true });
       watch.waiters.add(done);
-      // Subscribed first, read second: an outcome is either there already or noticed. A look ends where nobody waits.
+      // Subscribed first, read second: an outcome is either there already or noticed. A look ends when no caller waits.
       void this.#look(watch, FIRST_LOOKS_MS);
     });
   }
@@ -191,7 +191,7 @@ export class RunEvents {
     if (!this.#nc.isClosed()) watch.subscription.unsubscribe();
   }
 
-  /** Reads the last event until it is an outcome, once after each of the waits. Ends when nobody waits any more. */
+  /** Reads the last event until it is an outcome, once after each of the waits. Ends when no caller waits any more. */
   async #look(watch: Watch, waits: readonly number[]): Promise<void> {
     if (watch.looking) {
       watch.next = waits;
@@ -218,7 +218,7 @@ export class RunEvents {
     watch.looking = false;
   }
 
-  /** What was published meanwhile was noticed by nobody here. */
+  /** This client has missed what was published meanwhile. */
   #reconnected(): void {
     for (const watch of this.#watches.values()) void this.#look(watch, FIRST_LOOKS_MS);
     for (const follower of this.#followers) follower();

@@ -97,7 +97,7 @@ export class RunList {
     return whole?.id === info.id ? whole : info;
   }
 
-  /** Commands that nobody has begun, also those that are not due yet. */
+  /** Commands that no worker has begun, including those that are not due yet. */
   async #queued(filter: RunFilter, limit: number): Promise<RunInfo[]> {
     const { names } = this.#options;
     const listed: RunInfo[] = [];

@@ -64,7 +64,7 @@ export class RunState {
   }
 
   /**
-   * Records the outcome `canceled`, so that nobody can record another one, then tells the workers. A run that is
+   * Records the outcome `canceled`, so that no worker can record another one, then tells the workers. A run that is
    * canceled already is told of again, so a cancel that was interrupted can be repeated.
    * @throws LoopstackError RUN_UNKNOWN, RUN_AMBIGUOUS, RUN_FINISHED, NAME_INVALID, STREAM_UNAVAILABLE, PUBLISH_…
    */
@@ -121,7 +121,7 @@ export class RunState {
     };
   }
 
-  /** Whether the workflow's consumer is done with a command: then its events have aged out. Without a consumer nobody is. */
+  /** Whether the workflow's consumer is done with a command: then its events have aged out. Without a consumer no command is done. */
   async #settled(address: RunAddress & { readonly priority: 'high' | 'normal' | 'low' }, sequence: number): Promise<boolean> {
     const { names } = this.#options;
     const durable = names.durable(address, address.priority);
@@ -141,7 +141,7 @@ export class RunState {
   }
 }
 
-/** With a wildcard in it, the run of somebody else would be read; with a line end, anything could be published. */
+/** A wildcard would read another user's run; a line end would let the caller publish anything. */
 function assertRun(runId: string, address: RunAddress | undefined): void {
   assertName('run id', runId);
   if (address !== undefined) assertAddress(address);
@@ -158,7 +158,7 @@ export function runOf(
 
 const addressOf = ({ workspace, workflow }: RunAddress): RunAddress => ({ workspace, workflow });
 
-/** Nobody takes such a question from this user's account. */
+/** Nothing answers this request from the account of this user. */
 function isUnasked(error: unknown): boolean {
   return (
     error instanceof LoopstackError &&

@@ -112,7 +112,7 @@ export class StoredCommands {
           const command = this.read(message);
           if (command?.runId !== runId) continue;
           found.set(`${command.workspace}.${command.workflow}`, command);
-          // Nobody could know such an id before its first command was stored.
+          // Such an id is secret until its first command is stored.
           if (timeMs !== undefined && isKnown(command)) return;
         }
         left -= page.length;

@@ -12,11 +12,11 @@ import { encodeCommand } from './command.js';
 import { StoredRun, type RunOperations } from './handle.js';
 import type { ResolvedClientOptions } from '../options.js';
 
-/** A message id of the batch is in the stream: of an earlier writing of this batch, or of somebody else's. */
+/** A message id of the batch is in the stream: of an earlier attempt to write this batch, or of another client. */
 const DUPLICATE_IN_BATCH = 10201;
 
 /**
- * How long a batch waits for a place. The server keeps 50 open for a stream, whoever opened them, and drops one that was left open
+ * How long a batch waits for a place. The server keeps 50 open for a stream, from all clients together, and drops one that was left open
  * after 10 s (`jetstream.limits.batch`).
  */
 const PLACE_MS = 12_000;
@@ -131,7 +131,7 @@ async function inPlace<T>(write: () => Promise<T>, size: number, timeoutMs: numb
   }
 }
 
-/** All may be stored, or none: only their ids tell, which nobody but this call knows. */
+/** All may be stored, or none. Only their ids tell, and only this call knows them. */
 function withRunIds(error: unknown, runIds: readonly string[]): unknown {
   if (!(error instanceof LoopstackError) || (error.code !== 'PUBLISH_TIMEOUT' && error.code !== 'CLOSED')) return error;
   return new LoopstackError(error.code, { ...error.details, runIds }, { cause: error });

@@ -27,7 +27,7 @@ const RECLAIM_AFTER_SILENCE_MS = 60_000;
 
 /**
  * Runs with an idempotency key. The key is the run's id, and the first event of the run says which stored command
- * holds it: the `queued` event, published by whoever comes first, client or worker, on the condition that the run has
+ * holds it: the `queued` event, published by the first to come, client or worker, on the condition that the run has
  * no event yet. So the same key starts one run for as long as its events are kept, also after the stream's
  * deduplication window, and a worker executes the command that holds the key only.
  *
@@ -124,7 +124,7 @@ export class KeyedRuns {
     const end = await this.#events.end(command, command.runId, true).catch(() => undefined);
     if (!end) return undefined;
     const { event: first } = end;
-    // What came between is no event: nobody holds the key.
+    // The message in between is not an event, so the key is free.
     return first ? { sequence: first.sequence ?? 0, event: first } : this.#claim(command, sequence, content, end.sequence);
   }
 }

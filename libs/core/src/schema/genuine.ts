@@ -93,7 +93,7 @@ export function argumentsFor(metadata: ValidationMetadata, value: unknown): Vali
 
 let own: ReadonlyMap<string, ValidatorConstraintInterface> | undefined;
 
-/** The check of each decorator of the library, from a class that nobody validates. */
+/** The check of each decorator of the library, from a class that is never validated. */
 function ownChecks(): ReadonlyMap<string, ValidatorConstraintInterface> {
   if (own) return own;
   class Specimen {}

@@ -37,7 +37,7 @@ export function checkWithLibraries(cls: Class, payload: object, unknownFields: U
   try {
     executor.execute(instance, undefined as unknown as string, tree);
   } catch (cause) {
-    // Nobody will wait for the checks that had begun; a rejection of theirs must not end the process.
+    // No caller waits for the checks that have begun; their rejection must not end the process.
     void Promise.allSettled(executor.awaitingPromises);
     return refused(payload, 'check', `the payload could not be checked: ${nameOf(cause)}`);
   }
