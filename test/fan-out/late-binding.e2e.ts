@@ -301,14 +301,14 @@ describe('the stream of a subject', () => {
 
   it('must exist, or the boot stops and says what to do', async () => {
     await expect(boot({ subject: 'nowhere.x' })).rejects.toMatchObject(
-      refused(/no stream captures nowhere\.x\. Make a stream for it, .*inbound: true/),
+      refused(/no stream captures nowhere\.x\. Create a stream for it, .*inbound: true/),
     );
   });
 
   it('must be told where several capture the subject', async () => {
     await rig.stream('EU', 'shop.eu');
     await rig.stream('US', 'shop.us');
-    await expect(boot({ subject: 'shop.*' })).rejects.toMatchObject(refused(/captured by EU and US\. Name one/));
+    await expect(boot({ subject: 'shop.*' })).rejects.toMatchObject(refused(/several streams capture shop\.\*: EU and US\. Name one/));
     const service = await boot({ subject: 'shop.*', stream: 'US' });
     expect((await rig.consumer('US', 'loopstack~on~Found~Late~shop,+')).config).toMatchObject({ filter_subject: 'shop.*' });
     await rig.stop(service);
