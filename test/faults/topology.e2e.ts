@@ -65,7 +65,7 @@ describe('deleted streams and consumers', () => {
     expect(await worker.ready()).toEqual({ up: true, problems: [] });
     await provisioner.end();
     await rig.jsm.streams.delete(STREAMS.runs);
-    const reason = /LOOPSTACK_RUNS does not exist and provision is off/;
+    const reason = /LOOPSTACK_RUNS does not exist, and provision is off/;
     const ms = await timed(() => until('readiness says why', async () => reason.test((await worker.ready()).problems.join()), WITHIN_MS));
     expect((await worker.ready()).up).toBe(false);
     // And heals when somebody makes it again.
