@@ -139,7 +139,7 @@ describe('a worker that finds no server', () => {
 });
 
 describe('a server that is too old', () => {
-  const OLD = { code: 'SERVER_TOO_OLD', message: 'Loopstack needs nats-server 2.12, this one is 2.9.10' };
+  const OLD = { code: 'SERVER_TOO_OLD', message: 'Loopstack needs nats-server 2.12; this one is 2.9.10' };
   const cli = CliRig.use('all');
   let old: Proxy;
   beforeAll(async () => {
