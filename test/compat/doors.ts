@@ -42,9 +42,6 @@ const CLASSIC = { ...COMMON, module: 'commonjs', moduleResolution: 'node10', str
 /** Declarations are checked, too. */
 const TYPES = { skipLibCheck: false, noEmit: true };
 
-/** What the specs import beside the application. */
-const SPEC_TOOLS = ['@nestjs/testing'];
-
 const BUILT: readonly Role[] = ['hybrid', 'service'];
 const ALL: readonly Role[] = ['hybrid', 'service', 'worker', 'producer'];
 
@@ -100,7 +97,7 @@ function jest(type: Door['type'], transformer: 'ts-jest' | '@swc/jest', changes:
   const transform = { '^.+\\.(t|j)s$': transformer };
   return {
     type,
-    tools: [transformer, 'jest', ...(transformer === '@swc/jest' ? ['@swc/core'] : []), 'typescript', '@types/jest', ...SPEC_TOOLS],
+    tools: [transformer, 'jest', ...(transformer === '@swc/jest' ? ['@swc/core'] : []), 'typescript', '@types/jest'],
     tsconfig: { ...NODENEXT, rootDir: '.', types: ['node', 'jest'] },
     files: { ...SWC_FILES, 'jest.config.json': jestConfig({ transform, ...changes() }) },
     command: ['jest/bin/jest.js', '--config', 'jest.config.json'],
@@ -115,7 +112,7 @@ const VM_MODULES = '--experimental-vm-modules';
 
 const vitest = (plugins: string, tools: readonly string[]): Door => ({
   type: 'module',
-  tools: ['vitest', ...tools, 'typescript', ...SPEC_TOOLS],
+  tools: ['vitest', ...tools, 'typescript'],
   tsconfig: NODENEXT,
   files: {
     'vitest.config.mjs': `import swc from 'unplugin-swc';

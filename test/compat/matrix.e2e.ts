@@ -46,7 +46,7 @@ async function workshop(nest: Nest): Promise<string> {
   const directory = join(temporary, `nest-${nest}`);
   const doors = cells.filter((cell) => cell.nest === nest).map((cell) => door(cell.door, nest));
   const tools = new Set(['@types/node', ...doors.flatMap((each) => each.tools)]);
-  const nestjs = ['common', 'core', 'microservices', 'platform-express'].map((name) => `@nestjs/${name}@${nest}`);
+  const nestjs = ['common', 'core', 'microservices', 'platform-express', 'testing'].map((name) => `@nestjs/${name}@${nest}`);
   await install(directory, [...packs, ...nestjs, ...LIBRARIES, ...[...tools].map((tool) => specifier(nest, tool))]);
   return directory;
 }

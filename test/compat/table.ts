@@ -19,7 +19,7 @@ const START = '<!-- matrix: written by npm run test:compat -->';
 const END = '<!-- /matrix -->';
 
 /** Types of a tool tell nothing. */
-const isTold = (tool: string): boolean => !tool.startsWith('@types/') && tool !== '@nestjs/testing';
+const isTold = (tool: string): boolean => !tool.startsWith('@types/');
 
 export async function rowOf({ door }: Cell, directory: string, node: string, tools: readonly string[]): Promise<Row> {
   const versionOf = async (name: string): Promise<string> => {
