@@ -163,11 +163,10 @@ describe('a server that is too old', () => {
   });
 
   it.each(CLIENTS)('is refused over a connection of %s that was given, which stays open', async (_, connect) => {
-    const nc = await connect(old.url);
+    const nc = cli.closeAtEnd(await connect(old.url), 'connections');
     await expect(start({ connection: nc })).rejects.toMatchObject(OLD);
     expect(() => new LoopstackClient(nc)).toThrow(expect.objectContaining(OLD));
     expect(nc.isClosed()).toBe(false);
-    await nc.close();
   });
 
   it('is refused by the command line, but doctor tells of it', async () => {
