@@ -118,6 +118,22 @@ export function runCases(contract: Contract): void {
       expect(listed.map(({ id }) => id)).toEqual([second.id, first.id]);
       expect(await contract.runs.list({ workflow: 'Steps', status: 'failed' })).toEqual([]);
     });
+
+    it('is listed by its user and the time of its last change', async () => {
+      const first = await contract.runs.run(Steps, Shop, { steps: 0 }, 'u3');
+      await first.result();
+      const between = contract.broker.now();
+      await contract.broker.pass('1s');
+      await until('time has passed', () => contract.broker.now() > between);
+      const second = await contract.runs.run(Steps, Shop, { steps: 0 }, 'u3');
+      await second.result();
+      const ids = async (filter: object): Promise<readonly string[]> =>
+        (await contract.runs.list({ userId: 'u3', ...filter })).map(({ id }) => id);
+      expect(await ids({})).toEqual([second.id, first.id]);
+      expect(await ids({ until: between })).toEqual([first.id]);
+      expect(await ids({ since: new Date(between.getTime() + 1) })).toEqual([second.id]);
+      expect(await ids({ userId: 'u' })).toEqual([]);
+    });
   });
 
   describe('a cancel', () => {

@@ -29,6 +29,15 @@ describe('loopstack runs', () => {
     expect((await rig.loopstack('runs', 'list', '--workflow', 'Nothing')).stdout).toBe('no runs\n');
   });
 
+  it('list takes a user and a time', async () => {
+    const mine = await rig.json<{ id: string }>(['run', 'Orders.ProcessOrder', '-u', 'ann', '-a', 'orderId=mine', '--wait']);
+    const listed = (...flags: string[]): Promise<RunInfo[]> => rig.json<RunInfo[]>(['runs', 'list', '--user', 'ann', ...flags]);
+    expect((await listed()).map(({ id }) => id)).toEqual([mine.id]);
+    expect(await listed('--until', '1h')).toEqual([]);
+    expect((await listed('--until', new Date(Date.now() + 60_000).toISOString())).map(({ id }) => id)).toEqual([mine.id]);
+    expect((await rig.loopstack('runs', 'list', '--until', 'yesterday')).stderr).toContain('--until yesterday: expected a time');
+  });
+
   it('show tells one with its history', async () => {
     const id = await started('shown', 'progress');
     await until('it has ended', async () => (await status(id)) === 'succeeded');
@@ -103,6 +112,8 @@ describe('loopstack runs', () => {
     for (const id of ids) expect(await status(id)).toBe('canceled');
     expect((await rig.loopstack(...retired, '--yes')).stdout).toContain('nothing was canceled');
     expect(await status(kept)).not.toBe('canceled');
+    expect(await rig.json<RunInfo[]>(['runs', 'cancel', '--user', 'u2', '--dry-run'])).toEqual([]);
+    expect(idsOf(await rig.json<RunInfo[]>(['runs', 'cancel', '--user', 'u1', '--until', '0s', '--dry-run']))).toContain(kept);
     expect((await rig.loopstack('runs', 'cancel', kept, '--yes')).code).toBe(0);
   });
 

@@ -1,5 +1,5 @@
 import type { LoopstackClient } from '@loopstack/client';
-import { encodeRunCommand, newRunId, sequenceRunId, type RunHandle } from '@loopstack/shared/contract';
+import { encodeRunCommand, encodeRunEvent, newRunId, sequenceRunId, type RunHandle } from '@loopstack/shared/contract';
 import { headers as natsHeaders } from 'nats';
 import { until } from '../until.js';
 import { ADDRESS, Rig, codeOf, errorOf, names } from './rig.js';
@@ -170,6 +170,74 @@ describe('the list of runs', () => {
     ])
       expect(await codeOf(client.list(wrong as never))).toBe('OPTION_INVALID');
   });
+
+  it('has the runs of one user, whatever their state', async () => {
+    const place = { workspace: 'Users', workflow: 'Job' };
+    const mine = await Promise.all(Array.from({ length: 5 }, () => client.run('Job', 'Users', {}, 'ann')));
+    const others = await Promise.all(Array.from({ length: 5 }, () => client.run('Job', 'Users', {}, 'bob')));
+    for (const [index, run] of [...mine, ...others].entries()) {
+      // A start tells no user, an outcome does.
+      const { sequence } = run;
+      if (index % 5 === 1) await rig.record(run.id, { type: 'started', sequence }, 0, place);
+      if (index % 5 === 2) await rig.record(run.id, { type: 'succeeded', sequence, userId: index < 5 ? 'ann' : 'bob' }, 0, place);
+      if (index % 5 === 3) await run.cancel();
+    }
+    const delayed = await client.run('Job', 'Users', {}, 'ann', { delay: '1h' });
+    const later = await client.run('Job', 'Users', {}, 'ann', { delay: '1h' });
+    await later.cancel();
+    const listed = await client.list({ ...place, userId: 'ann' });
+    expect(listed.map((info) => info.id).toSorted()).toEqual([...mine, delayed, later].map((run) => run.id).toSorted());
+    expect((await client.list({ ...place, userId: 'ann', status: 'running' })).map((info) => info.id)).toEqual([mine[1]?.id]);
+    expect((await client.list({ ...place, userId: 'ann', limit: 2 })).length).toBe(2);
+    expect(await client.list({ ...place, userId: 'an' })).toEqual([]);
+    for (const wrong of [{ userId: 1 }, { until: new Date(Number.NaN) }, { until: 'today' }])
+      expect(await codeOf(client.list(wrong as never))).toBe('OPTION_INVALID');
+  });
+
+  it('has the runs that last changed up to a time', async () => {
+    const place = { workspace: 'Until', workflow: 'Job' };
+    const run = (): Promise<RunHandle> => client.run('Job', 'Until', {}, 'u1');
+    const timeOf = async (seq: number): Promise<number> =>
+      (await (await rig.nc.jetstreamManager()).streams.getMessage(names.streams.events, { seq })).time.getTime();
+    const [ended, changed, disturbed, queued] = [await run(), await run(), await run(), await run()];
+    for (const { id } of [ended, changed, disturbed]) await rig.record(id, { type: 'started' }, 0, place);
+    const lastMs = await timeOf(await rig.record(ended.id, { type: 'succeeded' }, undefined, place));
+    await until('time has passed', () => Date.now() > lastMs);
+    const laterMs = await timeOf(await rig.record(changed.id, { type: 'succeeded' }, undefined, place));
+    await rig.nc.request(names.event(place, disturbed.id), 'no event');
+    const young = await run();
+    const idsUntil = async (ms: number): Promise<readonly string[]> =>
+      (await client.list({ ...place, until: new Date(ms) })).map((info) => info.id).toSorted();
+    expect(await idsUntil(lastMs)).toEqual([ended.id, disturbed.id, queued.id].toSorted());
+    expect(await idsUntil(Date.now() + 60_000)).toEqual([ended, changed, disturbed, queued, young].map(({ id }) => id).toSorted());
+    expect(await idsUntil(lastMs - 60_000)).toEqual([]);
+    const only = await client.list({ ...place, since: new Date(laterMs), until: new Date(laterMs), status: 'succeeded' });
+    expect(only.map((info) => info.id)).toEqual([changed.id]);
+  });
+
+  it('says where it stopped, and goes on from there', async () => {
+    const place = { workspace: 'Endless', workflow: 'Job' };
+    await rig.record('first', { type: 'failed', error: { code: 'HANDLER_FAILED', name: 'Error', message: 'no' } }, 0, place);
+    const bound: Date[] = [];
+    const onIncomplete = (from: Date): void => void bound.push(from);
+    expect((await client.list({ ...place, status: 'failed', onIncomplete })).length).toBe(1);
+    expect(bound).toEqual([]);
+    const before = await rig.count(names.streams.events);
+    const noise = encodeRunEvent({ type: 'progress', at: new Date().toISOString(), attempt: 1 });
+    for (let sent = 0; sent < 200_500; sent++) {
+      rig.nc.publish(names.event(place, `noise-${sent % 10}`), noise);
+      if (sent % 5000 === 0) await rig.nc.flush();
+    }
+    await until('all are stored', async () => (await rig.count(names.streams.events)) === before + 200_500, 60_000);
+    expect(await client.list({ ...place, status: 'failed', onIncomplete })).toEqual([]);
+    expect(bound.length).toBe(1);
+    const rest = await client.list({ ...place, status: 'failed', until: bound[0] as Date, onIncomplete });
+    expect(rest.map((info) => info.id)).toEqual(['first']);
+    // The runs that it asks for are all newer than where it stops.
+    expect((await client.list({ ...place, status: 'running', limit: 3, onIncomplete })).length).toBe(3);
+    expect(await client.list({ ...place, status: 'failed', since: new Date((bound[0] as Date).getTime() + 1), onIncomplete })).toEqual([]);
+    expect(bound.length).toBe(1);
+  }, 120_000);
 
   it('is in the order of the starts where many were started in one millisecond, whatever their priority', async () => {
     const priorities = ['high', 'normal', 'low'] as const;

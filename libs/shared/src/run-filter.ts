@@ -10,17 +10,20 @@ const DEFAULT_LIMIT = 100;
  * @throws LoopstackError NAME_INVALID, OPTION_INVALID
  */
 export function resolveRunFilter(filter: RunFilter): { readonly limit: number; readonly statuses: ReadonlySet<RunStatus> | undefined } {
-  const { limit = DEFAULT_LIMIT, since } = filter;
+  const { limit = DEFAULT_LIMIT, userId } = filter;
   assertPlace(filter);
   integerFrom('limit', 1, limit);
-  if (since !== undefined && !(since instanceof Date && !Number.isNaN(since.getTime())))
-    throw invalidOption('since', 'a valid Date', since);
+  if (userId !== undefined && typeof userId !== 'string') throw invalidOption('userId', 'a text', userId);
+  for (const name of ['since', 'until'] as const) {
+    const time = filter[name];
+    if (time !== undefined && !(time instanceof Date && !Number.isNaN(time.getTime()))) throw invalidOption(name, 'a valid Date', time);
+  }
   return { limit, statuses: statusSet(filter.status) };
 }
 
 /** Order of a list: those that changed last first. Ids begin with the time, and count within a millisecond. */
 export function newestFirst(a: RunInfo, b: RunInfo): number {
-  return timeOf(b) - timeOf(a) || (a.id < b.id ? 1 : -1);
+  return changedMs(b) - changedMs(a) || (a.id < b.id ? 1 : -1);
 }
 
 function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefined {
@@ -31,6 +34,15 @@ function statusSet(status: RunFilter['status']): ReadonlySet<RunStatus> | undefi
   return new Set(statuses);
 }
 
-function timeOf({ updatedAt, queuedAt }: RunInfo): number {
+/** Whether a time is neither before `since` nor after `until`. */
+export function isWithin(
+  timeMs: number,
+  { since, until }: { readonly since?: Date | undefined; readonly until?: Date | undefined },
+): boolean {
+  return timeMs >= (since?.getTime() ?? Number.NEGATIVE_INFINITY) && timeMs <= (until?.getTime() ?? Number.POSITIVE_INFINITY);
+}
+
+/** When a run last changed: the time of its last event, or of its command. */
+export function changedMs({ updatedAt, queuedAt }: RunInfo): number {
   return Date.parse(updatedAt ?? queuedAt ?? '') || 0;
 }

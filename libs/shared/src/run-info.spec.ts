@@ -35,12 +35,10 @@ describe('a cancel', () => {
     expect(cancellation(info(last), last, AT)).toEqual({ type: 'canceled', at: AT, attempt: 2, sequence: 5, content: 'c' });
   });
 
-  it('of a delayed run knows no command', () => {
-    expect(cancellation({ workspace: 'W', workflow: 'F', id: 'r', status: 'queued', attempt: 0 }, undefined, AT)).toEqual({
-      type: 'canceled',
-      at: AT,
-      attempt: 0,
-    });
+  it('of a delayed run knows no command, but its user', () => {
+    const delayed: RunInfo = { workspace: 'W', workflow: 'F', id: 'r', status: 'queued', attempt: 0 };
+    expect(cancellation(delayed, undefined, AT)).toEqual({ type: 'canceled', at: AT, attempt: 0 });
+    expect(cancellation({ ...delayed, userId: 'u1' }, undefined, AT)).toEqual({ type: 'canceled', at: AT, attempt: 0, userId: 'u1' });
   });
 
   it('is done already, or too late', () => {

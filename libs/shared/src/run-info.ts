@@ -71,7 +71,7 @@ export function resultOf(runId: string, event: RunEvent): unknown {
  * @throws LoopstackError RUN_FINISHED
  */
 export function cancellation(info: RunInfo, last: RunEvent | undefined, at: string): RunEvent | undefined {
-  const { id: runId, status, attempt, sequence } = info;
+  const { id: runId, status, attempt, sequence, userId } = info;
   if (status === 'canceled') return undefined;
   if (last && isOutcome(last.type)) throw new LoopstackError('RUN_FINISHED', { runId, status });
   return {
@@ -79,6 +79,7 @@ export function cancellation(info: RunInfo, last: RunEvent | undefined, at: stri
     at,
     attempt,
     ...(sequence === undefined ? {} : { sequence }),
+    ...(userId === undefined ? {} : { userId }),
     ...(last?.content === undefined ? {} : { content: last.content }),
   };
 }

@@ -68,9 +68,18 @@ export interface RunFilter {
   readonly workspace?: string;
   readonly workflow?: string;
   readonly status?: RunStatus | readonly RunStatus[];
+  readonly userId?: string;
+  /** Runs that changed at that time or later; one that is queued changed when its command was stored. */
   readonly since?: Date;
-  /** Default 100. */
+  /** Runs whose last change was at that time or earlier. */
+  readonly until?: Date;
+  /** @default 100 */
   readonly limit?: number;
+  /**
+   * Called if the list stopped at its bound, 200,000 messages of a stream: it has all runs that changed after `from`, and older ones may
+   * be missing. A list with `until: from` goes on from there.
+   */
+  readonly onIncomplete?: (from: Date) => void;
 }
 
 /** One run of a batch. */

@@ -2,8 +2,10 @@ import {
   HEADER,
   LoopstackError,
   NO_HEADERS,
+  changedMs,
   decodeRunCommand,
   infoOf,
+  isWithin,
   newestFirst,
   queuedInfo,
   resolveRunFilter,
@@ -70,13 +72,13 @@ export class RunState {
   /** @throws LoopstackError NAME_INVALID, OPTION_INVALID */
   list(filter: RunFilter): RunInfo[] {
     const { limit, statuses } = resolveRunFilter(filter);
-    const { workspace, workflow, since } = filter;
-    const sinceMs = since?.getTime() ?? Number.NEGATIVE_INFINITY;
+    const { workspace, workflow, userId } = filter;
     const isListed = (info: RunInfo): boolean =>
       (workspace ?? info.workspace) === info.workspace &&
       (workflow ?? info.workflow) === info.workflow &&
       (statuses?.has(info.status) ?? true) &&
-      Date.parse(info.updatedAt ?? info.queuedAt ?? '') >= sinceMs;
+      (userId ?? info.userId) === info.userId &&
+      isWithin(changedMs(info), filter);
     return this.all().filter(isListed).sort(newestFirst).slice(0, limit);
   }
 

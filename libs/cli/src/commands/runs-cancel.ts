@@ -1,17 +1,12 @@
 import { LoopstackError, OUTCOMES, RUN_STATUSES, type RunInfo, type RunReference, type RunStatus } from '@loopstack/shared/contract';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, UsageError, type ExitCode } from '../exit.js';
-import { integerOf, many, timeOf } from '../format.js';
-import type { Session } from '../session.js';
+import { many } from '../format.js';
 import { parseRun, shown } from '../target.js';
+import { limitOption, selectRuns, selectionOptions, type SelectionFlags } from './run-selection.js';
 
-interface CancelFlags {
-  readonly workspace?: string;
-  readonly workflow?: string;
-  readonly status?: readonly RunStatus[];
-  readonly since?: string;
-  readonly limit?: number;
+interface CancelFlags extends SelectionFlags {
   readonly all?: boolean;
   readonly dryRun?: boolean;
 }
@@ -24,14 +19,11 @@ const MOST = 10_000;
 const NAMED = 20;
 
 export function cancelCommand(cli: Cli): Command {
-  return new Command('cancel')
+  const command = new Command('cancel')
     .description('cancel runs: before they start, while they execute, or between attempts')
-    .argument('[runs...]', 'run ids, or <Workspace>.<Workflow>.<id>; or select them with options')
-    .option('--workspace <name>', 'only in this workspace')
-    .option('--workflow <name>', 'only of this workflow')
-    .addOption(new Option('--status <status...>', 'only with one of these').choices(OPEN))
-    .option('--since <time>', 'changed since: ISO 8601, or how long ago (2h)')
-    .option('-n, --limit <number>', `maximum number, newest first; default ${MOST.toLocaleString('en-US')}`, integerOf('limit'))
+    .argument('[runs...]', 'run ids, or <Workspace>.<Workflow>.<id>; or select them with options');
+  return selectionOptions(command, OPEN)
+    .option(...limitOption(`maximum number, newest first; default ${MOST.toLocaleString('en-US')}`))
     .option('--all', 'select all that have not ended')
     .option('--dry-run', 'only show the runs')
     .action(cli.action<CancelFlags, [string[]]>(cancel));
@@ -42,7 +34,9 @@ async function cancel({ options, terminal, session: open }: Invocation<CancelFla
   const { client } = await open();
   const failed: LoopstackError[] = [];
   // An unknown run is an error without a question.
-  const found = asked ? await each(asked, failed, (run) => client.get(run)) : await select(client, options);
+  const found = asked
+    ? await each(asked, failed, (run) => client.get(run))
+    : [...(await selectRuns(client, { ...options, status: options.status ?? OPEN, limit: Math.min(options.limit ?? MOST, MOST) }))];
   if (options.dryRun) {
     terminal.result(found, () => [`${many(found.length, 'run')} would be canceled`, ...named(found)].join('\n'));
   } else {
@@ -69,8 +63,8 @@ function named(runs: readonly RunInfo[]): string[] {
 
 /** Runs by id; undefined where options choose them. Never all of them by accident. @throws UsageError */
 function askedFor(texts: readonly string[], options: CancelFlags): readonly (string | RunReference)[] | undefined {
-  const { workspace, workflow, status, since, limit, all } = options;
-  const chooses = status !== undefined || since !== undefined || limit !== undefined || all === true;
+  const { workspace, workflow, status, user, since, until, limit, all } = options;
+  const chooses = all === true || [status, user, since, until, limit].some((option) => option !== undefined);
   if (texts.length > 0) {
     if (chooses) throw new UsageError('select runs by id or with options, not both');
     return texts.map((text) => parseRun(text, options));
@@ -78,16 +72,6 @@ function askedFor(texts: readonly string[], options: CancelFlags): readonly (str
   if (!chooses && workspace === undefined && workflow === undefined)
     throw new UsageError('no runs selected: pass ids, options that select some, or --all');
   return undefined;
-}
-
-function select(client: Session['client'], { workspace, workflow, status = OPEN, since, limit = MOST }: CancelFlags): Promise<RunInfo[]> {
-  return client.list({
-    limit: Math.min(limit, MOST),
-    status,
-    ...(workspace === undefined ? {} : { workspace }),
-    ...(workflow === undefined ? {} : { workflow }),
-    ...(since === undefined ? {} : { since: timeOf('since', since) }),
-  });
 }
 
 /** Those for which it worked; errors of others are put to `failed`. */

@@ -1,20 +1,12 @@
-import {
-  RUN_STATUSES,
-  assertPlace,
-  decodeRunEvent,
-  isOutcome,
-  runIdTime,
-  type RunEvent,
-  type RunInfo,
-  type RunStatus,
-} from '@loopstack/shared/contract';
-import { Command, Option } from 'commander';
+import { RUN_STATUSES, assertPlace, decodeRunEvent, isOutcome, runIdTime, type RunEvent, type RunInfo } from '@loopstack/shared/contract';
+import { Command } from 'commander';
 import type { Cli, Invocation } from '../cli.js';
 import { EXIT, type ExitCode } from '../exit.js';
-import { ago, eventLine, integerOf, styleOf, timeOf } from '../format.js';
+import { ago, eventLine, styleOf } from '../format.js';
 import type { Session } from '../session.js';
 import { parseRun, shown } from '../target.js';
 import type { Fact, Terminal } from '../terminal.js';
+import { limitOption, selectRuns, selectionOptions, type SelectionFlags } from './run-selection.js';
 import { cancelCommand } from './runs-cancel.js';
 
 /** Where a run is, if its id alone does not tell. */
@@ -23,45 +15,31 @@ interface Place {
   readonly workflow?: string;
 }
 
-const RUN = 'run id, or <Workspace>.<Workflow>.<id>';
+/** Runs that a list has, unless `--limit` says otherwise. */
+const LISTED = 20;
 
-interface ListFlags {
-  readonly workspace?: string;
-  readonly workflow?: string;
-  readonly status?: readonly RunStatus[];
-  readonly since?: string;
-  readonly limit: number;
-}
+const RUN = 'run id, or <Workspace>.<Workflow>.<id>';
 
 export function runsCommand(cli: Cli): Command {
   const runs = new Command('runs').description('list, inspect, watch and cancel runs');
   const place = (command: Command, only = 'only '): Command =>
     command.option('--workspace <name>', `${only}in this workspace`).option('--workflow <name>', `${only}of this workflow`);
-  place(runs.command('list').description('list runs, most recently changed first'))
-    .addOption(new Option('--status <status...>', 'only with one of these').choices(RUN_STATUSES))
-    .option('--since <time>', 'changed since: ISO 8601, or how long ago (2h)')
-    .option('-n, --limit <number>', 'maximum number', integerOf('limit'), 20)
-    .action(cli.action<ListFlags>(list));
+  selectionOptions(runs.command('list').description('list runs, most recently changed first'), RUN_STATUSES)
+    .option(...limitOption('maximum number'), LISTED)
+    .action(cli.action<SelectionFlags>(list));
   place(runs.command('show').description('show a run and its history'), '')
     .argument('<run>', RUN)
     .action(cli.action<Place, [string]>(show));
   place(runs.command('watch').description('follow the events of one run until it ends, or of all runs'))
     .argument('[run]', RUN)
-    .action(cli.action<ListFlags, [string | undefined]>(watch));
+    .action(cli.action<Place, [string | undefined]>(watch));
   runs.addCommand(cancelCommand(cli));
   return runs;
 }
 
-async function list({ options, terminal, session }: Invocation<ListFlags>): Promise<void> {
-  const { workspace, workflow, status, since, limit } = options;
-  const { client } = await session();
-  const runs = await client.list({
-    limit,
-    ...(workspace === undefined ? {} : { workspace }),
-    ...(workflow === undefined ? {} : { workflow }),
-    ...(status === undefined ? {} : { status }),
-    ...(since === undefined ? {} : { since: timeOf('since', since) }),
-  });
+async function list({ options, terminal, session }: Invocation<SelectionFlags>): Promise<void> {
+  const { limit = LISTED } = options;
+  const runs = await selectRuns((await session()).client, { ...options, limit });
   terminal.result(runs, () =>
     runs.length === 0
       ? 'no runs'
@@ -124,7 +102,7 @@ function dueAt({ id, status, sequence }: RunInfo): string | undefined {
   return time === undefined || ago(new Date(time).toISOString()).endsWith('ago') ? undefined : new Date(time).toISOString();
 }
 
-async function watch(invocation: Invocation<ListFlags>, text: string | undefined): Promise<ExitCode> {
+async function watch(invocation: Invocation<Place>, text: string | undefined): Promise<ExitCode> {
   const { options, terminal, signal, session: open } = invocation;
   const asked = text === undefined ? undefined : parseRun(text, options);
   const session = await open();
@@ -143,7 +121,7 @@ async function watch(invocation: Invocation<ListFlags>, text: string | undefined
 }
 
 /** Ends with Ctrl-C. */
-async function watchAll({ nc, names }: Session, { options, terminal, signal }: Invocation<ListFlags>): Promise<ExitCode> {
+async function watchAll({ nc, names }: Session, { options, terminal, signal }: Invocation<Place>): Promise<ExitCode> {
   assertPlace(options);
   const { workspace = '*', workflow = '*' } = options;
   const subscription = nc.subscribe(names.event({ workspace, workflow }, '*'));

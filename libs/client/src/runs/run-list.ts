@@ -7,23 +7,23 @@ import {
   type RunFilter,
   type RunInfo,
   type RunStatus,
+  changedMs,
   infoOf,
+  isWithin,
   newestFirst,
   queuedInfo,
   resolveRunFilter,
 } from '@loopstack/shared/contract';
+import { backwards } from './backwards.js';
 import { historyEnd } from './history-end.js';
 import type { ResolvedClientOptions } from '../options.js';
 import type { StoredCommand, StoredCommands } from './stored-command.js';
 import type { StoredMessage, StreamReader } from '@loopstack/jetstream';
 
-/** Sequences in the first block that is read, from the end of a stream backwards; each further one is twice as long. */
-const FIRST_BLOCK = 512;
-const MAX_BLOCK = 65_536;
 /** An event that is longer is not kept until it is known to be listed: it is read again then. */
 const KEPT_BYTES = 1024;
-/** Messages that one list reads of a stream before it takes what it has. */
-const MAX_SCANNED = 200_000;
+/** Runs that are held against a user or a time at once. */
+const CHUNK = 256;
 
 interface Listed {
   readonly info: RunInfo;
@@ -31,9 +31,24 @@ interface Listed {
   readonly reread?: number;
 }
 
+/** A run with the newest event that was read of it. */
+interface Recorded extends Listed {
+  readonly subject: string;
+  readonly sequence: number;
+}
+
+/** What one list asks for. */
+interface Query {
+  readonly filter: RunFilter;
+  readonly limit: number;
+  readonly statuses: ReadonlySet<RunStatus> | undefined;
+  readonly onBound: (timeMs: number) => void;
+}
+
 /**
  * Lists runs, those that changed last first (of one millisecond those that were started last), from the ends of the streams backwards: what it costs grows with the messages between now
- * and the last run that is listed, not with the streams. A list reads at most 200,000 events and as many commands.
+ * and the last run that is listed, not with the streams. A list reads at most 200,000 events and as many commands of each priority, and tells
+ * where it stopped.
  */
 export class RunList {
   readonly #options: ResolvedClientOptions;
@@ -49,39 +64,73 @@ export class RunList {
   /** @throws LoopstackError NAME_INVALID, OPTION_INVALID, STREAM_UNAVAILABLE */
   async list(filter: RunFilter = {}): Promise<RunInfo[]> {
     const { limit, statuses } = resolveRunFilter(filter);
+    let boundMs = Number.NEGATIVE_INFINITY;
+    const query: Query = { filter, limit, statuses, onBound: (timeMs) => (boundMs = Math.max(boundMs, timeMs)) };
     const found: Listed[] = [];
-    if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(filter, limit)) found.push({ info });
+    if (statuses === undefined || statuses.has('queued')) for (const info of await this.#queued(query)) found.push({ info });
     if (statuses === undefined || [...statuses].some((status) => status !== 'queued'))
-      for (const one of await this.#recorded(filter, statuses, limit)) found.push(one);
+      for (const one of await this.#recorded(query)) found.push(one);
     found.sort((a, b) => newestFirst(a.info, b.info));
     const listed: RunInfo[] = [];
     for (const { info, reread } of found.slice(0, limit)) listed.push(reread === undefined ? info : await this.#whole(info, reread));
+    const last = listed.length === limit ? listed.at(-1) : undefined;
+    if (boundMs > (last ? changedMs(last) : Number.NEGATIVE_INFINITY)) filter.onIncomplete?.(new Date(boundMs));
     return listed;
   }
 
-  async #recorded(filter: RunFilter, statuses: ReadonlySet<RunStatus> | undefined, limit: number): Promise<Listed[]> {
+  async #recorded({ filter, limit, statuses, onBound }: Query): Promise<Listed[]> {
     const { names } = this.#options;
-    const subject = names.event(anyOf(filter), '*');
     const seen = new Set<string>();
     const listed: Listed[] = [];
-    const read = (message: StoredMessage): (Listed & { readonly subject: string }) | undefined => {
+    const read = (message: StoredMessage): Recorded | undefined => {
       const info = this.#info(message);
-      if (!info || message.data.length <= KEPT_BYTES) return info && { subject: message.subject, info };
+      if (!info) return undefined;
+      const { subject, sequence } = message;
+      if (message.data.length <= KEPT_BYTES) return { subject, sequence, info };
       const { result: _, error: __, ...rest } = info;
-      return { subject: message.subject, info: rest, reread: message.sequence };
+      return { subject, sequence, info: rest, reread: sequence };
     };
-    for await (const block of this.#backwards(names.streams.events, subject, filter.since, 1, read)) {
-      for (const one of block.reverse()) {
-        if (seen.has(one.subject)) continue;
-        // The newest event of a run is its state; older ones of it are history.
-        seen.add(one.subject);
-        const { info } = one;
-        // What is queued is found by its command, also if it has such an event.
-        if (info.status === 'queued' || (statuses && !statuses.has(info.status))) continue;
-        if (listed.push(one) === limit) return listed;
+    const slice = { stream: names.streams.events, subject: names.event(anyOf(filter), '*'), filter, lowest: 1 };
+    for await (const block of backwards(this.#reader, slice, read, onBound)) {
+      // The newest event of a run is its state; older ones of it are history. What is queued is found by its command, also if it has such an event.
+      const newest = block.reverse().filter(({ subject, info }) => {
+        if (seen.has(subject)) return false;
+        seen.add(subject);
+        return info.status !== 'queued' && (statuses?.has(info.status) ?? true);
+      });
+      for (let from = 0; from < newest.length; from += CHUNK) {
+        for (const one of await this.#matching(newest.slice(from, from + CHUNK), filter)) if (listed.push(one) === limit) return listed;
       }
     }
     return listed;
+  }
+
+  /** Those of the user, and those that have not changed after `until`. */
+  async #matching(runs: readonly Recorded[], { userId, until }: RunFilter): Promise<readonly Recorded[]> {
+    const ofUser = userId === undefined ? runs : await only(runs, async ({ info }) => (await this.#userOf(info)) === userId);
+    if (until === undefined || ofUser.length === 0) return ofUser;
+    const { events } = this.#options.names.streams;
+    const last = new Map<string, StoredMessage>();
+    for await (const message of this.#reader.lastOf(
+      events,
+      ofUser.map(({ subject }) => subject),
+    ))
+      last.set(message.subject, message);
+    return only(ofUser, async ({ subject, sequence }) => {
+      const message = last.get(subject);
+      if (message === undefined || message.sequence === sequence) return true;
+      if (storedRunEvent(message)) return false;
+      // The last message is no event; one that changed the run may stand before it.
+      for await (const later of this.#reader.scan(events, subject, { sequence: sequence + 1 })) if (storedRunEvent(later)) return false;
+      return true;
+    });
+  }
+
+  /** Outcomes tell the user; of a run that has none its command does. */
+  async #userOf({ id, userId, sequence, workspace, workflow }: RunInfo): Promise<string | undefined> {
+    if (userId !== undefined || sequence === undefined) return userId;
+    const command = await this.#commands.at(sequence);
+    return command?.runId === id && command.workspace === workspace && command.workflow === workflow ? command.userId : undefined;
   }
 
   #info({ subject, data, relayed }: StoredMessage): RunInfo | undefined {
@@ -98,19 +147,20 @@ export class RunList {
   }
 
   /** Commands that no worker has begun, including those that are not due yet. */
-  async #queued(filter: RunFilter, limit: number): Promise<RunInfo[]> {
+  async #queued({ filter, limit, onBound }: Query): Promise<RunInfo[]> {
     const { names } = this.#options;
+    const { workspace, workflow, userId, since, until } = filter;
+    const isWanted = (command: StoredCommand): boolean => userId === undefined || command.userId === userId;
     const listed: RunInfo[] = [];
     const floors = await this.#floors();
     const floorOf = (address: RunAddress, priority: Priority): number => floors.get(names.durable(address, priority)) ?? 0;
+    const read = (message: StoredMessage): StoredCommand | undefined => this.#commands.read(message);
     for (const priority of PRIORITIES) {
       let room = limit;
-      const { workspace, workflow } = filter;
-      const lowest = workspace === undefined || workflow === undefined ? 0 : floorOf({ workspace, workflow }, priority);
-      const subject = this.#commands.subject(priority, filter);
-      const read = (message: StoredMessage): StoredCommand | undefined => this.#commands.read(message);
-      for await (const block of this.#backwards(names.streams.runs, subject, filter.since, lowest + 1, read)) {
-        const unsettled = block.reverse().filter((command) => command.sequence > floorOf(command, command.priority));
+      const floor = workspace === undefined || workflow === undefined ? 0 : floorOf({ workspace, workflow }, priority);
+      const slice = { stream: names.streams.runs, subject: this.#commands.subject(priority, filter), filter, lowest: floor + 1 };
+      for await (const block of backwards(this.#reader, slice, read, onBound)) {
+        const unsettled = block.reverse().filter((command) => isWanted(command) && command.sequence > floorOf(command, command.priority));
         for (const command of await this.#unbegun(unsettled)) if (room-- > 0) listed.push(queuedInfo(command));
         if (room <= 0) break;
       }
@@ -118,7 +168,7 @@ export class RunList {
     try {
       const delayed: StoredCommand[] = [];
       for await (const command of this.#commands.scheduled(filter)) {
-        if (filter.since === undefined || command.queuedAtMs >= filter.since.getTime()) delayed.push(command);
+        if (isWanted(command) && isWithin(command.queuedAtMs, { since, until })) delayed.push(command);
       }
       listed.push(...(await this.#unbegun(delayed)).map(queuedInfo));
     } catch {
@@ -160,42 +210,14 @@ export class RunList {
       if (!page || page.consumers.length === 0 || floors.size >= page.total) return floors;
     }
   }
-
-  /** What is read of the messages of a subject, in blocks, the newest block first, each in stream order, down to a sequence or a time. */
-  async *#backwards<T>(
-    stream: string,
-    subject: string,
-    since: Date | undefined,
-    lowest: number,
-    read: (message: StoredMessage) => T | undefined,
-  ): AsyncGenerator<T[]> {
-    const last = await this.#reader.get(stream, { last: subject });
-    let scanned = 0;
-    let size = FIRST_BLOCK;
-    for (let end = (last?.sequence ?? 0) + 1; end > lowest && scanned < MAX_SCANNED; size = Math.min(size * 2, MAX_BLOCK)) {
-      const start = Math.max(lowest, end - size);
-      const block: T[] = [];
-      let young = 0;
-      for await (const message of this.#reader.scan(stream, subject, { sequence: start }, Math.min(size, 1024))) {
-        if (message.sequence >= end) break;
-        scanned++;
-        if (since !== undefined && message.timeMs < since.getTime()) continue;
-        young++;
-        const kept = read(message);
-        if (kept !== undefined) block.push(kept);
-      }
-      if (young > 0) yield block;
-      else if (since !== undefined && (await this.#olderThan(stream, start, since))) return;
-      end = start;
-    }
-  }
-
-  async #olderThan(stream: string, sequence: number, since: Date): Promise<boolean> {
-    const message = await this.#reader.get(stream, { next: '>', sequence });
-    return message === undefined || message.timeMs < since.getTime();
-  }
 }
 
 function anyOf({ workspace = '*', workflow = '*' }: Partial<RunAddress>): RunAddress {
   return { workspace, workflow };
+}
+
+/** Those for which it is true, in their order. */
+async function only<T>(all: readonly T[], test: (one: T) => Promise<boolean>): Promise<readonly T[]> {
+  const passed = await Promise.all(all.map(test));
+  return all.filter((_, index) => passed[index]);
 }
