@@ -19,7 +19,7 @@ const load = (door: string): Promise<{ stdout: string }> =>
   });
 
 it("the operators' door and the command line need no framework", async () => {
-  for (const door of ['@loopstack/nats/operations', './libs/cli/dist/main.js']) expect((await load(door)).stdout).toBe('loaded\n');
+  for (const door of ['@loopstack/operations', './libs/cli/dist/main.js']) expect((await load(door)).stdout).toBe('loaded\n');
 });
 
 it('and the adapter does, so that this test can fail', async () => {

@@ -18,10 +18,12 @@ const cells = isWhole ? MATRIX : SHORT;
 const nests = [...new Set(cells.map(({ nest }) => nest))];
 
 const SEEN = 'shipped to Graz for u1\nevent {"n":1}, on-run';
+/** What runs when the application closes ends before `onModuleDestroy`. */
+const DRAINED = `${SEEN}\npacking, packed, disconnected`;
 const EXPECTED = {
-  hybrid: { code: 0, output: SEEN },
+  hybrid: { code: 0, output: DRAINED },
   service: { code: 'SIGTERM', output: SEEN },
-  worker: { code: 0, output: SEEN },
+  worker: { code: 0, output: DRAINED },
   producer: { code: 0, output: 'ShipOrder' },
 };
 

@@ -162,7 +162,7 @@ describe('activations in operator mode', () => {
     worker = await startApp([Job, Orders, Stock], { servers: deployment.server.url, ...deployment.worker });
     const entered = LoopstackClient.connect(deployment.tenant('thief'));
     // The server lets nobody into an account whose imports are not what was signed.
-    if (!starts) return expect(entered).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+    if (!starts) return expect(entered).rejects.toMatchObject({ code: 'CONNECTION_DENIED' });
     const client = await entered;
     expect(await (await client.run('Job', 'Stock', {}, 'u1')).result({ timeout: '20s' })).toBe('u1');
     await client.close();

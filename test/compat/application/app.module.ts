@@ -35,6 +35,26 @@ export class ShipOrder {
 export class OrdersWorkspace {}
 
 export const heard: string[] = [];
+
+@Workflow()
+export class PackOrder {
+  async run(): Promise<void> {
+    heard.push('packing');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    heard.push('packed');
+  }
+}
+@Workspace({ workflows: [PackOrder] })
+export class PackingWorkspace {}
+
+/** Stands for what a workflow needs until it ends. */
+@Injectable()
+class Database {
+  onModuleDestroy(): void {
+    heard.push('disconnected');
+  }
+}
+
 @Injectable()
 class Listener {
   @OnRun(ShipOrder, 'succeeded', { delivery: 'live' })
@@ -57,6 +77,6 @@ class Events {
     NatsModule.forRoot({ servers: process.env['NATS_URL'] as string, inbound: true, prefix: process.env['PREFIX'] as string }),
   ],
   controllers: [Events],
-  providers: [Labels, ShipOrder, OrdersWorkspace, Listener],
+  providers: [Labels, ShipOrder, OrdersWorkspace, PackOrder, PackingWorkspace, Database, Listener],
 })
 export class AppModule {}

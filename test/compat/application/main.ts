@@ -3,7 +3,7 @@
 import { NestFactory } from '@nestjs/core';
 import { RunService } from '@loopstack/core';
 import { JetStreamServer } from '@loopstack/nats';
-import { AppModule, OrdersWorkspace, ShipOrder, heard } from './app.module.js';
+import { AppModule, OrdersWorkspace, PackOrder, PackingWorkspace, ShipOrder, heard } from './app.module.js';
 
 const role = process.env['ROLE'] as 'hybrid' | 'service' | 'worker' | 'producer';
 
@@ -27,7 +27,13 @@ async function bootstrap(): Promise<void> {
     await until(() => heard.length === 2);
     console.log(heard.sort().join(', '));
   }
-  if (role !== 'service') await app.close();
+  if (role === 'service') return;
+  if (role !== 'producer') {
+    await app.get(RunService).run(PackOrder, PackingWorkspace, {}, 'u1');
+    await until(() => heard.length === 3);
+  }
+  await app.close();
+  if (role !== 'producer') console.log(heard.slice(2).join(', '));
 }
 bootstrap().catch((error: Error) => {
   console.log(error.stack);
