@@ -40,10 +40,26 @@ describe('beside a worker', () => {
     expect((await rig.loopstack('workflows')).stdout).toMatch(/^WORKFLOW.*\nOrders\.ProcessOrder /);
   });
 
+  it('workflows pauses and resumes one', async () => {
+    const paused = await rig.json<{ pausedUntil: string }[]>(['workflows', 'pause', 'Orders.ProcessOrder', '--for', '1h']);
+    expect(paused).toMatchObject([{ workspace: 'Orders', workflow: 'ProcessOrder', paused: true }]);
+    const { id } = await rig.json<{ id: string }>(['run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1']);
+    await until('it waits', async () => (await rig.json<{ pending: number }[]>(['workflows']))[0]?.pending === 1);
+    expect((await rig.loopstack('workflows')).stdout).toContain(`paused until ${paused[0]?.pausedUntil}`);
+    const forever = await rig.loopstack('workflows', 'pause', 'Orders.ProcessOrder');
+    expect(forever).toMatchObject({ code: 0, stdout: 'Orders.ProcessOrder is paused: 1 command queued, 0 active\n' });
+    expect(await rig.json(['runs', 'show', id])).toMatchObject({ status: 'queued' });
+    expect((await rig.loopstack('workflows', 'resume', 'Orders.ProcessOrder')).stdout).toMatch(/^Orders\.ProcessOrder is resumed: /);
+    await until('it has ended', async () => (await rig.json<{ status: string }>(['runs', 'show', id])).status === 'succeeded');
+    const typo = await rig.loopstack('workflows', 'pause', 'Orders.ProcesOrder');
+    expect([typo.code, typo.stderr]).toEqual([2, expect.stringMatching(/has no workflow ProcesOrder[^]*Orders\.ProcessOrder/)]);
+    expect((await rig.loopstack('workflows', 'pause', 'Orders.ProcessOrder', '--for', 'long')).code).toBe(2);
+  });
+
   it('streams lists what is stored', async () => {
     await rig.loopstack('run', 'Orders.ProcessOrder', '-u', 'u1', '-a', 'orderId=o-1', '--wait');
     const streams = await rig.json<{ name: string; messages: number }[]>(['streams']);
-    expect(streams).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'LOOPSTACK_RUNS', messages: 1 })]));
+    expect(streams).toEqual(expect.arrayContaining([expect.objectContaining({ name: 'LOOPSTACK_RUNS', messages: 2 })]));
   });
 
   it('schedules are put, listed and ended', async () => {

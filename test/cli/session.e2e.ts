@@ -27,7 +27,9 @@ const AFTERWARDS: readonly Step[] = [
   { typed: 'loopstack runs cancel --workspace Orders --status queued', answers: ['y'] },
   { typed: 'loopstack dead list' },
   { typed: 'loopstack dead discard --all', answers: ['y'] },
+  { typed: 'loopstack workflows pause Orders.ProcessOrder --for 1h' },
   { typed: 'loopstack workflows' },
+  { typed: 'loopstack workflows resume Orders.ProcessOrder' },
   { typed: 'loopstack doctor' },
 ];
 

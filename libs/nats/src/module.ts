@@ -1,6 +1,6 @@
 import { LoopstackClient } from '@loopstack/client';
 import { Publisher, JetStreamApi, withRemedy, type ServerClock, type NatsConnectionLike } from '@loopstack/jetstream';
-import { DeadLetters, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
+import { DeadLetters, Deployment, Bindings, catalogueCheck, Replays, schemaCheck } from '@loopstack/operations';
 import { retryUntilLeader } from './topology/retry-until-leader.js';
 import { RunGateway, RunService, Subscriptions, Workers, currentCauseHeaders } from '@loopstack/core';
 import { LoopstackError } from '@loopstack/shared';
@@ -168,6 +168,11 @@ const PROVIDERS: readonly FactoryProvider[] = [
     useFactory: (api: JetStreamApi, { names }: ResolvedNatsOptions) => new Bindings(api, names),
   },
   {
+    provide: Deployment,
+    inject: [JetStreamApi, NATS_OPTIONS],
+    useFactory: (api: JetStreamApi, { names }: ResolvedNatsOptions) => new Deployment(api, names),
+  },
+  {
     provide: EventSubscriptions,
     // The guard waits for the topology: reactions consume a stream that it makes.
     inject: [ConsumerRuntime, ConsumerGuard, Publisher, Subscriptions, Bindings],
@@ -202,6 +207,7 @@ const EXPORTS = [
   DeadLetters,
   Replays,
   Bindings,
+  Deployment,
   JetStreamServer,
   LoopstackHealth,
 ];

@@ -1,7 +1,22 @@
-import type { Priority, RunAddress, WireNames } from '@loopstack/shared/contract';
+import {
+  LoopstackError,
+  assertAddress,
+  durationMs,
+  numberBetween,
+  type Duration,
+  type Priority,
+  type RunAddress,
+  type WireNames,
+} from '@loopstack/shared/contract';
 import { ERR_CODE, orUndefined, subjectPages, type ConsumerInfo, type JetStreamApi, type StreamInfo } from '@loopstack/jetstream';
 import { Digest } from '../dead/unserved-digest.js';
 import { shownAddress } from '../text.js';
+
+/** A pause without an end of its own: the server wants a time, and counts what is left in 64 bits of nanoseconds. */
+const LONGEST_PAUSE_MS = 100 * 365 * 86_400_000;
+/** In a cluster the answer comes before the leader of the consumer knows. */
+const APPLIED_TRIES = 40;
+const APPLIED_AGAIN_MS = 50;
 
 /** What waits for a workflow, and who works on it. */
 export interface Queue extends RunAddress {
@@ -16,13 +31,15 @@ export interface Queue extends RunAddress {
   /** Pulls of workers that wait for commands: 0 where commands wait and no worker runs. */
   readonly pulls: number;
   readonly paused: boolean;
+  /** ISO 8601; undefined: it is not paused. */
+  readonly pausedUntil: string | undefined;
   /** ISO 8601; undefined: never. */
   readonly lastDelivery: string | undefined;
   readonly lastAck: string | undefined;
   readonly info: ConsumerInfo;
 }
 
-/** What of Loopstack there is on a server: streams and queues as they stand. */
+/** The streams and queues of Loopstack on a server: as they stand, and their pauses. */
 export class Deployment {
   readonly #api: JetStreamApi;
   readonly #names: WireNames;
@@ -61,12 +78,55 @@ export class Deployment {
         redelivered: info.num_redelivered,
         pulls: info.num_waiting,
         paused: info.paused === true,
+        pausedUntil: info.paused === true ? (info.config['pause_until'] as string | undefined) : undefined,
         lastDelivery: info.delivered.last_active,
         lastAck: info.ack_floor.last_active,
         info,
       });
     }
     return queues.toSorted((a, b) => a.durable.localeCompare(b.durable));
+  }
+
+  /**
+   * Stops the start of runs of a workflow, on all its queues, until `resume()`. Producers go on, and their commands wait. Runs that execute go on,
+   * also commands that workers have already taken; the next attempt of a run waits.
+   * @param options `for`: time after which the server resumes it by itself, at most 100 years; default: none
+   * @returns the queues of the workflow, with what waits
+   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN (no worker has ever served it), NAME_INVALID, OPTION_INVALID; JetStreamApiError
+   */
+  async pause(address: RunAddress, options: { readonly for?: Duration } = {}): Promise<readonly Queue[]> {
+    const forMs = options.for === undefined ? LONGEST_PAUSE_MS : numberBetween('for', 1, LONGEST_PAUSE_MS, durationMs('for', options.for));
+    return this.#setPause(address, new Date(this.#api.clock.nowMs() + forMs));
+  }
+
+  /**
+   * Ends the pause of a workflow; one that is not paused is fine.
+   * @returns the queues of the workflow, with what waits
+   * @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN (no worker has ever served it), NAME_INVALID; JetStreamApiError
+   */
+  async resume(address: RunAddress): Promise<readonly Queue[]> {
+    return this.#setPause(address, undefined);
+  }
+
+  async #setPause(address: RunAddress, end: Date | undefined): Promise<readonly Queue[]> {
+    const queues = await this.#queuesOf(address);
+    await Promise.all(queues.map(({ durable }) => this.#api.pauseConsumer(this.#names.streams.runs, durable, end)));
+    for (let tries = 1; ; tries++) {
+      const after = await this.#queuesOf(address);
+      const wanted = end !== undefined && end.getTime() > this.#api.clock.nowMs();
+      if (after.every(({ paused }) => paused === wanted) || tries === APPLIED_TRIES) return after;
+      await new Promise((resolve) => setTimeout(resolve, APPLIED_AGAIN_MS));
+    }
+  }
+
+  async #queuesOf(address: RunAddress): Promise<readonly Queue[]> {
+    assertAddress(address);
+    const { workspace, workflow } = address;
+    const ofWorkspace = (await this.queues()).filter((queue) => queue.workspace === workspace);
+    const queues = ofWorkspace.filter((queue) => queue.workflow === workflow);
+    if (queues.length > 0) return queues;
+    if (ofWorkspace.length > 0) throw new LoopstackError('WORKFLOW_UNKNOWN', { workspace, workflow });
+    throw new LoopstackError('WORKSPACE_UNKNOWN', { workspace });
   }
 
   /** What waits for workflows that have no queue: a name that was mistyped, or a worker that is still to come. */
