@@ -17,7 +17,9 @@ const tokens = new Map<string, Map<unknown, symbol>>();
 export function natsToken<T>(token: InjectionToken<T>, name?: string): InjectionToken<T> {
   if (name === undefined) return token;
   const ofName = tokens.get(name) ?? new Map<unknown, symbol>();
-  const known = ofName.get(token) ?? Symbol(`loopstack:${name}`);
+  // Nest 10 takes modules for one whose tokens have the same description.
+  const title = typeof token === 'function' ? token.name : String(token);
+  const known = ofName.get(token) ?? Symbol(`loopstack:${name}:${title}`);
   tokens.set(name, ofName.set(token, known));
   return known;
 }
