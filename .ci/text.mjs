@@ -58,7 +58,7 @@ const RULES = [
   {
     // What measures a duration by it, or judges others' times by it, is wrong as soon as it is set or differs.
     name: 'wall-clock',
-    files: /^(?:src|libs)\/(?!shared\/src\/clock\.ts$)(?!.*\.spec\.ts$).*\.[mc]?[jt]s$/,
+    files: /^(?:src|libs)\/(?!shared\/src\/value\/clock\.ts$)(?!.*\.spec\.ts$).*\.[mc]?[jt]s$/,
     pattern:
       /^(?!.*\/\/ wall clock: \w).*(?:\bDate\.now\b|\bnew Date\b(?:\s*\(\s*\)|(?!\s*\())|(?<![\w.])Date\(\)|\}\s*=\s*Date\b|\btimeOrigin\b)/,
     message: 'durations are monotonicMs(), times that others read a ServerClock; a wall clock has a reason: // wall clock: <why>',
@@ -124,6 +124,18 @@ for (const [path, text] of texts) {
     if (adrNumbers.has(number)) findings.push(`${path}:1: adr-number: ${adrNumbers.get(number)} has this number`);
     adrNumbers.set(number, basename(path));
   }
+}
+
+/** Sources that stand side by side in a folder of a room, without specs. */
+const MOST_SOURCES = 15;
+const sourcesOf = new Map();
+for (const path of texts.keys()) {
+  if (/^libs\/[^/]+\/src\/(?!.*\.spec\.ts$).*\.(?:ts|js)$/.test(path))
+    sourcesOf.set(dirname(path), [...(sourcesOf.get(dirname(path)) ?? []), path]);
+}
+for (const sources of sourcesOf.values()) {
+  for (const path of sources.toSorted().slice(MOST_SOURCES))
+    findings.push(`${path}:1: crowded: ${MOST_SOURCES} sources stand in this folder already`);
 }
 
 for (const finding of findings) console.log(finding);

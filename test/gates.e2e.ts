@@ -192,7 +192,11 @@ const TEXT: readonly TextPlant[] = [
   ['adr-date', 'docs/adr/0005-date.md', adr('# 0005: Date', ['- Status: accepted', '- Date: January'])],
   ['adr-heading', 'docs/adr/0006-heading.md', adr('# 0006: Heading').replace('## How it was measured\n', '')],
   ['adr-number', 'docs/adr/0001-second.md', adr('# 0001: Second')],
+  ['crowded', 'libs/core/src/crowd/z.ts', 'export const z = 1;\n'],
 ];
+
+/** Neighbors of a file that is one too many. */
+const CROWD = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`libs/core/src/crowd/a${i}.ts`, `export const a = ${i};\n`]));
 
 const COUNTED = ['one', 'two', 'three', 'four', 'five', 'six'];
 /** Seven lines of code. */
@@ -379,7 +383,7 @@ describe('the gate of texts', () => {
   const tree = withTree();
 
   it('finds what was planted for each rule, and nothing else', async () => {
-    await tree().plant(pathsOf(TEXT));
+    await tree().plant({ ...CROWD, ...pathsOf(TEXT) });
     const { code, output } = await tree().run('.ci/text.mjs');
     const lines = output.trimEnd().split('\n');
     expect(lines.map((line) => line.split(': ', 2).join(' ')).toSorted()).toEqual(
@@ -390,7 +394,7 @@ describe('the gate of texts', () => {
 
   it('has a plant for every rule of it', async () => {
     const sources = await Promise.all(['text', 'references'].map((name) => readFile(join(checkout, `.ci/${name}.mjs`), 'utf8')));
-    const rules = [...sources.join('\n').matchAll(/name: '([\w-]+)'|'(adr-\w+)'|: (adr-\w+): |\+ 1, '([\w-]+)'/g)];
+    const rules = [...sources.join('\n').matchAll(/name: '([\w-]+)'|'(adr-\w+)'|: (adr-\w+|crowded): |\+ 1, '([\w-]+)'/g)];
     expect(new Set(rules.map(([, ...names]) => names.find((name) => name !== undefined)))).toEqual(new Set(TEXT.map(([rule]) => rule)));
   });
 });

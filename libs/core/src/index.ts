@@ -1,5 +1,5 @@
-export * from './attempt.js';
-export { catalogueEntry } from './catalogue-entry.js';
+export * from './run/attempt.js';
+export { catalogueEntry } from './declare/catalogue-entry.js';
 export {
   assertCauseDepth,
   causeDepthOf,
@@ -9,10 +9,17 @@ export {
   headersFromEvent,
   withCause,
   type Cause,
-} from './cause.js';
-export { exchangedNames } from './class-name.js';
-export { CONTEXT_TYPE } from './enhancers.js';
-export { settleEvent, type EventOutcome, type EventPolicy, type EventSettlement, type EventTarget, type EventUse } from './event-use.js';
+} from './events/cause.js';
+export { exchangedNames } from './declare/class-name.js';
+export { CONTEXT_TYPE } from './declare/enhancers.js';
+export {
+  settleEvent,
+  type EventOutcome,
+  type EventPolicy,
+  type EventSettlement,
+  type EventTarget,
+  type EventUse,
+} from './events/event-use.js';
 export { LoopstackExceptionFilter } from './exception-filter.js';
 export {
   DONE,
@@ -27,8 +34,8 @@ export {
   type SubscriptionSpec,
   type RunStarter,
   type StoredEvent,
-} from './feeds.js';
-export { handOver } from './hand-over.js';
+} from './events/feeds.js';
+export { handOver } from './run/hand-over.js';
 export { LoopstackModule, type LoopstackAsyncOptions } from './module.js';
 export {
   OnEvent,
@@ -39,27 +46,27 @@ export {
   type EventInfo,
   type ResolvedBinding,
   type StartFrom,
-} from './on-event.js';
-export { OnRun, type OnRunOptions, type Reaction } from './on-run.js';
+} from './events/on-event.js';
+export { OnRun, type OnRunOptions, type Reaction } from './events/on-run.js';
 export type { LoopstackOptions } from './options.js';
-export { PriorityRotation } from './priority-rotation.js';
-export { recordedError } from './recorded-error.js';
-export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from './redact.js';
-export { WorkflowRegistry, type RegisteredWorkflow } from './registry.js';
-export type { AbortReason, RunContext } from './run-context.js';
+export { PriorityRotation } from './run/priority-rotation.js';
+export { recordedError } from './run/recorded-error.js';
+export { REDACTED, type RedactOptions, type RedactedRun, type Redactor } from './declare/redact.js';
+export { WorkflowRegistry, type RegisteredWorkflow } from './declare/registry.js';
+export type { AbortReason, RunContext } from './run/run-context.js';
 export { payloadSchema } from './schema/payload-schema.js';
 export { RunGateway, type ScheduleStore } from './run-gateway.js';
-export { runNotice, type RunNotice } from './run-notice.js';
-export { factsOfCommand, factsOfEvent, factsOfRun, originOf, redactedBody } from './run-record.js';
+export { runNotice, type RunNotice } from './run/run-notice.js';
+export { factsOfCommand, factsOfEvent, factsOfRun, originOf, redactedBody } from './run/run-record.js';
 export type { HandlesOf, ItemsOf, WorkflowItem } from './run-items.js';
 export { RunService, type RunOf } from './run-service.js';
-export { commandAsStored, disowned, type Delivery, type PreparedRun } from './prepare.js';
-export { Execution, NonRetryableError, WorkflowRunner } from './runner.js';
-export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './schedule.js';
-export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './settle.js';
-export { Subscriptions, type WorkflowBinding } from './subscriptions.js';
-export { framesOf, isA, reasonOf, textOf } from './thrown.js';
-export { useOutcome, type ResolvedChain } from './then.js';
+export { commandAsStored, disowned, type Delivery, type PreparedRun } from './run/prepare.js';
+export { Execution, NonRetryableError, WorkflowRunner } from './run/runner.js';
+export { DECLARED, Schedule, declaredSchedules, type DeclaredSchedule, type ScheduleDeclaration } from './declare/schedule.js';
+export { resolveRetry, retryDelayMs, settle, type Outcome, type RetryOptions, type RetryPolicy, type Settlement } from './run/settle.js';
+export { Subscriptions, type WorkflowBinding } from './events/subscriptions.js';
+export { framesOf, isA, reasonOf, textOf } from './run/thrown.js';
+export { useOutcome, type ResolvedChain } from './events/then.js';
 export { payloadValidator, type PayloadValidator, type Validated } from './validation/payload-validator.js';
 export type { UnknownFields } from './validation/plan.js';
 export {
@@ -78,5 +85,5 @@ export {
   type WorkflowOptions,
   type WorkspaceClass,
   type WorkspaceOptions,
-} from './workflow.js';
+} from './declare/workflow.js';
 export { Workers } from './workers.js';

@@ -1,12 +1,12 @@
 import { Module, type DynamicModule, type ExceptionFilter, type FactoryProvider, type ModuleMetadata, type Provider } from '@nestjs/common';
 import { assertOneCopy } from '@loopstack/shared';
 import { APP_FILTER, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
-import { Enhancers } from './enhancers.js';
+import { Enhancers } from './declare/enhancers.js';
 import { LoopstackExceptionFilter, NoExceptionFilter } from './exception-filter.js';
 import { LoopstackOptionsToken, resolveLoopstackOptions, type LoopstackOptions, type ResolvedLoopstackOptions } from './options.js';
-import { WorkflowRegistry } from './registry.js';
+import { WorkflowRegistry } from './declare/registry.js';
 import { RunService } from './run-service.js';
-import { Subscriptions } from './subscriptions.js';
+import { Subscriptions } from './events/subscriptions.js';
 import { Workers } from './workers.js';
 
 export interface LoopstackAsyncOptions extends Pick<ModuleMetadata, 'imports'> {

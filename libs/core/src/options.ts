@@ -1,6 +1,6 @@
 import { assertName, printable, resolveTrust, type ResolvedTrust, type Trust, integerBetween } from '@loopstack/shared';
-import { resolveRedaction, type RedactOptions, type Redactor } from './redact.js';
-import type { WorkflowDefaults } from './workflow.js';
+import { resolveRedaction, type RedactOptions, type Redactor } from './declare/redact.js';
+import type { WorkflowDefaults } from './declare/workflow.js';
 
 /** Options of `LoopstackModule.forRoot`. All optional. */
 export interface LoopstackOptions {

@@ -1,5 +1,5 @@
 import type { RunHandle, RunItem, RunOptions } from '@loopstack/shared';
-import { workflowName, workspaceName, type PayloadOf, type ResultOf, type WorkflowClass, type WorkspaceClass } from './workflow.js';
+import { workflowName, workspaceName, type PayloadOf, type ResultOf, type WorkflowClass, type WorkspaceClass } from './declare/workflow.js';
 
 /** One run of a batch, by the class of its workflow, which types its payload. */
 export interface WorkflowItem<W extends WorkflowClass> {

@@ -19,9 +19,9 @@ import {
   type Schedule,
   type ScheduleOptions,
 } from '@loopstack/shared';
-import { assertCauseNotTooDeep } from './cause.js';
+import { assertCauseNotTooDeep } from './events/cause.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { WorkflowRegistry } from './registry.js';
+import { WorkflowRegistry } from './declare/registry.js';
 import { RunGateway, type ScheduleStore } from './run-gateway.js';
 import { namedEach, namedLater, type AnyItem, type HandlesOf, type ItemsOf, type NamedItem, type WorkflowItem } from './run-items.js';
 import { checkPayload } from './validation/check-payload.js';
@@ -34,7 +34,7 @@ import {
   type ResultOf,
   type WorkflowClass,
   type WorkspaceClass,
-} from './workflow.js';
+} from './declare/workflow.js';
 
 /** A run by its address, as classes or names, and its id. */
 export interface RunOf {

@@ -1,10 +1,10 @@
 import { LoopstackError, type ResolvedTrust } from '@loopstack/shared';
 import { Inject, Injectable } from '@nestjs/common';
-import { Enhancers } from './enhancers.js';
+import { Enhancers } from './declare/enhancers.js';
 import { LoopstackOptionsToken, type ResolvedLoopstackOptions } from './options.js';
-import { WorkflowRegistry } from './registry.js';
-import { WorkflowRunner } from './runner.js';
-import { DECLARED, declaredSchedules } from './schedule.js';
+import { WorkflowRegistry } from './declare/registry.js';
+import { WorkflowRunner } from './run/runner.js';
+import { DECLARED, declaredSchedules } from './declare/schedule.js';
 import { checkPayload } from './validation/check-payload.js';
 
 /** The door for a broker's module: one runner for each workflow of this process. */

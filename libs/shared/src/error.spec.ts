@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { ERRORS, LoopstackError, summarize, type ErrorCode } from './error.js';
-import { printable } from './text.js';
+import { printable } from './value/text.js';
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 

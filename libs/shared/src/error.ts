@@ -1,4 +1,4 @@
-import { printable } from './text.js';
+import { printable } from './value/text.js';
 
 /**
  * The one error catalogue. Every error that this project throws, answers or records has its code here, with the

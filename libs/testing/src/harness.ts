@@ -1,9 +1,9 @@
 import type { RunService } from '@loopstack/core';
 import { LoopstackError, durationMs, filterCovers, isSubjectFilter, type Duration, type Headers, type RunFilter } from '@loopstack/shared';
-import type { MemoryDeadLetters } from './memory-dead-letters.js';
-import type { MemoryRuntime } from './memory-runtime.js';
+import type { MemoryDeadLetters } from './broker/memory-dead-letters.js';
+import type { MemoryRuntime } from './broker/memory-runtime.js';
 import { standsBehind } from './runtimes.js';
-import type { StartedRun } from './run-state.js';
+import type { StartedRun } from './broker/run-state.js';
 
 /** Real time after which `advance` no longer waits for a run that does nothing here: it may wait for a timer, or for ever. */
 const PATIENCE_MS = 50;

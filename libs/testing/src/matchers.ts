@@ -1,6 +1,6 @@
 import { workflowName, type WorkflowClass } from '@loopstack/core';
 import type { ErrorCode, RunReference } from '@loopstack/shared';
-import type { MemoryRuntime } from './memory-runtime.js';
+import type { MemoryRuntime } from './broker/memory-runtime.js';
 import { runtimeOf } from './runtimes.js';
 
 /** What Jest and Vitest give to a matcher, as far as it is used here. */

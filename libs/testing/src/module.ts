@@ -8,8 +8,8 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { LoopstackHarness } from './harness.js';
-import { MemoryGateway } from './memory-gateway.js';
-import { MemoryRuntime } from './memory-runtime.js';
+import { MemoryGateway } from './broker/memory-gateway.js';
+import { MemoryRuntime } from './broker/memory-runtime.js';
 import { resolveMemoryBrokerOptions, type MemoryBrokerOptions, type ResolvedMemoryBrokerOptions } from './options.js';
 
 /** Options of the application, and of the in-memory broker. All optional. */

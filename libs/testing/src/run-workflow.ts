@@ -12,7 +12,7 @@ import {
 import { HEADER, LoopstackError, encodeRunCommand, localMs, newRunId, wireNames, type Headers } from '@loopstack/shared';
 import type { ModuleMetadata } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { MemoryHeaders } from './memory-stream.js';
+import { MemoryHeaders } from './broker/memory-stream.js';
 
 /** All optional. */
 export interface RunWorkflowOptions extends Pick<ModuleMetadata, 'imports' | 'providers'> {

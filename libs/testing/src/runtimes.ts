@@ -1,4 +1,4 @@
-import type { MemoryRuntime } from './memory-runtime.js';
+import type { MemoryRuntime } from './broker/memory-runtime.js';
 
 const runtimes = new WeakMap<object, MemoryRuntime>();
 

@@ -1,5 +1,5 @@
 import { Answers } from './answers.js';
-import { IDEMPOTENT, Pending, WRITTEN_ONCE, groupOf, type Handling } from './pending.js';
+import { IDEMPOTENT, Pending, WRITTEN_ONCE, groupOf, type Handling } from './queue/pending.js';
 import { StallDetector } from './stall-detector.js';
 
 const TICK = 10;

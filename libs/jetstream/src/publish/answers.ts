@@ -1,5 +1,5 @@
 import type { LoopstackError } from '@loopstack/shared/contract';
-import type { Pending } from './pending.js';
+import type { Pending } from './queue/pending.js';
 import { AckReader, IN_PROCESS, refusal, type PubAck } from './pub-ack.js';
 import { refused, unavailable } from './publish-errors.js';
 import { mayRetry, retryAt } from './retransmission.js';

@@ -16,7 +16,7 @@ import {
   headerLines,
 } from '@loopstack/shared/contract';
 import { headerBlock, headersIn } from './header-block.js';
-import type { EncodedMessage } from './pending.js';
+import type { EncodedMessage } from './queue/pending.js';
 import type { StoredMessage } from '../read/stored-message.js';
 import type { StreamReader } from '../read/stream-reader.js';
 

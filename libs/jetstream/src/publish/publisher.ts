@@ -1,7 +1,7 @@
 import { HEADER, headerLines, type Headers } from '@loopstack/shared/contract';
 import type { NatsConnectionLike } from '../connection/nats-connection.js';
 import { headerBlock } from './header-block.js';
-import { IDEMPOTENT_ALONE, Pending, PendingBatch, type EncodedMessage, type Handling, type Receiver } from './pending.js';
+import { IDEMPOTENT_ALONE, Pending, PendingBatch, type EncodedMessage, type Handling, type Receiver } from './queue/pending.js';
 import type { PubAck } from './pub-ack.js';
 import { resolvePublisherOptions, type PublisherOptions } from './publisher-options.js';
 import { Transmitter } from './transmitter.js';

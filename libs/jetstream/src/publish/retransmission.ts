@@ -1,5 +1,5 @@
-import type { Pending } from './pending.js';
-import { TICK_MS, ticksOf } from './ticks.js';
+import type { Pending } from './queue/pending.js';
+import { TICK_MS, ticksOf } from './queue/ticks.js';
 
 /**
  * A message with an id that has had no answer for so long is written again, if the server answered others that were written after it, or

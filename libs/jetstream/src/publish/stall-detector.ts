@@ -1,5 +1,5 @@
-import type { Pending } from './pending.js';
-import { ticksOf } from './ticks.js';
+import type { Pending } from './queue/pending.js';
+import { ticksOf } from './queue/ticks.js';
 
 /** Ticks without an acknowledgement, under timeouts, after which the server counts as cut off from the others. */
 const CUT_OFF_TICKS = 100;

@@ -7,17 +7,17 @@ import { JetStreamApi } from '../api/jetstream-api.js';
 import { StreamReader } from '../read/stream-reader.js';
 import { Answers } from './answers.js';
 import { Duplicates } from './duplicates.js';
-import { GroupCommit, MAX_BATCHES, groupSize } from './group-commit.js';
-import { InFlight } from './in-flight.js';
-import type { Pending } from './pending.js';
+import { GroupCommit, MAX_BATCHES, groupSize } from './batch/group-commit.js';
+import { InFlight } from './queue/in-flight.js';
+import type { Pending } from './queue/pending.js';
 import { isRefusal, type PubAck } from './pub-ack.js';
 import { disconnected, refused, unavailable } from './publish-errors.js';
-import { PublishQueue } from './publish-queue.js';
+import { PublishQueue } from './queue/publish-queue.js';
 import type { ResolvedPublisherOptions } from './publisher-options.js';
 import { deadlineAt, isDue, resendAt } from './retransmission.js';
 import { StallDetector } from './stall-detector.js';
-import { TICK_MS, TickTimer } from './ticks.js';
-import { Window } from './window.js';
+import { TICK_MS, TickTimer } from './queue/ticks.js';
+import { Window } from './queue/window.js';
 
 /** How long a publish that has timed out waits to learn why. */
 const EXPLAIN_MS = 1000;

@@ -1,4 +1,4 @@
-import { Fifo } from '../publish/fifo.js';
+import { Fifo } from '../publish/queue/fifo.js';
 
 /** Bounds how much of something is done at once; the rest waits, in order. */
 export class Limiter {

@@ -15,7 +15,7 @@ import { Pause } from '../consume/pause.js';
 import { SequenceTable } from '../consume/sequence-table.js';
 import { keepLeases } from '../leases/keep-leases.js';
 import { BoundedLogger } from '../upkeep/bounded-logger.js';
-import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
+import type { DeadLetterWriter } from '../worker/outcome/dead-letter-writer.js';
 import { EventMessage } from './event-message.js';
 import type { EventSources } from './event-sources.js';
 import { Owed } from './owed.js';

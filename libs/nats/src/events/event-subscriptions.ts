@@ -7,7 +7,7 @@ import type { MessageHandler } from '@nestjs/microservices';
 import type { ConsumerGuard } from '../consume/consumer-guard.js';
 import type { ConsumerRuntime } from '../consume/consumer-runtime.js';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
-import { DeadLetterWriter } from '../worker/dead-letter-writer.js';
+import { DeadLetterWriter } from '../worker/outcome/dead-letter-writer.js';
 import { BindingWatch } from './binding-watch.js';
 import { EventConsumerFactory } from './event-consumer-factory.js';
 import type { EventConsumer, EventServices } from './event-consumer.js';

@@ -1,7 +1,7 @@
 import { LoopstackError, printable, sequenceRunId, monotonicMs, type WireNames } from '@loopstack/shared';
 import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
-import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
+import type { DeadLetterWriter } from '../worker/outcome/dead-letter-writer.js';
 import type { Alarms } from '../health/health.js';
 import { consumerNames, subjectPages, type JetStreamApi, type StoredMessage } from '@loopstack/jetstream';
 import { RecentKeys } from './recent-keys.js';

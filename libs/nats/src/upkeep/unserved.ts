@@ -15,11 +15,11 @@ import {
 } from '@loopstack/shared';
 import { factsOfCommand } from '@loopstack/core';
 import { Logger } from '@nestjs/common';
-import type { DeadLetterWriter } from '../worker/dead-letter-writer.js';
+import type { DeadLetterWriter } from '../worker/outcome/dead-letter-writer.js';
 import type { JetStreamApi, StoredMessage } from '@loopstack/jetstream';
 import { Digest, shownNames } from '@loopstack/operations';
 import { RecentKeys } from './recent-keys.js';
-import { FencedError, type RunEvents } from '../worker/run-events.js';
+import { FencedError, type RunEvents } from '../worker/outcome/run-events.js';
 
 /** Names that may wait for a worker. What is sent to further ones becomes dead letters at once. */
 const MAX_UNSERVED = 1000;

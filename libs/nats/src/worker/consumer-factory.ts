@@ -5,12 +5,12 @@ import { Logger } from '@nestjs/common';
 import { retryUntilLeader } from '../topology/retry-until-leader.js';
 import { releasesOf } from '../topology/running-releases.js';
 import type { CanceledRuns } from './canceled-runs.js';
-import { CrashIsolationGate } from './crash-isolation-gate.js';
-import type { DeadLetterWriter } from './dead-letter-writer.js';
-import type { LaneServices } from './lane.js';
+import { CrashIsolationGate } from './queue/crash-isolation-gate.js';
+import type { DeadLetterWriter } from './outcome/dead-letter-writer.js';
+import type { LaneServices } from './queue/lane.js';
 import { OtherReleases } from './other-releases.js';
-import type { RunEvents } from './run-events.js';
-import { Settler } from './settler.js';
+import type { RunEvents } from './outcome/run-events.js';
+import { Settler } from './outcome/settler.js';
 import { WorkflowConsumer, type WorkflowServices } from './workflow-consumer.js';
 
 export interface FactoryServices extends LaneServices {

@@ -11,11 +11,11 @@ import type { HistoryEnd, ServerClock } from '@loopstack/jetstream';
 import { LoopstackError, keyConflict, runIdOrigin, type RunEvent } from '@loopstack/shared';
 import type { CanceledIds } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
-import type { CrashIsolationGate } from './crash-isolation-gate.js';
-import { FencedError, type RunEvents } from './run-events.js';
-import type { RunNotes } from './run-notes.js';
-import type { Settler } from './settler.js';
-import type { Slots } from './slots.js';
+import type { CrashIsolationGate } from './queue/crash-isolation-gate.js';
+import { FencedError, type RunEvents } from './outcome/run-events.js';
+import type { RunNotes } from './outcome/run-notes.js';
+import type { Settler } from './outcome/settler.js';
+import type { Slots } from './queue/slots.js';
 
 /** The next step for a command whose run was looked up. */
 export type Examined =

@@ -11,11 +11,11 @@ import type { TrustOf } from '../upkeep/unserved.js';
 import { WorkerUpkeep } from '../upkeep/worker-upkeep.js';
 import { CanceledRuns } from './canceled-runs.js';
 import { ConsumerFactory } from './consumer-factory.js';
-import { DeadLetterWriter } from './dead-letter-writer.js';
-import type { Lane } from './lane.js';
+import { DeadLetterWriter } from './outcome/dead-letter-writer.js';
+import type { Lane } from './queue/lane.js';
 import type { HandedOver } from './other-releases.js';
-import { QueueStatus } from './queue-status.js';
-import { RunEvents } from './run-events.js';
+import { QueueStatus } from './queue/queue-status.js';
+import { RunEvents } from './outcome/run-events.js';
 import type { WorkflowConsumer } from './workflow-consumer.js';
 
 /** For how long a message that is no event, on the subject of a run, makes readiness red. */

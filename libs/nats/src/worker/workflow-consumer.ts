@@ -3,13 +3,13 @@ import type { ServerClock } from '@loopstack/jetstream';
 import type { DesiredConsumer } from '@loopstack/operations';
 import type { CanceledRuns } from './canceled-runs.js';
 import type { CommandMessage } from './command-message.js';
-import type { CrashIsolationGate } from './crash-isolation-gate.js';
-import { Lane, type CommandTaker, type LaneServices } from './lane.js';
-import type { RunEvents } from './run-events.js';
+import type { CrashIsolationGate } from './queue/crash-isolation-gate.js';
+import { Lane, type CommandTaker, type LaneServices } from './queue/lane.js';
+import type { RunEvents } from './outcome/run-events.js';
 import { RunExaminer, expired, type Examined } from './run-examiner.js';
-import { RunNotes } from './run-notes.js';
-import type { Settler } from './settler.js';
-import { Slots } from './slots.js';
+import { RunNotes } from './outcome/run-notes.js';
+import type { Settler } from './outcome/settler.js';
+import { Slots } from './queue/slots.js';
 
 export interface WorkflowServices {
   readonly settler: Settler;
