@@ -126,7 +126,7 @@ describe('beside a worker', () => {
       check: 'queue Orders.ProcessOrder',
       status: 'warning',
       message: 'paused until 2999-01-01T00:00:00Z, 0 commands waiting',
-      fix: 'To let it go on: nats consumer resume LOOPSTACK_RUNS Orders~ProcessOrder.',
+      fix: 'To let it go on, on all its queues: `loopstack workflows resume Orders.ProcessOrder`.',
     });
     await pause({});
   });

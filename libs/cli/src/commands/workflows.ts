@@ -31,7 +31,7 @@ export function workflowsCommand(cli: Cli): Command {
 
 async function list({ terminal, session }: Invocation<object>): Promise<void> {
   const queues = await (await session()).deployment.queues();
-  terminal.result(queues.map(plain), () =>
+  terminal.result(queues, () =>
     queues.length === 0
       ? 'no workflows: no worker has run here yet'
       : terminal.table(
@@ -53,14 +53,14 @@ async function pause({ options, terminal, session: open }: Invocation<PauseFlags
   const { address, deployment } = await known(await open(), text);
   const queues = await deployment.pause(address, options);
   const until = options.for === undefined ? '' : ` until ${queues[0]?.pausedUntil ?? ''}`;
-  terminal.result(queues.map(plain), () => `${text} is paused${until}: ${waiting(queues)}`);
+  terminal.result(queues, () => `${text} is paused${until}: ${waiting(queues)}`);
   if (options.for === undefined) terminal.note(`loopstack workflows resume ${text} starts its runs again`);
 }
 
 async function resume({ terminal, session: open }: Invocation<object>, text: string): Promise<void> {
   const { address, deployment } = await known(await open(), text);
   const queues = await deployment.resume(address);
-  terminal.result(queues.map(plain), () => `${text} is resumed: ${waiting(queues)}`);
+  terminal.result(queues, () => `${text} is resumed: ${waiting(queues)}`);
 }
 
 /** @throws LoopstackError WORKSPACE_UNKNOWN, WORKFLOW_UNKNOWN with a suggestion */
@@ -77,8 +77,4 @@ async function known(
 function waiting(queues: readonly Queue[]): string {
   const sum = (field: 'pending' | 'active'): number => queues.reduce((total, queue) => total + queue[field], 0);
   return `${many(sum('pending'), 'command')} queued, ${count(sum('active'))} active`;
-}
-
-function plain({ info: _info, ...queue }: Queue): object {
-  return queue;
 }

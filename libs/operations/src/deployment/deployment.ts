@@ -36,7 +36,6 @@ export interface Queue extends RunAddress {
   /** ISO 8601; undefined: never. */
   readonly lastDelivery: string | undefined;
   readonly lastAck: string | undefined;
-  readonly info: ConsumerInfo;
 }
 
 /** The streams and queues of Loopstack on a server: as they stand, and their pauses. */
@@ -81,7 +80,6 @@ export class Deployment {
         pausedUntil: info.paused === true ? (info.config['pause_until'] as string | undefined) : undefined,
         lastDelivery: info.delivered.last_active,
         lastAck: info.ack_floor.last_active,
-        info,
       });
     }
     return queues.toSorted((a, b) => a.durable.localeCompare(b.durable));

@@ -99,12 +99,12 @@ it('tells a queue that nobody works on from one that is stuck, busy, or paused',
     { status: 'problem', message: expect.stringContaining('nothing has moved 10 min 0 s ago') },
   ]);
   expect(found({ queues: [queue({ pending: 5, active: 2, lastDelivery: at(1000) })] }, 'queue')).toEqual([]);
-  const info = { config: { pause_until: '2026-02-01T00:00:00Z' } } as unknown as Queue['info'];
-  expect(found({ queues: [queue({ pending: 0, paused: true, info })] }, 'queue')).toMatchObject([
+  const pausedUntil = '2026-02-01T00:00:00Z';
+  expect(found({ queues: [queue({ pending: 0, paused: true, pausedUntil })] }, 'queue')).toMatchObject([
     {
       status: 'warning',
       message: 'paused until 2026-02-01T00:00:00Z, 0 commands waiting',
-      fix: 'To let it go on: nats consumer resume LOOPSTACK_RUNS W~F.',
+      fix: 'To let it go on, on all its queues: `loopstack workflows resume W.F`.',
     },
   ]);
   expect(found({ queues: [queue({ pending: 0, pulls: 0 })] }, 'queue')).toEqual([]);
@@ -156,10 +156,8 @@ it('judges rights by the JetStream domain', () => {
 });
 
 it('names the JetStream domain where commands of NATS need it', () => {
-  const info = { config: { pause_until: 'x' } } as unknown as Queue['info'];
-  expect(found({ domain: 'hub', queues: [queue({ paused: true, info })] }, 'queue')[0]?.fix).toContain(
-    'nats --js-domain hub consumer resume LOOPSTACK_RUNS W~F',
-  );
+  const binding = { durable: 'd', stream: 'SHOP', pending: 2, unsettled: 0, consumed: false, pausedUntil: 'x' } as BindingInfo;
+  expect(found({ domain: 'hub', bindings: [binding] }, 'binding')[0]?.fix).toContain('nats --js-domain hub consumer resume SHOP d');
   expect(found({ domain: 'hub', bindings: undefined }, 'bindings')[0]?.fix).toContain('$JS.hub.API.STREAM.NAMES');
 });
 

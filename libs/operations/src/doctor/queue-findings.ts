@@ -1,5 +1,5 @@
 import { apiPrefix } from '@loopstack/jetstream';
-import { wireNames, type RunAddress } from '@loopstack/shared/contract';
+import type { RunAddress } from '@loopstack/shared/contract';
 import type { BindingInfo } from '../deployment/bindings.js';
 import type { Queue } from '../deployment/deployment.js';
 import { ago, count, many, shownAddress } from '../text.js';
@@ -34,16 +34,16 @@ export function queueFindings(facts: Facts): readonly Finding[] {
   return findings.length > 0 ? findings : [ok(check, `${many(queues.length, 'queue')}, ${many(queued, 'command')} waiting`)];
 }
 
-function stuck(queue: Queue, { prefix, domain, nowMs }: Facts): readonly Finding[] {
-  const { durable, info, pending, active, pulls, paused, lastDelivery, lastAck } = queue;
+function stuck(queue: Queue, { nowMs }: Facts): readonly Finding[] {
+  const { pending, active, pulls, paused, pausedUntil, lastDelivery, lastAck } = queue;
   const check = `queue ${shownAddress(queue)}${queue.lane === undefined ? '' : ` (${queue.lane})`}`;
   const since = (time: string | undefined): number => (time === undefined ? Number.POSITIVE_INFINITY : nowMs - Date.parse(time));
   if (paused)
     return [
       warning(
         check,
-        `paused until ${String(info.config['pause_until'])}, ${many(pending, 'command')} waiting`,
-        `To let it go on: ${resume(domain, wireNames(prefix).streams.runs, durable)}.`,
+        `paused until ${String(pausedUntil)}, ${many(pending, 'command')} waiting`,
+        `To let it go on, on all its queues: \`loopstack workflows resume ${shownAddress(queue)}\`.`,
       ),
     ];
   if (pending > 0 && pulls === 0 && active === 0)
