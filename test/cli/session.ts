@@ -49,7 +49,10 @@ export async function record(server: string, steps: readonly Step[]): Promise<st
   return anonymous(lines.join('\n').trimEnd());
 }
 
-/** The same text each time: ids, times, names and speeds are replaced by such as they could be, of the same width where it shows. */
+/**
+ * The same text each time: ids, times, names and speeds are replaced by such as they could be, of the same width where it shows. The server
+ * writes times without zeros at their end.
+ */
 function anonymous(text: string): string {
   const runs = new Map<string, string>();
   const run = (id: string): string => {
@@ -58,21 +61,18 @@ function anonymous(text: string): string {
     return known;
   };
   const padded = (was: string, is: string): string => is.padEnd(was.length);
-  return (
-    text
-      .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, run)
-      // The server writes a time without zeros at its end.
-      .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '2026-01-31T09:00:00.000Z')
-      .replaceAll(/\b\d\d:\d\d:\d\d\.\d{3}\b/g, '09:00:00.000')
-      .replaceAll(/\d+(\.\d+)? (ms|s) ago( *)/g, (was) => padded(was, '1.0 s ago'))
-      .replaceAll(/\d+(\.\d+)? (ms|s)\b(?! ago)/g, '1.0 s')
-      .replaceAll(/\([\d,]+\/s\)/g, '(1,000/s)')
-      .replaceAll(/\d+(\.\d+)? (B|KiB)\b( *)/g, (was) => padded(was, '1.0 KiB'))
-      .replaceAll(/on [\w.-]+:\d+/g, 'on worker-1:4711')
-      .replaceAll(/[\w.-]+@[\w.-]+/g, 'ada@laptop')
-      .replaceAll(/nats-server \d+\.\d+\.\d+/g, 'nats-server 2.15.1')
-      .replaceAll(/loopstack-[a-z0-9]{8}\b/g, 'nats-1')
-  );
+  return text
+    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, run)
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '2026-01-31T09:00:00.000Z')
+    .replaceAll(/\b\d\d:\d\d:\d\d\.\d{3}\b/g, '09:00:00.000')
+    .replaceAll(/\d+(\.\d+)? (ms|s) ago( *)/g, (was) => padded(was, '1.0 s ago'))
+    .replaceAll(/\d+(\.\d+)? (ms|s)\b(?! ago)/g, '1.0 s')
+    .replaceAll(/\([\d,]+\/s\)/g, '(1,000/s)')
+    .replaceAll(/\d+(\.\d+)? (B|KiB)\b( *)/g, (was) => padded(was, '1.0 KiB'))
+    .replaceAll(/on [\w.-]+:\d+/g, 'on worker-1:4711')
+    .replaceAll(/[\w.-]+@[\w.-]+/g, 'ada@laptop')
+    .replaceAll(/nats-server \d+\.\d+\.\d+/g, 'nats-server 2.15.1')
+    .replaceAll(/loopstack-[a-z0-9]{8}\b/g, 'nats-1');
 }
 
 /** For a comparison: how wide a column is depends on what was replaced. */
