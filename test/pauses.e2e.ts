@@ -95,6 +95,16 @@ it('a pause again moves its end', async () => {
   await deployment.resume(FREE);
 });
 
+it('a pause outlasts a restart of the server', async () => {
+  const [before] = await deployment.pause(FREE);
+  await rig.server.kill('SIGKILL');
+  await rig.server.restart();
+  const after = await until('the server answers', () => queuesOf('Free'));
+  expect(after).toMatchObject([{ paused: true, pausedUntil: before?.pausedUntil }]);
+  await deployment.resume(FREE);
+  expect(await (await runs.run(Free, Works, {}, 'u1')).result()).toBe('done');
+});
+
 it('a workflow that no worker has served is refused', async () => {
   expect(await codeOf(deployment.pause({ workspace: 'Works', workflow: 'Fre' }))).toBe('WORKFLOW_UNKNOWN');
   expect(await codeOf(deployment.resume({ workspace: 'Work', workflow: 'Free' }))).toBe('WORKSPACE_UNKNOWN');
