@@ -99,10 +99,10 @@ describe('a stray command', () => {
     expect(await problems(app)).toContain('"up"');
   });
 
-  it('that cannot be buried stays, with an alarm in readiness, until it can', async () => {
+  it('that cannot be dead-lettered stays, with an alarm in readiness, until it can', async () => {
     const gagged = await start('gagged');
     await nc.jetstream().publish('loopstack.run.Ops.Zürich', '{}');
-    await until('readiness tells of it', async () => /cannot be buried: 1: .*may not publish/.test(await problems(gagged)));
+    await until('readiness tells of it', async () => /cannot be dead-lettered: 1: .*may not publish/.test(await problems(gagged)));
     expect(await left()).toEqual(['loopstack.run.Ops.Zürich']);
     await start('admin');
     await until('it is buried', async () => (await left()).length === 0);

@@ -15,7 +15,7 @@ describe('paused durables', () => {
   };
   const isPaused = async (): Promise<boolean> => (await rig.consumer()).paused === true;
   const ready = async (worker: WorkerProcess) => (await worker.ask<HealthResult<'loopstack'>>('ready')).loopstack;
-  const TOLD = /WARN .*Consumer Rig~Job was paused by somebody until .*: its messages wait.*: nats consumer resume LOOPSTACK_RUNS Rig~Job/;
+  const TOLD = /WARN .*Consumer Rig~Job is paused until .*: its messages wait.*: nats consumer resume LOOPSTACK_RUNS Rig~Job/;
 
   it('log and green readiness report a paused durable', async () => {
     await rig.worker();
@@ -33,7 +33,7 @@ describe('paused durables', () => {
     await pause(0);
     await rig.settled();
     await until('readiness says no more of it', async () => !('paused' in (await ready(worker))));
-    expect(worker.log()).toMatch(/Consumer Rig~Job is not paused any more/);
+    expect(worker.log()).toMatch(/Consumer Rig~Job is no longer paused/);
     held('durable paused by hand', await rig.balance());
   });
 

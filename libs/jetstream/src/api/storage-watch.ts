@@ -8,7 +8,7 @@ const SILENT_MS = 30_000;
 const PROBE_MS = 3000;
 
 /**
- * Sees to it that the stream of commands can be written: where nothing is started for a while, nobody else would notice. One small message
+ * Sees to it that the stream of commands can be written: where nothing is started for a while, nothing else would notice. One small message
  * of its own, on a subject of replays that no replay has; it is removed at once.
  */
 export class StorageWatch {

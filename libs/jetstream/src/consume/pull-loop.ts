@@ -146,7 +146,7 @@ export class PullLoop {
     for (const slot of this.#slots) slot.remaining = 0;
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, DRAIN_MS)));
-    // While the connection is down nobody answers, and nothing arrives.
+    // While the connection is down, no answer and no message arrives.
     const drained = Promise.all(this.#slots.map(async ({ subscription }) => subscription?.drain())).catch(() => undefined);
     await Promise.race([drained, enough]);
     clearTimeout(timer);

@@ -38,7 +38,7 @@ export class Duplicates {
   }
 
   /**
-   * The message to store instead, under an id that nobody can guess; undefined for one that is there already.
+   * The message to store instead, under an id that cannot be guessed; undefined for one that is there already.
    * @param sequence of the message that has the id
    * @throws LoopstackError KEY_CONFLICT
    */
@@ -50,7 +50,7 @@ export class Duplicates {
     const signer = headers[HEADER.SIGNER];
     const stored = await this.#read(stream, sequence, signer !== undefined);
     if (stored === undefined) return isClaimed(headers, runId) ? renamed(message, this.#sign) : undefined;
-    // A worker that demands signatures would refuse what somebody else has stored, and this command would be lost with it.
+    // A worker that demands signatures would refuse what another client has stored, and this command would be lost with it.
     if (signer !== undefined && !isSignedBy(stored, signer)) return renamed(message, this.#sign);
     if (targetOf(stored.subject) !== targetOf(message.subject) || stored.headers.get(HEADER.RUN_ID) !== runId)
       return renamed(message, this.#sign);
@@ -72,7 +72,7 @@ export class Duplicates {
   }
 }
 
-/** The same message under an id that nobody can guess. */
+/** The same message under an id that cannot be guessed. */
 export function renamed({ subject, data, block }: EncodedMessage, sign: CommandSigner | undefined): EncodedMessage {
   const given = block === undefined ? {} : headersIn(block);
   // The signature of a delayed command does not cover the id.
@@ -83,7 +83,7 @@ export function renamed({ subject, data, block }: EncodedMessage, sign: CommandS
   return { subject, data, block: headerBlock(headerLines({ ...headers, ...signature })) };
 }
 
-/** Whether it is a command that the same signer has made, and nobody has changed. */
+/** Whether it is a command that the same signer has made and that is unchanged. */
 function isSignedBy(stored: StoredMessage, signer: string): boolean {
   const trust = { keys: new Map([[signer, publicKeyOf(signer, HEADER.SIGNER)]]), maxValidityMs: Number.POSITIVE_INFINITY };
   return untrustedReason(whenDue(stored), trust) === undefined;

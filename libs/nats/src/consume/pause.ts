@@ -23,11 +23,11 @@ export class Pause {
     this.#until = until;
     const { stream, durable } = this.#target;
     if (until === undefined) {
-      logger.log(`Consumer ${durable} is not paused any more`);
+      logger.log(`Consumer ${durable} is no longer paused`);
       return true;
     }
     const fix = `nats consumer resume ${stream} ${durable}`;
-    logger.warn(`Consumer ${durable} was paused by somebody until ${until}: its messages wait. To go on: ${fix}`);
+    logger.warn(`Consumer ${durable} is paused until ${until}: its messages wait. An operator did that; to resume: ${fix}`);
     return false;
   }
 }

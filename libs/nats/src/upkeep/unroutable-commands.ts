@@ -86,7 +86,10 @@ export class UnroutableCommands {
     const [first] = failures;
     if (first === undefined) this.#alarms.clear(ALARM);
     else
-      this.#alarms.raise(ALARM, `commands that no workflow takes cannot be buried: ${first}${failures.length > 1 ? ' (and others)' : ''}`);
+      this.#alarms.raise(
+        ALARM,
+        `commands that no workflow takes cannot be dead-lettered: ${first}${failures.length > 1 ? ' (and others)' : ''}`,
+      );
     if (total > 0) {
       const more = others > 0 ? ` and ${others} other subjects` : '';
       this.#logger.warn(`Buried ${total} commands on ${named.join(', ')}${more}: the subject is no run command`);

@@ -140,7 +140,7 @@ export class MemorySchedules implements ScheduleStore {
     if (dueMs === undefined) return;
     const { broker } = this;
     kept.timer = broker.clock.at(dueMs, () => {
-      // Before its run: whoever looks at it finds the next time planned.
+      // Before its run, so that a reader finds the next time planned.
       this.#plan(kept, dueMs);
       const { schedule, data, headers } = kept;
       broker.runs.append(broker.options.names.run(schedule, schedule.priority), data, headers);
