@@ -80,7 +80,7 @@ describe('a full disk', () => {
     for (let i = 0; i < 200 && answer === 'stored'; i++) answer = await run(200_000);
     expect(answer).toMatch(/^STORAGE_FAILED: Stream LOOPSTACK_RUNS stores nothing: .* its disk is full/);
     // Nothing is started any more, and nobody tells the worker: it finds out.
-    const red = async (): Promise<boolean> => (await worker.ready()).problems.some((problem) => problem.includes('restart it'));
+    const red = async (): Promise<boolean> => (await worker.ready()).problems.some((problem) => problem.includes('restart the server'));
     await until('readiness is red, with the reason and the remedy', red, 70_000);
     const watch = new StorageWatch(new JetStreamApi(rig.nc), new Publisher(rig.nc), wireNames());
     await expect(watch.probe()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
