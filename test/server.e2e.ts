@@ -195,7 +195,10 @@ describe('a cluster of three', () => {
     const nc = await connect({ servers: cluster.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
     const jsm = await nc.jetstreamManager();
     const stream = await jsm.streams.add({ name: 'KEPT', subjects: ['kept'], num_replicas: 3 });
-    await nc.jetstream().publish('kept', 'a');
+    // The other nodes learn a moment later where the subject is stored.
+    const stored = (text: string): Promise<unknown> =>
+      until(`${text} is stored`, () => nc.jetstream().publish('kept', text, { msgID: text }));
+    await stored('a');
 
     const leader = cluster.node(stream.cluster?.leader);
     await leader!.kill();
@@ -205,7 +208,7 @@ describe('a cluster of three', () => {
       const info = await jsm.streams.info('KEPT').catch(() => undefined);
       return info?.cluster?.leader !== undefined && info.cluster.leader !== leader!.name;
     });
-    await nc.jetstream().publish('kept', 'b');
+    await stored('b');
 
     await leader!.restart();
     await cluster.ready();
