@@ -95,7 +95,7 @@ it.each<[string, object, string]>([
 
 it('refuses what it does not know of a context, and never quotes a password', () => {
   context('nsc', { nsc: 'nsc://operator/account/user' });
-  expect(() => read({ context: 'nsc' })).toThrow('uses nsc, which this command does not know');
+  expect(() => read({ context: 'nsc' })).toThrow('uses nsc, which this command does not support');
   expect(() => read({ server: 'nats://ada:secret@' })).toThrow(
     expect.objectContaining({ message: expect.not.stringContaining('secret') as string }) as Error,
   );
