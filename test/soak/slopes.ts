@@ -32,13 +32,26 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return slopes.length % 2 === 1 ? (slopes[middle] as number) : ((slopes[middle - 1] as number) + (slopes[middle] as number)) / 2;
 }
 
-/** Judges the second part of a series: the first one fills caches and streams. A value that was never measured is not within its limit. */
-export function judge(samples: readonly Sample[], limits: Readonly<Record<string, Limit>>, from = 0.5): readonly Row[] {
+/** Samples that a slope needs. */
+const ENOUGH = 5;
+
+/** The second part of a series: the first one fills caches and streams. */
+function pointsOf(samples: readonly Sample[], name: string, from: number): readonly (readonly [atMs: number, value: number])[] {
   const start = samples[0]?.atMs ?? 0;
   const end = samples.at(-1)?.atMs ?? 0;
   const judged = samples.filter(({ atMs }) => atMs >= start + from * (end - start));
+  return judged.flatMap(({ atMs, values }): [number, number][] => (values[name] === undefined ? [] : [[atMs, values[name]]]));
+}
+
+/** Whether every value has been measured often enough to be judged. */
+export function isEnough(samples: readonly Sample[], limits: Readonly<Record<string, Limit>>, from = 0.5): boolean {
+  return Object.keys(limits).every((name) => pointsOf(samples, name, from).length >= ENOUGH);
+}
+
+/** Judges the second part of a series. A value that was never measured is not within its limit. */
+export function judge(samples: readonly Sample[], limits: Readonly<Record<string, Limit>>, from = 0.5): readonly Row[] {
   return Object.entries(limits).map(([name, limit]) => {
-    const points = judged.flatMap(({ atMs, values }): [number, number][] => (values[name] === undefined ? [] : [[atMs, values[name]]]));
+    const points = pointsOf(samples, name, from);
     const slopePerHour = slope(points) * HOUR_MS;
     return {
       ...limit,
@@ -46,7 +59,7 @@ export function judge(samples: readonly Sample[], limits: Readonly<Record<string
       first: points[0]?.[1] ?? Number.NaN,
       last: points.at(-1)?.[1] ?? Number.NaN,
       slopePerHour,
-      within: points.length >= 5 && slopePerHour <= limit.perHour,
+      within: points.length >= ENOUGH && slopePerHour <= limit.perHour,
     };
   });
 }
