@@ -94,6 +94,22 @@ describe('the state of a run', () => {
     expect(await client.list({ workflow: 'Aged', workspace: 'Orders' })).toEqual([]);
   });
 
+  it('is RUN_UNKNOWN, too, for an aged run of another priority that one durable has taken', async () => {
+    const run = await client.run('AgedLow', 'Orders', {}, 'u1', { priority: 'low' });
+    const address = { workspace: 'Orders', workflow: 'AgedLow' };
+    const durable = names.durable(address);
+    const subject = names.run(address, 'low');
+    await rig.api(`CONSUMER.CREATE.${names.streams.runs}.${durable}.${subject}`, {
+      stream_name: names.streams.runs,
+      config: { durable_name: durable, name: durable, ack_policy: 'explicit', filter_subject: subject },
+    });
+    expect(await run.status()).toMatchObject({ status: 'queued' });
+    const consumer = await rig.nc.jetstream().consumers.get(names.streams.runs, durable);
+    await (await consumer.next())?.ackAck();
+    expect(await codeOf(run.status())).toBe('RUN_UNKNOWN');
+    expect(await client.list(address)).toEqual([]);
+  });
+
   it('can be read by the thousand at once', async () => {
     const runs = await Promise.all(Array.from({ length: 1000 }, () => start('Other')));
     await Promise.all(runs.map((run) => rig.record(run.id, { type: 'succeeded', sequence: run.sequence }, 0, run)));

@@ -62,7 +62,7 @@ export class LoopstackClient {
   readonly #keyed: KeyedRuns;
   readonly #state: RunState;
   readonly #list: RunList;
-  readonly #desk: RunOperations;
+  readonly #operations: RunOperations;
   readonly schedules: Schedules;
   /** The workflows that workers serve. */
   readonly catalogue: Catalogue;
@@ -102,7 +102,7 @@ export class LoopstackClient {
     this.#list = new RunList(this.#options, reader, commands);
     this.catalogue = new Catalogue(this.#options, reader);
     this.schedules = new Schedules(this.#options, this.#publisher, reader);
-    this.#desk = {
+    this.#operations = {
       result: (address, runId, wait) => this.#events.result(address, runId, wait),
       events: (address, runId, wait) => this.#events.history(address, runId, wait),
       get: (runId, address, sequence) => this.#state.get(runId, address, sequence),
@@ -167,7 +167,7 @@ export class LoopstackClient {
   #start<Result>(command: PreparedCommand, options: RunOptions | undefined): Promise<RunHandle<Result>> {
     const { workspace, workflow } = command;
     try {
-      const run = new StoredRun<Result>(this.#desk, workspace, workflow, command.runId);
+      const run = new StoredRun<Result>(this.#operations, workspace, workflow, command.runId);
       if (command.keyed || command.dueMs !== undefined) return this.#runSpecial(command, run, options?.priority);
       return this.#store(command, run);
     } catch (error) {
@@ -238,14 +238,14 @@ export class LoopstackClient {
    */
   async fanOut(items: Iterable<RunItem>): Promise<RunHandle[]> {
     await this.clock.settled();
-    return fanOut(this.#nc, this.#options, this.#publisher, this.#desk, items);
+    return fanOut(this.#nc, this.#options, this.#publisher, this.#operations, items);
   }
 
   /** The handle of a run by its address and id. It sends no request, so the run may not exist. @throws LoopstackError NAME_INVALID */
   handle<Result = unknown>(address: RunAddress, runId: string): RunHandle<Result> {
     assertAddress(address);
     assertName('run id', runId);
-    return new StoredRun<Result>(this.#desk, address.workspace, address.workflow, runId);
+    return new StoredRun<Result>(this.#operations, address.workspace, address.workflow, runId);
   }
 
   /**

@@ -46,6 +46,7 @@ export class JetStreamServer
   override propagatesEventHandlerErrors = true;
   override transportId = Symbol('loopstack-jetstream');
   #closed = false;
+  #unfollow = (): void => {};
   #listening = false;
   #started: Promise<void> | undefined;
   #forgotten: NodeJS.Timeout | undefined;
@@ -155,6 +156,7 @@ export class JetStreamServer
 
   async close(): Promise<void> {
     await this.stop();
+    this.#unfollow();
     this.#setStatus('closed');
   }
 
@@ -173,7 +175,7 @@ export class JetStreamServer
   }
 
   #watch(): void {
-    followConnection(this.#parts.runtime.nc, {
+    this.#unfollow = followConnection(this.#parts.runtime.nc, {
       reconnected: () => {
         this.#setStatus('connected');
         this.#emit('reconnect');

@@ -153,7 +153,9 @@ export class RunList {
     const isWanted = (command: StoredCommand): boolean => userId === undefined || command.userId === userId;
     const listed: RunInfo[] = [];
     const floors = await this.#floors();
-    const floorOf = (address: RunAddress, priority: Priority): number => floors.get(names.durable(address, priority)) ?? 0;
+    // A workflow without lanes takes all priorities by one durable.
+    const floorOf = (address: RunAddress, priority: Priority): number =>
+      floors.get(names.durable(address, priority)) ?? floors.get(names.durable(address)) ?? 0;
     const read = (message: StoredMessage): StoredCommand | undefined => this.#commands.read(message);
     for (const priority of PRIORITIES) {
       let room = limit;
@@ -165,16 +167,15 @@ export class RunList {
         if (room <= 0) break;
       }
     }
+    const delayed: StoredCommand[] = [];
     try {
-      const delayed: StoredCommand[] = [];
       for await (const command of this.#commands.scheduled(filter)) {
         if (isWanted(command) && isWithin(command.queuedAtMs, { since, until })) delayed.push(command);
       }
-      listed.push(...(await this.#unbegun(delayed)).map(queuedInfo));
     } catch {
       // No stream for schedules, so no delayed commands.
     }
-    return listed;
+    return [...listed, ...(await this.#unbegun(delayed)).map(queuedInfo)];
   }
 
   /** Those without an event, or with one that says no more than that the command holds a key or was redriven. */

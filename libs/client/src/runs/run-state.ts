@@ -31,7 +31,7 @@ export class RunState {
   readonly #commands: StoredCommands;
   readonly #addresses: RunAddresses;
   /** Questions on their way: a thousand queued runs of a workflow ask once. */
-  readonly #floors = new Map<string, Promise<number>>();
+  readonly #floors = new Map<string, Promise<number | undefined>>();
 
   constructor(options: ResolvedClientOptions, reader: StreamReader, publisher: Publisher, commands: StoredCommands) {
     this.#options = options;
@@ -124,20 +124,28 @@ export class RunState {
   /** Whether the workflow's consumer is done with a command: then its events have aged out. Without a consumer no command is done. */
   async #settled(address: RunAddress & { readonly priority: 'high' | 'normal' | 'low' }, sequence: number): Promise<boolean> {
     const { names } = this.#options;
-    const durable = names.durable(address, address.priority);
-    let asked = this.#floors.get(durable);
-    if (asked === undefined) {
-      asked = this.#floor(names.streams.runs, durable).finally(() => this.#floors.delete(durable));
-      this.#floors.set(durable, asked);
+    // A workflow without lanes takes all priorities by one durable.
+    for (const durable of new Set([names.durable(address, address.priority), names.durable(address)])) {
+      const floor = await this.#floorOf(durable);
+      if (floor !== undefined) return sequence > 0 && sequence <= floor;
     }
-    return sequence > 0 && sequence <= (await asked);
+    return false;
   }
 
-  async #floor(stream: string, durable: string): Promise<number> {
+  /** One request for all that ask at the same time. */
+  #floorOf(durable: string): Promise<number | undefined> {
+    const known = this.#floors.get(durable);
+    if (known) return known;
+    const asked = this.#floor(this.#options.names.streams.runs, durable).finally(() => this.#floors.delete(durable));
+    this.#floors.set(durable, asked);
+    return asked;
+  }
+
+  async #floor(stream: string, durable: string): Promise<number | undefined> {
     const info = await this.#reader
       .call<{ ack_floor: { stream_seq: number } }>(`CONSUMER.INFO.${stream}.${durable}`, {}, stream)
       .catch(() => undefined);
-    return info?.ack_floor.stream_seq ?? 0;
+    return info?.ack_floor.stream_seq;
   }
 }
 

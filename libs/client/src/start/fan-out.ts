@@ -35,7 +35,7 @@ export async function fanOut(
   nc: NatsConnectionLike,
   client: ResolvedClientOptions,
   publisher: Publisher,
-  desk: RunOperations,
+  operations: RunOperations,
   items: Iterable<RunItem>,
 ): Promise<RunHandle[]> {
   requireServer(nc, 'An all-or-nothing batch', 2, 12);
@@ -46,7 +46,7 @@ export async function fanOut(
   const message = messages[0] as EncodedMessage;
   // A user who may not look goes by the message id.
   const byId = async (): Promise<number> => (await publisher.sendOne(message, client.publishTimeoutMs)).sequence;
-  const stored = (): Promise<number | undefined> => sequenceOf(desk, first).catch(byId);
+  const stored = (): Promise<number | undefined> => sequenceOf(operations, first).catch(byId);
   const last = await lastSequence(publisher, messages, client, stored).catch((error: unknown) => {
     throw withRunIds(
       error,
@@ -54,7 +54,7 @@ export async function fanOut(
     );
   });
   return commands.map((command, i) =>
-    new StoredRun(desk, command.workspace, command.workflow, command.runId).acknowledged(
+    new StoredRun(operations, command.workspace, command.workflow, command.runId).acknowledged(
       client.names.streams.runs,
       last - size + 1 + i,
       false,
@@ -96,10 +96,10 @@ async function lastSequence(
  * Where the batch is that was stored before the connection was lost: all of it, if its first command is. The id of that is new, so what has it is
  * ours. Looked at twice: a replica may lag.
  */
-async function sequenceOf(desk: RunOperations, { workspace, workflow, runId }: PreparedCommand): Promise<number | undefined> {
+async function sequenceOf(operations: RunOperations, { workspace, workflow, runId }: PreparedCommand): Promise<number | undefined> {
   for (let looks = 1; ; looks++) {
     try {
-      return (await desk.get(runId, { workspace, workflow })).sequence;
+      return (await operations.get(runId, { workspace, workflow })).sequence;
     } catch (error) {
       if (!(error instanceof LoopstackError) || error.code !== 'RUN_UNKNOWN') throw error;
       if (looks === 2) return undefined;

@@ -12,18 +12,18 @@ export interface RunOperations {
 
 /** A handle that becomes complete with the acknowledgement of its command. */
 export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<Result>> {
-  readonly #desk: RunOperations;
+  readonly #operations: RunOperations;
   stream = '';
   sequence = 0;
   duplicate = false;
 
   constructor(
-    desk: RunOperations,
+    operations: RunOperations,
     readonly workspace: string,
     readonly workflow: string,
     readonly id: string,
   ) {
-    this.#desk = desk;
+    this.#operations = operations;
   }
 
   /** A new id that is there already was stored by its own first writing, before the connection was lost. */
@@ -35,18 +35,18 @@ export class StoredRun<Result> implements RunHandle<Result>, Receiver<RunHandle<
   }
 
   result(options?: { readonly timeout?: Duration; readonly signal?: AbortSignal }): Promise<Result> {
-    return this.#desk.result(this, this.id, options) as Promise<Result>;
+    return this.#operations.result(this, this.id, options) as Promise<Result>;
   }
 
   events(options?: { readonly signal?: AbortSignal }): AsyncIterable<RunEvent> {
-    return this.#desk.events(this, this.id, options);
+    return this.#operations.events(this, this.id, options);
   }
 
   status(): Promise<RunInfo> {
-    return this.#desk.get(this.id, this, this.sequence);
+    return this.#operations.get(this.id, this, this.sequence);
   }
 
   cancel(): Promise<RunInfo> {
-    return this.#desk.cancel(this.id, this, this.sequence);
+    return this.#operations.cancel(this.id, this, this.sequence);
   }
 }

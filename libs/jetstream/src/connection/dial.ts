@@ -4,7 +4,7 @@ import { connect, credsAuthenticator, type ConnectionOptions, type NatsConnectio
 import { requireSupportedServer } from './server-version.js';
 
 const ANNOUNCE_MS = 5000;
-const AGAIN_MS = 500;
+const DIAL_AGAIN_AFTER_MS = 500;
 /** A server that is starting may not know its accounts yet. */
 const DENIALS = 2;
 
@@ -80,7 +80,7 @@ export async function dialPatiently(options: ConnectionOptions, tell: (waiting: 
         tell(`Waiting for a NATS server at ${String(details['servers'])}: ${String(details['reason'])}`);
       }
     }
-    await delay(options.reconnectTimeWait ?? AGAIN_MS);
+    await delay(options.reconnectTimeWait ?? DIAL_AGAIN_AFTER_MS);
   }
 }
 

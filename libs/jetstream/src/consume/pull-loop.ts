@@ -1,5 +1,5 @@
 import { monotonicMs } from '@loopstack/shared/contract';
-import { createInbox } from 'nats';
+import { inboxOf } from '../connection/connection.js';
 import type { NatsConnectionLike, NatsMessage, NatsSubscription } from '../connection/nats-connection.js';
 import { isDelivery } from '../read/raw-message.js';
 
@@ -64,8 +64,7 @@ export class PullLoop {
     this.#target = target;
     this.#options = options;
     this.#owner = owner;
-    const { inboxPrefix } = (nc as { options?: { inboxPrefix?: string } }).options ?? {};
-    const slot = (): Slot => ({ inbox: createInbox(inboxPrefix), subscription: undefined, remaining: 0, heardAtMs: 0 });
+    const slot = (): Slot => ({ inbox: inboxOf(nc), subscription: undefined, remaining: 0, heardAtMs: 0 });
     this.#slots = [slot(), slot()];
   }
 

@@ -9,7 +9,7 @@ import type { ConsumerRuntime } from './consumer-runtime.js';
 const PROBE_MS = 2000;
 const FAILOVER_AFTER_MS = 3000;
 /** Between attempts to learn what a durable may have forgotten, and to repair the streams. */
-const ASK_AGAIN_MS = 1000;
+const REPEAT_STATE_MS = 1000;
 const REPAIR_AGAIN_MS = 1000;
 
 /** A consumer that gets no answer, and how it is made sure of. */
@@ -80,7 +80,7 @@ export class ConsumerGuard {
         return { untilMs: Math.max(Date.parse(state.last_ts), Date.parse(created)), leaseMs: leaseOf(config) };
       } catch {
         if (!this.#runtime.running || nc.isClosed()) return undefined;
-        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        await new Promise((resolve) => setTimeout(resolve, REPEAT_STATE_MS));
       }
     }
   }

@@ -49,7 +49,6 @@ export class EventConsumer implements Consumer, Stoppable {
   #pending = 0;
   #lastSequence = 0;
   #whenEmpty: (() => void) | undefined;
-  #abandoned: NodeJS.Timeout | undefined;
   #stopping = false;
 
   constructor(feed: EventFeed, startedAt: StartFrom, services: EventServices) {
@@ -133,7 +132,6 @@ export class EventConsumer implements Consumer, Stoppable {
   async stop(deadline: Promise<void>): Promise<void> {
     this.#stopping = true;
     await this.loop.stop();
-    clearTimeout(this.#abandoned);
     if (this.#held.size > 0) await Promise.race([deadline, new Promise<void>((resolve) => (this.#whenEmpty = resolve))]);
     for (const message of this.#held) message.nak(0);
     this.#held.clear();
@@ -201,9 +199,7 @@ export class EventConsumer implements Consumer, Stoppable {
           `${at} is given up after ${message.deliveries} deliveries: ${settlement.error.message}`,
           framesOf(settlement.error.cause),
         );
-        alarms.raise(`abandoned:${alarm}`, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
-        clearTimeout(this.#abandoned);
-        this.#abandoned = setTimeout(() => alarms.clear(`abandoned:${alarm}`), ABANDONED_MS).unref();
+        alarms.tell(`abandoned:${alarm}`, ABANDONED_MS, `${this.feed.title}: ${at} was given up: ${settlement.error.message}`);
         this.#release(message, () => message.ack());
     }
   }

@@ -96,7 +96,7 @@ export class EventSubscriptions implements OnApplicationBootstrap, BeforeApplica
     ]);
     return () => {
       start();
-      this.#watchBindings('run', 'on', 'then', 'event');
+      this.#watchBindings('on', 'then', 'event');
     };
   }
 

@@ -6,7 +6,7 @@ import { retryUntilLeader } from '../topology/retry-until-leader.js';
 /** Ids that a process remembers, of all workflows together: about a megabyte. */
 const REMEMBERED = 10_000;
 /** Between attempts to learn where the queue ends. */
-const ASK_AGAIN_MS = 1000;
+const REREAD_CANCELED_MS = 1000;
 /** What the server says of a command that was delayed (NATS ADR-51): it may be stored long after its run was canceled. */
 const SCHEDULER = 'Nats-Scheduler';
 
@@ -161,7 +161,7 @@ export class CanceledRuns {
         this.#forgotten.upTo = state.last_seq;
         return;
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS).unref());
+        await new Promise((resolve) => setTimeout(resolve, REREAD_CANCELED_MS).unref());
       }
     }
   }

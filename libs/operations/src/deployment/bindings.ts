@@ -1,6 +1,6 @@
 import { DURABLE_METADATA, LoopstackError, isEventDurable, type DurableKind, type WireNames } from '@loopstack/shared/contract';
 import { pausedUntil } from './desired-consumers.js';
-import { ERR_CODE, orUndefined, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
+import { consumerNames, ERR_CODE, orUndefined, type ConsumerInfo, type JetStreamApi } from '@loopstack/jetstream';
 
 /** A durable of ours on a stream of events. */
 export interface BindingInfo {
@@ -28,10 +28,9 @@ export interface BindingInfo {
   readonly pausedUntil?: string;
 }
 
-interface Page<T> {
+interface StreamNames {
   readonly total: number;
   readonly streams?: readonly string[] | null;
-  readonly consumers?: readonly T[] | null;
 }
 
 /** The bindings that exist on the server, of all applications. A binding outlives its declaration: only `remove` ends it. */
@@ -47,9 +46,9 @@ export class Bindings {
   /** All bindings of this prefix, on every stream of the account. */
   async list(): Promise<readonly BindingInfo[]> {
     const found: BindingInfo[] = [];
-    for (const stream of await this.#pages('STREAM.NAMES', ({ streams }: Page<never>) => streams)) {
-      const durables = (await unlessGone(this.#pages(`CONSUMER.NAMES.${stream}`, ({ consumers }: Page<string>) => consumers))) ?? [];
-      for (const durable of durables.filter((name) => isEventDurable(this.#names.prefix, name))) {
+    for (const stream of await this.#streams()) {
+      const durables = (await unlessGone(consumerNames(this.#api, stream))) ?? [];
+      for (const durable of [...durables].filter((name) => isEventDurable(this.#names.prefix, name))) {
         const info = await unlessGone(this.#api.consumerInfo(stream, durable));
         if (info) found.push(bindingInfo(stream, info));
       }
@@ -77,13 +76,12 @@ export class Bindings {
     await orUndefined(this.#api.request(`CONSUMER.DELETE.${binding.stream}.${durable}`), ERR_CODE.CONSUMER_NOT_FOUND);
   }
 
-  async #pages<T>(path: string, read: (page: Page<T>) => readonly string[] | null | undefined): Promise<readonly string[]> {
+  async #streams(): Promise<readonly string[]> {
     const all: string[] = [];
     for (;;) {
-      const page = await this.#api.read<Page<T>>(path, { offset: all.length });
-      const items = read(page) ?? [];
-      all.push(...items);
-      if (items.length === 0 || all.length >= page.total) return all;
+      const { total, streams } = await this.#api.read<StreamNames>('STREAM.NAMES', { offset: all.length });
+      all.push(...(streams ?? []));
+      if (!streams?.length || all.length >= total) return all;
     }
   }
 }

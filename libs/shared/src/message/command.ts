@@ -38,7 +38,7 @@ export function encodeRunCommand({ payload, userId }: RunCommand): Uint8Array {
   assertUserId(userId);
   const text = stringify(payload === undefined ? { userId } : { payload, userId }, payload, 'PAYLOAD_UNSERIALIZABLE', {});
   const bytes = Buffer.from(text);
-  if (isDoubtful(text)) {
+  if (isUncertain(text)) {
     try {
       parseStrictJson(bytes);
     } catch (error) {
@@ -56,14 +56,14 @@ function received(userId: unknown): string {
 }
 
 /** A lone surrogate, which JSON.stringify escapes, or (of JSON.rawJSON) an integer that a double may change. */
-const DOUBTFUL = /\\ud|\d{16}/;
+const UNCERTAIN = /\\ud|\d{16}/;
 
 /** The shortest text of one member more than an object may have: `"":0,` each. */
 const MANY_MEMBERS = 5 * MAX_MEMBERS;
 
 /** Cheap, and true for all that a strict decoder refuses. */
-function isDoubtful(text: string): boolean {
-  if (DOUBTFUL.test(text)) return true;
+function isUncertain(text: string): boolean {
+  if (UNCERTAIN.test(text)) return true;
   if (text.length > MANY_MEMBERS) {
     let members = 0;
     for (let i = text.indexOf(':'); i >= 0; i = text.indexOf(':', i + 1)) if (++members > MAX_MEMBERS) return true;

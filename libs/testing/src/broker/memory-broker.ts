@@ -65,8 +65,8 @@ export class MemoryBroker {
   }
 
   /** @throws LoopstackError STREAM_FULL */
-  assertRoom(stream: MemoryStream): void {
-    this.#capacity.assertRoom(stream.name);
+  assertRoom(stream: MemoryStream, messages = 1): void {
+    this.#capacity.assertRoom(stream.name, messages);
   }
 
   /** Headers with the signature of the command, where this producer signs. */

@@ -62,7 +62,7 @@ export class MemoryGateway extends RunGateway implements RunReader {
     await this.runtime.started();
     const commands = [...items].map((item) => prepareBatchCommand(this.#broker.producing, item));
     for (const command of commands) this.#broker.assertFits(command.data, headersOf(command));
-    this.#broker.assertRoom(this.#broker.runs);
+    this.#broker.assertRoom(this.#broker.runs, commands.length);
     return commands.map((command) => this.#start(command));
   }
 

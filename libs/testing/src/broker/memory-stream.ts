@@ -46,8 +46,8 @@ export class Capacity {
   ) {}
 
   /** @throws LoopstackError STREAM_FULL */
-  assertRoom(stream: string): void {
-    if (this.#messages < this.maxMessages && this.#bytes < this.maxBytes) return;
+  assertRoom(stream: string, messages = 1): void {
+    if (this.#messages + messages <= this.maxMessages && this.#bytes < this.maxBytes) return;
     const reason = `the in-memory broker of @loopstack/testing holds at most ${this.maxMessages} messages and ${this.maxBytes} bytes (options maxMessages, maxBytes); make a testing module for each test`;
     throw new LoopstackError('STREAM_FULL', { stream, reason });
   }

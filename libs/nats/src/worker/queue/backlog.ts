@@ -1,5 +1,5 @@
 /** A count of the server is asked for again after this, also where nothing has arrived. */
-const ASK_AGAIN_MS = 30_000;
+const RECOUNT_MS = 30_000;
 
 /** Commands of a lane that wait on the server, by its last count: that of a delivery, or one that was asked for. */
 export class Backlog {
@@ -23,6 +23,6 @@ export class Backlog {
 
   /** Counts of deliveries grow old where a stream is purged or nothing is delivered. */
   isKnownEmpty(nowMs: number): boolean {
-    return this.#pending === 0 && nowMs - this.#askedAtMs < ASK_AGAIN_MS;
+    return this.#pending === 0 && nowMs - this.#askedAtMs < RECOUNT_MS;
   }
 }

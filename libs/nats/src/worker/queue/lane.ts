@@ -155,8 +155,10 @@ export class Lane implements Consumer, CommandHolder {
 
   /** Nothing is left to do for this command. */
   release(message: CommandMessage): void {
+    // One whose lease was lost while it was examined comes here twice.
+    if (!message.leave()) return;
     this.#held.delete(message);
-    if (message.leave() && message.redelivered) this.#retries.release();
+    if (message.redelivered) this.#retries.release();
     this.#settledInTick++;
     if (this.#held.size === 0) this.#whenEmpty?.();
   }

@@ -87,7 +87,7 @@ export class CommandSelector {
 
   /** Skips those that do not have the outcome asked for; one request for all of a list. */
   async #selectOutcomes(candidates: Selection<Candidate>[], messages: readonly ScannedMessage[]): Promise<void> {
-    const { histories, replay } = this.#options;
+    const { histories, names, replay } = this.#options;
     const { outcome } = replay;
     if (outcome === undefined) return;
     const runs = candidates.flatMap((selection) => (selection.kind === 'selected' ? [askedRun(selection.command)] : []));
@@ -97,7 +97,7 @@ export class CommandSelector {
       const run = askedRun(selection.command);
       const event = last.get(histories.subject(run))?.event;
       const { sequence, subject } = messages[i] as ScannedMessage;
-      const queued = outcome === 'never-ran' && (await histories.isQueued(run, laneOf(subject), sequence));
+      const queued = outcome === 'never-ran' && (await histories.isQueued(run, names.parseRun(subject)?.priority ?? 'normal', sequence));
       if (!hasOutcome(outcome, event, sequence, queued)) candidates[i] = skipped(sequence);
     }
   }
@@ -177,10 +177,4 @@ export class CommandSelector {
 
 function askedRun({ command, origin }: Candidate): AskedRun {
   return { workspace: command.workspace, workflow: command.workflow, runId: origin.runId as string };
-}
-
-/** The lane in a subject of the runs stream. */
-function laneOf(subject: string): 'high' | 'normal' | 'low' {
-  const [, head, lane] = subject.split('.');
-  return head === 'lane' && (lane === 'high' || lane === 'low') ? lane : 'normal';
 }
